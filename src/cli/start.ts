@@ -1,0 +1,2 @@
+/** `npm start`: a placeholder until the launcher stands. */
+process.exitCode = 1;
