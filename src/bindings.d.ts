@@ -1,27 +1,31 @@
 /**
  * The types of the Worker's bindings, as wrangler.toml and the launcher set them. Types only; it never holds a value.
  */
-declare namespace Cloudflare {
-  interface GlobalProps {
-    mainModule: typeof import("./worker.ts");
-  }
+import type * as main from "./worker.ts";
 
-  interface Env {
-    /** src/queue/object.ts */
-    readonly QUEUE: DurableObjectNamespace<import("./worker.ts").QueueObject>;
-    /** src/registry/object.ts */
-    readonly REGISTRY: DurableObjectNamespace<import("./worker.ts").RegistryObject>;
-    /** src/coordinator/object.ts */
-    readonly COORDINATOR: DurableObjectNamespace<import("./worker.ts").CoordinatorObject>;
-    /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
-    readonly HALFMQ_ROOT_KEY?: string;
-    /** Comma-separated host names or addresses that webhooks may call beside public ones. */
-    readonly HALFMQ_ALLOWED_TARGETS?: string;
-    /** "off": a send to an unknown topic is refused instead of making it. */
-    readonly HALFMQ_AUTO_CREATE?: string;
-    /** "1": the server listens on loopback only, so webhooks may call loopback. */
-    readonly HALFMQ_LOOPBACK?: string;
-    /** What GET /v1/health says as version. */
-    readonly HALFMQ_VERSION?: string;
+declare global {
+  namespace Cloudflare {
+    interface GlobalProps {
+      mainModule: typeof main;
+    }
+
+    interface Env {
+      /** src/queue/object.ts */
+      readonly QUEUE: DurableObjectNamespace<main.QueueObject>;
+      /** src/registry/object.ts */
+      readonly REGISTRY: DurableObjectNamespace<main.RegistryObject>;
+      /** src/coordinator/object.ts */
+      readonly COORDINATOR: DurableObjectNamespace<main.CoordinatorObject>;
+      /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
+      readonly HALFMQ_ROOT_KEY?: string;
+      /** Comma-separated host names or addresses that webhooks may call beside public ones. */
+      readonly HALFMQ_ALLOWED_TARGETS?: string;
+      /** "off": a send to an unknown topic is refused instead of making it. */
+      readonly HALFMQ_AUTO_CREATE?: string;
+      /** "1": the server listens on loopback only, so webhooks may call loopback. */
+      readonly HALFMQ_LOOPBACK?: string;
+      /** What GET /v1/health says as version. */
+      readonly HALFMQ_VERSION?: string;
+    }
   }
 }
