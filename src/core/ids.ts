@@ -1,0 +1,103 @@
+/**
+ * Message ids, transaction ids and receipts: opaque to clients, addresses to us. Each names its topic by the topic's
+ * incarnation, a number that the namespace's registry never gives twice, so that nothing outlives a deleted topic.
+ * They are addresses, not secrets: what a key may do is decided by the topic that they lead to.
+ */
+
+/** `log`: sent straight to its queue, position = offset. `half`: prepared. `delayed`: waited for its time first. */
+export type Origin = "log" | "half" | "delayed";
+
+export interface MessageAddress {
+  readonly incarnation: number;
+  readonly queue: number;
+  readonly origin: Origin;
+  readonly position: number;
+  /** Place inside its transaction; 0 elsewhere. */
+  readonly index: number;
+}
+
+export interface TransactionAddress {
+  readonly incarnation: number;
+  readonly queue: number;
+  readonly position: number;
+}
+
+/** One delivery of one message to one group. */
+export interface ReceiptAddress {
+  readonly incarnation: number;
+  readonly queue: number;
+  /** The group's number within its topic; never given twice. */
+  readonly group: number;
+  /** Counts the seeks of the group. */
+  readonly epoch: number;
+  /** Counts the deliveries of this message since the last seek, from 1. */
+  readonly generation: number;
+  readonly offset: number;
+}
+
+const LETTER: Record<Origin, string> = { log: "l", half: "h", delayed: "d" };
+const ORIGIN: Partial<Record<string, Origin>> = { l: "log", h: "half", d: "delayed" };
+
+const join = (prefix: string, parts: readonly number[]): string => {
+  let text = prefix;
+  for (const part of parts) text += `_${part.toString(36)}`;
+  return text;
+};
+
+/** Numbers of a well-formed id; undefined for anything that `join` would not have written. */
+function split(prefix: string, text: string, count: number): number[] | undefined {
+  if (text.length > 120 || !text.startsWith(`${prefix}_`)) return undefined;
+  const parts = text.slice(prefix.length + 1).split("_");
+  if (parts.length !== count) return undefined;
+  const numbers: number[] = [];
+  for (const part of parts) {
+    const value = /^[0-9a-z]{1,11}$/.test(part) ? Number.parseInt(part, 36) : Number.NaN;
+    if (!Number.isSafeInteger(value) || value.toString(36) !== part) return undefined;
+    numbers.push(value);
+  }
+  return numbers;
+}
+
+export const messageId = (address: MessageAddress): string =>
+  join(
+    `m${LETTER[address.origin]}`,
+    address.origin === "half"
+      ? [address.incarnation, address.queue, address.position, address.index]
+      : [address.incarnation, address.queue, address.position],
+  );
+
+export function parseMessageId(id: string): MessageAddress | undefined {
+  const origin = ORIGIN[id.charAt(1)];
+  if (origin === undefined) return undefined;
+  const numbers = split(`m${id.charAt(1)}`, id, origin === "half" ? 4 : 3);
+  if (numbers === undefined) return undefined;
+  const [incarnation = 0, queue = 0, position = 0, index = 0] = numbers;
+  return { incarnation, queue, origin, position, index };
+}
+
+export const transactionId = (address: TransactionAddress): string =>
+  join("tx", [address.incarnation, address.queue, address.position]);
+
+export function parseTransactionId(id: string): TransactionAddress | undefined {
+  const numbers = split("tx", id, 3);
+  if (numbers === undefined) return undefined;
+  const [incarnation = 0, queue = 0, position = 0] = numbers;
+  return { incarnation, queue, position };
+}
+
+export const receipt = (address: ReceiptAddress): string =>
+  join("r", [
+    address.incarnation,
+    address.queue,
+    address.group,
+    address.epoch,
+    address.generation,
+    address.offset,
+  ]);
+
+export function parseReceipt(text: string): ReceiptAddress | undefined {
+  const numbers = split("r", text, 6);
+  if (numbers === undefined) return undefined;
+  const [incarnation = 0, queue = 0, group = 0, epoch = 0, generation = 0, offset = 0] = numbers;
+  return { incarnation, queue, group, epoch, generation, offset };
+}

@@ -1,0 +1,163 @@
+/**
+ * A record: what a producer said, in bytes. The Worker encodes it once at the edge and decodes it once on delivery;
+ * in between the queue reads its routing fields only and never touches the body.
+ * Layout, version 1: version byte, flags, then each field whose flag is set in the order of FLAG, then the body.
+ */
+import { ByteReader, ByteWriter, CodecError, decodeText } from "./bytes.ts";
+
+const VERSION = 1;
+
+const FLAG = {
+  jsonBody: 1 << 0,
+  delayMs: 1 << 1,
+  deliverAt: 1 << 2,
+  ttlMs: 1 << 3,
+  expiresAt: 1 << 4,
+  messageGroup: 1 << 5,
+  tag: 1 << 6,
+  dedupId: 1 << 7,
+  producer: 1 << 8,
+  contentType: 1 << 9,
+  keys: 1 << 10,
+  properties: 1 << 11,
+  traceparent: 1 << 12,
+} as const;
+
+export interface ProducerMark {
+  readonly id: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+/** What a queue needs to know of a message to place it. */
+export interface RecordHead {
+  readonly delayMs?: number;
+  readonly deliverAt?: number;
+  readonly ttlMs?: number;
+  readonly expiresAt?: number;
+  readonly messageGroup?: string;
+  readonly tag?: string;
+  readonly dedupId?: string;
+  readonly producer?: ProducerMark;
+}
+
+/** A whole message as its producer sent it. */
+export interface Content extends RecordHead {
+  /** The JSON text exactly as it came, or raw bytes. */
+  readonly body: { readonly json: string } | { readonly bytes: Uint8Array };
+  readonly contentType?: string;
+  readonly keys?: readonly string[];
+  readonly properties?: Readonly<Record<string, string>>;
+  readonly traceparent?: string;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export function writeRecord(writer: ByteWriter, content: Content): void {
+  let flags = "json" in content.body ? FLAG.jsonBody : 0;
+  if (content.delayMs !== undefined) flags |= FLAG.delayMs;
+  if (content.deliverAt !== undefined) flags |= FLAG.deliverAt;
+  if (content.ttlMs !== undefined) flags |= FLAG.ttlMs;
+  if (content.expiresAt !== undefined) flags |= FLAG.expiresAt;
+  if (content.messageGroup !== undefined) flags |= FLAG.messageGroup;
+  if (content.tag !== undefined) flags |= FLAG.tag;
+  if (content.dedupId !== undefined) flags |= FLAG.dedupId;
+  if (content.producer !== undefined) flags |= FLAG.producer;
+  if (content.contentType !== undefined) flags |= FLAG.contentType;
+  if (content.keys !== undefined) flags |= FLAG.keys;
+  if (content.properties !== undefined) flags |= FLAG.properties;
+  if (content.traceparent !== undefined) flags |= FLAG.traceparent;
+  writer.byte(VERSION).uint(flags);
+  if (content.delayMs !== undefined) writer.uint(content.delayMs);
+  if (content.deliverAt !== undefined) writer.uint(content.deliverAt);
+  if (content.ttlMs !== undefined) writer.uint(content.ttlMs);
+  if (content.expiresAt !== undefined) writer.uint(content.expiresAt);
+  if (content.messageGroup !== undefined) writer.text(content.messageGroup);
+  if (content.tag !== undefined) writer.text(content.tag);
+  if (content.dedupId !== undefined) writer.text(content.dedupId);
+  if (content.producer !== undefined) {
+    writer.text(content.producer.id).uint(content.producer.epoch).uint(content.producer.sequence);
+  }
+  if (content.contentType !== undefined) writer.text(content.contentType);
+  if (content.keys !== undefined) {
+    writer.uint(content.keys.length);
+    for (const key of content.keys) writer.text(key);
+  }
+  if (content.properties !== undefined) {
+    const entries = Object.entries(content.properties);
+    writer.uint(entries.length);
+    for (const [name, value] of entries) writer.text(name).text(value);
+  }
+  if (content.traceparent !== undefined) writer.text(content.traceparent);
+  if ("json" in content.body) writer.rawText(content.body.json);
+  else writer.raw(content.body.bytes);
+}
+
+export function encodeRecord(content: Content): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(512);
+  writeRecord(writer, content);
+  return writer.finish();
+}
+
+function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead> } {
+  const version = reader.byte();
+  if (version !== VERSION) throw new CodecError(`unknown record version ${version}`);
+  const flags = reader.uint();
+  const head: Mutable<RecordHead> = {};
+  if (flags & FLAG.delayMs) head.delayMs = reader.uint();
+  if (flags & FLAG.deliverAt) head.deliverAt = reader.uint();
+  if (flags & FLAG.ttlMs) head.ttlMs = reader.uint();
+  if (flags & FLAG.expiresAt) head.expiresAt = reader.uint();
+  if (flags & FLAG.messageGroup) head.messageGroup = reader.text();
+  if (flags & FLAG.tag) head.tag = reader.text();
+  if (flags & FLAG.dedupId) head.dedupId = reader.text();
+  if (flags & FLAG.producer) head.producer = { id: reader.text(), epoch: reader.uint(), sequence: reader.uint() };
+  return { flags, head };
+}
+
+const EMPTY_HEAD: RecordHead = {};
+
+/** The routing fields alone; the body is not looked at. */
+export function readRecordHead(record: Uint8Array): RecordHead {
+  // The plainest message (JSON body, nothing else) is by far the commonest: two bytes tell it.
+  if (record[0] === VERSION && record[1] !== undefined && record[1] <= FLAG.jsonBody) return EMPTY_HEAD;
+  return readHead(new ByteReader(record)).head;
+}
+
+export function decodeRecord(record: Uint8Array): Content {
+  const reader = new ByteReader(record);
+  const { flags, head } = readHead(reader);
+  const content: Mutable<Omit<Content, "body">> = head;
+  if (flags & FLAG.contentType) content.contentType = reader.text();
+  if (flags & FLAG.keys) {
+    const keys: string[] = [];
+    for (let left = reader.uint(); left > 0; left--) keys.push(reader.text());
+    content.keys = keys;
+  }
+  if (flags & FLAG.properties) {
+    const entries: [string, string][] = [];
+    for (let left = reader.uint(); left > 0; left--) entries.push([reader.text(), reader.text()]);
+    // fromEntries defines own properties, so that a property named __proto__ stays a property.
+    content.properties = Object.fromEntries(entries);
+  }
+  if (flags & FLAG.traceparent) content.traceparent = reader.text();
+  const rest = reader.rest();
+  return { ...content, body: flags & FLAG.jsonBody ? { json: decodeText(rest) } : { bytes: rest } };
+}
+
+/** Records one behind the other, each with its length in front: how a batch travels in one buffer. */
+export function frame(records: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let size = 0;
+  for (const record of records) size += record.length + 4;
+  const writer = new ByteWriter(size);
+  for (const record of records) writer.blob(record);
+  return writer.finish();
+}
+
+/** The inverse of `frame`, as views. */
+export function unframe(bytes: Uint8Array): Uint8Array[] {
+  const reader = new ByteReader(bytes);
+  const records: Uint8Array[] = [];
+  while (!reader.done) records.push(reader.blob());
+  return records;
+}

@@ -1,0 +1,75 @@
+/**
+ * Every number that bounds a request or an object, with its unit as the last word of its name.
+ * The wire's limits are fixed by docs/PROTOCOL.md; the others protect an object's memory and may change.
+ */
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const MIB = 1024 * 1024;
+
+export const LIMITS = {
+  nameCharsMax: 127,
+  wordBytesMax: 128,
+  keysMax: 16,
+  propertiesMax: 128,
+  propertiesBytesMax: 16 * 1024,
+  contentTypeBytesMax: 256,
+  bodyBytesMax: MIB,
+  requestBytesMax: 8 * MIB,
+  requestMessagesMax: 1_000,
+  requestReceiptsMax: 1_000,
+  receiveMessagesMax: 1_000,
+  /** An answer stops at this many bytes of messages, but carries at least one. */
+  answerBytesMax: 8 * MIB,
+  waitMsMax: 20 * SECOND_MS,
+  invisibleMsMin: 100,
+  invisibleMsMax: 12 * HOUR_MS,
+  delayMsMax: 366 * DAY_MS,
+  queuesMax: 256,
+  retentionMsMin: MINUTE_MS,
+  retentionMsMax: 30 * DAY_MS,
+  dedupWindowMsMax: 7 * DAY_MS,
+  checkMsMin: 100,
+  checkMsMax: DAY_MS,
+  checksMax: 100,
+  attemptsMax: 1_000,
+  transactionMessagesMax: 100,
+  groupsMax: 1_000,
+  consumersMax: 1_000,
+  listItemsMax: 1_000,
+  listItemsDefault: 100,
+  idempotencyKeyCharsMax: 128,
+  /** How long an Idempotency-Key is remembered; the wire promises ten minutes at least. */
+  idempotencyWindowMs: 15 * MINUTE_MS,
+  /** Decisions are remembered for the topic's retention, but never shorter than this. */
+  decisionMsMin: 3 * DAY_MS,
+  /** Dead letters and discarded transactions keep their own copy this long. */
+  keptCopyMs: 30 * DAY_MS,
+  /** After a delete, a topic's name is made again by PUT only for this long. */
+  deletedNameMs: MINUTE_MS,
+  /** How long a commit waits for its messages to other queues to be taken. */
+  forwardWaitMs: SECOND_MS,
+  /** Long polls one object holds at a time; past it 429 too_many_waiters. */
+  waitersMax: 4_000,
+  /** Message groups hash to this many slots, and slots to queues. */
+  slots: 4_096,
+} as const;
+
+export const DEFAULTS = {
+  maxMessages: 16,
+  invisibleMs: 30 * SECOND_MS,
+  queues: 1,
+  retentionMs: 3 * DAY_MS,
+  retentionBytes: 6 * 1024 * MIB,
+  dedupWindowMs: 5 * MINUTE_MS,
+  checkTimeoutMs: 6 * SECOND_MS,
+  checkIntervalMs: 30 * SECOND_MS,
+  checksMax: 15,
+  checkCallTimeoutMs: 10 * SECOND_MS,
+  maxAttempts: 16,
+  backoffInitialMs: 10 * SECOND_MS,
+  backoffFactor: 2,
+  backoffMaxMs: 2 * HOUR_MS,
+} as const;
