@@ -1,0 +1,63 @@
+/**
+ * node:sqlite in the shape of a Durable Object's SQL storage, with a count of rows written.
+ * It counts table rows only (what `changes()` says): a write to an index is not seen, so tables under test should have none.
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Sql, SqlValue } from "../../src/queue/storage.ts";
+
+export class TestSql implements Sql {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  /** Rows inserted, updated or deleted since the start; set it to 0 to count anew. */
+  rowsWritten = 0;
+  /** Rows answered by statements since the start. */
+  rowsRead = 0;
+
+  /** In memory, or a file so that a test can open it a second time. */
+  constructor(path = ":memory:") {
+    this.#database = new DatabaseSync(path);
+  }
+
+  exec(query: string, ...bindings: SqlValue[]): Record<string, SqlValue>[] {
+    const statement = this.#statement(query);
+    const before = this.#changes();
+    const rows = statement.all(
+      ...bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value)),
+    );
+    this.rowsWritten += this.#changes() - before;
+    this.rowsRead += rows.length;
+    return rows as Record<string, SqlValue>[];
+  }
+
+  /** Runs `body` whole or not at all, as `ctx.storage.transactionSync` does. */
+  transactionSync<T>(body: () => T): T {
+    this.#database.exec("BEGIN");
+    try {
+      const answer = body();
+      this.#database.exec("COMMIT");
+      return answer;
+    } catch (error) {
+      this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #changes(): number {
+    const row = this.#statement("SELECT total_changes() AS n").get();
+    return Number(row?.["n"] ?? 0);
+  }
+
+  #statement(query: string): StatementSync {
+    let statement = this.#statements.get(query);
+    if (statement === undefined) {
+      statement = this.#database.prepare(query);
+      this.#statements.set(query, statement);
+    }
+    return statement;
+  }
+}
