@@ -127,7 +127,7 @@ function rulesOf(name: string, { may, mayTypes = [], packages }: FolderRule): IF
       name: `${name} may use ${packages.join(", ") || "no package"}`,
       severity: "error",
       from,
-      to: { pathNot: ["^src/", ...packages.map((each) => `^node_modules/${each}/`)] },
+      to: { pathNot: ["^src/", "^\\.", ...packages.map((each) => `^node_modules/${each}/`)] },
     });
   }
   return found;

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { StartRefused } from "./refusal.ts";
 
-export const ROOT_KEY_LENGTH_MIN = 16;
+const ROOT_KEY_LENGTH_MIN = 16;
 const PORT_DEFAULT = 8787;
 const PORT_MAX = 65_535;
 
