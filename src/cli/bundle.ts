@@ -1,15 +1,15 @@
 /** Bundles the Worker into one module that plain workerd can run. It never runs what it builds. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { buildSync } from "esbuild";
 import { StartRefused } from "./refusal.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-let bundled: Promise<string> | undefined;
+let bundled: string | undefined;
 
 /** The JavaScript of src/worker.ts and all that it imports; built once per process. */
-export function workerBundle(): Promise<string> {
+export function workerBundle(): string {
   bundled ??= bundle();
   return bundled;
 }
@@ -28,8 +28,9 @@ export async function packageVersion(): Promise<string> {
   return version;
 }
 
-async function bundle(): Promise<string> {
-  const result = await build({
+/** In one go: esbuild's service would stay beside the server as a child of no use. */
+function bundle(): string {
+  const result = buildSync({
     absWorkingDir: fileURLToPath(ROOT),
     entryPoints: ["src/worker.ts"],
     bundle: true,
@@ -42,8 +43,6 @@ async function bundle(): Promise<string> {
     loader: { ".html": "text", ".txt": "text", ".sql": "text" },
     keepNames: true,
     logLevel: "silent",
-  }).catch((error: unknown) => {
-    throw new StartRefused(`the Worker does not build: ${String(error)}`);
   });
   const [file] = result.outputFiles;
   if (file === undefined) throw new StartRefused("the Worker does not build: no output");

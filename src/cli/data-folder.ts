@@ -122,11 +122,15 @@ function isAlive({ pid, started }: Holder): boolean {
   return started === startOf(pid);
 }
 
-/** Ticks from the machine's start to the process's, field 22 of its stat; "" where there is no /proc. */
+/**
+ * Ticks from the machine's start to the process's, field 22 of its stat; "" where there is no /proc. One that is dead but not
+ * yet looked at by its parent (state Z, field 3) has none: it writes nothing any more.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "dead" : (fields[19] ?? "");
   } catch {
     return "";
   }

@@ -118,7 +118,8 @@ async function writeRuntime(
   address: string,
   names: readonly string[],
 ): Promise<void> {
-  const [code, date] = await Promise.all([workerBundle(), compatibilityDate()]);
+  const code = workerBundle();
+  const date = await compatibilityDate();
   await mkdir(join(folder, OBJECTS_FOLDER), { recursive: true });
   await writeFile(join(folder, WORKER_FILE), code);
   const config = workerdConfig({ address, compatibilityDate: date, variables: names });

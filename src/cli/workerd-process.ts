@@ -46,13 +46,16 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
     env: options.env,
     stdio: ["ignore", output, output, "pipe"],
   });
-  const ended = endOf(child);
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text: string) => options.onOutput?.(text));
   }
-  const pid = child.pid;
-  if (pid === undefined) throw new StartRefused(`workerd does not start: ${await ended}`);
-  watch(pid, ended);
+  const { pid } = child;
+  if (pid === undefined) throw new StartRefused(`workerd does not start: ${await endOf(child)}`);
+  const endWatcher = watch(pid);
+  const ended = endOf(child).then(async (how) => {
+    await endWatcher();
+    return how;
+  });
   const port = await Promise.race([
     listeningPort(child.stdio[CONTROL_FD] as Readable),
     ended.then((how) => {
@@ -88,14 +91,19 @@ function endOf(child: ChildProcess): Promise<string> {
   });
 }
 
-/** A launcher that is killed cannot end its workerd; a shell that hears of it by its closed pipe can. */
-function watch(pid: number, ended: Promise<string>): void {
+/**
+ * A launcher that is killed cannot end its workerd; a shell that hears of it by its closed pipe can. Gives back how to end
+ * the shell, which must not outlive its workerd: process ids come again.
+ */
+function watch(pid: number): () => Promise<unknown> {
   const watcher = spawn("sh", ["-c", WATCHER, "sh", String(pid)], {
     stdio: ["pipe", "ignore", "ignore"],
   });
-  watcher.on("error", () => undefined);
-  watcher.unref();
-  void ended.then(() => watcher.kill("SIGKILL"));
+  const ended = endOf(watcher);
+  return () => {
+    watcher.kill("SIGKILL");
+    return ended;
+  };
 }
 
 async function listeningPort(control: Readable): Promise<number> {

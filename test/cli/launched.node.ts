@@ -1,0 +1,121 @@
+/** A launcher started as a user would, in a process group of its own. Everything that it starts ends with the test. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
+
+const START = fileURLToPath(new URL("../../src/cli/start.ts", import.meta.url));
+type Signal = "SIGKILL" | "SIGINT" | "SIGTERM";
+
+const POLL_MS = 10;
+
+const groups: Launched[] = [];
+const folders: string[] = [];
+
+afterEach(async () => {
+  for (const launched of groups.splice(0)) {
+    signalGroup(launched.pid, "SIGKILL");
+    await launched.ended;
+  }
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+export interface End {
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+export class Launched {
+  readonly pid: number;
+  readonly ended: Promise<End>;
+  readonly #child: ChildProcess;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [START], {
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env["PATH"] ?? "", PORT: "0", ...env },
+    });
+    this.pid = this.#child.pid ?? -1;
+    this.#child.stdout?.on("data", (data: Buffer) => (this.#stdout += data.toString()));
+    this.#child.stderr?.on("data", (data: Buffer) => (this.#stderr += data.toString()));
+    this.ended = new Promise((resolve) => {
+      this.#child.once("exit", (code) => resolve({ code, stderr: this.#stderr }));
+    });
+    groups.push(this);
+  }
+
+  /** What it prints once it serves. */
+  async greeting(): Promise<string> {
+    const gone = this.ended.then((end) => {
+      throw new Error(`ended with ${String(end.code)} before it served: ${end.stderr}`);
+    });
+    const printed = until(() => this.#stdout.includes("Ctrl-C stops it."));
+    await Promise.race([printed, gone]);
+    return this.#stdout;
+  }
+
+  signal(signal: Signal): void {
+    this.#child.kill(signal);
+  }
+
+  signalGroup(signal: Signal): void {
+    signalGroup(this.pid, signal);
+  }
+
+  /** Fulfilled when no process of its group is left. */
+  async nothingLeft(): Promise<void> {
+    await until(() => !isAlive(this.pid));
+  }
+}
+
+export async function dataFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "halfmq-test-"));
+  folders.push(folder);
+  return folder;
+}
+
+export function urlIn(greeting: string): string {
+  return /listens on (http:\S+)/u.exec(greeting)?.[1] ?? "";
+}
+
+/** Whether anybody accepts connections there. */
+export function listens(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** Bounded by the test's own time-out. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await pause(POLL_MS);
+}
+
+function signalGroup(pid: number, signal: Signal): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Nobody is left there to hear it.
+  }
+}
+
+/** A dead process whose parent has not looked yet does not count. */
+function isAlive(group: number): boolean {
+  const list = execFileSync("ps", ["-eo", "pgid=,stat="], { encoding: "utf8" });
+  return list.split("\n").some((line) => {
+    const [pgid, stat = ""] = line.trim().split(/\s+/u);
+    return pgid === String(group) && !stat.startsWith("Z");
+  });
+}
