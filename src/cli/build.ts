@@ -5,4 +5,4 @@ import { workerBundle } from "./bundle.ts";
 const DIST = new URL("../../dist/", import.meta.url);
 
 await mkdir(DIST, { recursive: true });
-await writeFile(new URL("worker.js", DIST), workerBundle());
+await writeFile(new URL("worker.js", DIST), await workerBundle());

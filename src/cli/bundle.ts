@@ -1,15 +1,30 @@
 /** Bundles the Worker into one module that plain workerd can run. It never runs what it builds. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { build, type BuildOptions, stop } from "esbuild";
 import { StartRefused } from "./refusal.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-let bundled: string | undefined;
+const OPTIONS = {
+  absWorkingDir: fileURLToPath(ROOT),
+  entryPoints: ["src/worker.ts"],
+  bundle: true,
+  write: false,
+  format: "esm",
+  target: "es2024",
+  conditions: ["workerd", "worker", "browser"],
+  mainFields: ["browser", "module", "main"],
+  external: ["cloudflare:*", "node:*"],
+  loader: { ".html": "text", ".txt": "text", ".sql": "text" },
+  keepNames: true,
+  logLevel: "silent",
+} as const satisfies BuildOptions;
+
+let bundled: Promise<string> | undefined;
 
 /** The JavaScript of src/worker.ts and all that it imports; built once per process. */
-export function workerBundle(): string {
+export function workerBundle(): Promise<string> {
   bundled ??= bundle();
   return bundled;
 }
@@ -28,23 +43,14 @@ export async function packageVersion(): Promise<string> {
   return version;
 }
 
-/** In one go: esbuild's service would stay beside the server as a child of no use. */
-function bundle(): string {
-  const result = buildSync({
-    absWorkingDir: fileURLToPath(ROOT),
-    entryPoints: ["src/worker.ts"],
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    mainFields: ["browser", "module", "main"],
-    external: ["cloudflare:*", "node:*"],
-    loader: { ".html": "text", ".txt": "text", ".sql": "text" },
-    keepNames: true,
-    logLevel: "silent",
-  });
-  const [file] = result.outputFiles;
-  if (file === undefined) throw new StartRefused("the Worker does not build: no output");
-  return file.text;
+async function bundle(): Promise<string> {
+  try {
+    const result = await build(OPTIONS);
+    const [file] = result.outputFiles;
+    if (file === undefined) throw new StartRefused("the Worker does not build: no output");
+    return file.text;
+  } finally {
+    // Else esbuild's service would stay beside the server, as a child of no use.
+    await stop();
+  }
 }

@@ -118,8 +118,7 @@ async function writeRuntime(
   address: string,
   names: readonly string[],
 ): Promise<void> {
-  const code = workerBundle();
-  const date = await compatibilityDate();
+  const [code, date] = await Promise.all([workerBundle(), compatibilityDate()]);
   await mkdir(join(folder, OBJECTS_FOLDER), { recursive: true });
   await writeFile(join(folder, WORKER_FILE), code);
   const config = workerdConfig({ address, compatibilityDate: date, variables: names });

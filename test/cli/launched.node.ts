@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
 
 const START = fileURLToPath(new URL("../../src/cli/start.ts", import.meta.url));
-type Signal = "SIGKILL" | "SIGINT" | "SIGTERM";
-
 const POLL_MS = 10;
+
+type Signal = "SIGKILL" | "SIGINT" | "SIGTERM";
 
 const groups: Launched[] = [];
 const folders: string[] = [];
@@ -69,9 +69,14 @@ export class Launched {
     signalGroup(this.pid, signal);
   }
 
+  /** What runs in its group: itself and its children. */
+  commands(): string[] {
+    return commandsOf(this.pid);
+  }
+
   /** Fulfilled when no process of its group is left. */
   async nothingLeft(): Promise<void> {
-    await until(() => !isAlive(this.pid));
+    await until(() => this.commands().length === 0);
   }
 }
 
@@ -111,11 +116,12 @@ function signalGroup(pid: number, signal: Signal): void {
   }
 }
 
-/** A dead process whose parent has not looked yet does not count. */
-function isAlive(group: number): boolean {
-  const list = execFileSync("ps", ["-eo", "pgid=,stat="], { encoding: "utf8" });
-  return list.split("\n").some((line) => {
-    const [pgid, stat = ""] = line.trim().split(/\s+/u);
-    return pgid === String(group) && !stat.startsWith("Z");
-  });
+/** The commands of a group's processes. A dead one whose parent has not looked yet does not count. */
+function commandsOf(group: number): string[] {
+  const list = execFileSync("ps", ["-eo", "pgid=,stat=,args="], { encoding: "utf8" });
+  return list
+    .split("\n")
+    .map((line) => /^\s*(\d+)\s+(\S+)\s+(.*)$/u.exec(line) ?? [])
+    .filter(([, pgid, stat]) => pgid === String(group) && stat?.startsWith("Z") === false)
+    .map(([, , , args]) => args ?? "");
 }

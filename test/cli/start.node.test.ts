@@ -51,6 +51,16 @@ describe("a start", () => {
     expect(list).not.toContain(GIVEN_KEY);
   });
 
+  test("keeps three processes: the launcher, workerd, and the shell that watches", async () => {
+    const launched = new Launched({ HALFMQ_DATA: await dataFolder() });
+    await launched.greeting();
+    expect(launched.commands()).toEqual([
+      expect.stringContaining("src/cli/start.ts"),
+      expect.stringContaining("workerd serve"),
+      expect.stringContaining("sh -c trap"),
+    ]);
+  });
+
   test("on loopback lets webhooks reach loopback, on every address it does not", async () => {
     const [near, far] = [await dataFolder(), await dataFolder()];
     await new Launched({ HALFMQ_DATA: near }).greeting();
