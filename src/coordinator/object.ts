@@ -1,0 +1,91 @@
+/**
+ * The Durable Object of one producer group: a shell that gives the coordinator its storage, clock and ports.
+ * Every public method answers over RPC; it never holds state of its own.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { systemClock } from "../platform/clock.ts";
+import { log } from "../platform/log.ts";
+import { isPrivate, targetPolicy } from "../platform/target.ts";
+import { type Fetch, postSigned } from "../platform/webhook.ts";
+import {
+  type CheckOffer,
+  type CoordinatorRpc,
+  type Env,
+  type ProducerGroupRecord,
+  queueObjectName,
+} from "../protocol/rpc.ts";
+import { Coordinator } from "./coordinator.ts";
+import type { CheckWorker, Ports, QueuePort } from "./ports.ts";
+
+/** An answer to a check is a few dozen bytes. */
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+/** Bindings beside the deployment's own: Workers that answer checks, and plain workerd's open network. */
+type Bindings = Env & { readonly HALFMQ_PRIVATE?: { fetch: Fetch } };
+const OWN_BINDINGS: ReadonlySet<string> = new Set(["QUEUE", "REGISTRY", "COORDINATOR"]);
+
+export class CoordinatorObject extends DurableObject<Bindings> implements CoordinatorRpc {
+  readonly #coordinator: Coordinator;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    this.#coordinator = new Coordinator(ctx.storage.sql, portsOf(env));
+  }
+
+  configure(record: ProducerGroupRecord | undefined): ReturnType<CoordinatorRpc["configure"]> {
+    return this.#coordinator.configure(record);
+  }
+
+  offer(
+    namespace: string,
+    producerGroup: string,
+    offers: readonly CheckOffer[],
+  ): ReturnType<CoordinatorRpc["offer"]> {
+    return this.#coordinator.offer(namespace, producerGroup, offers);
+  }
+
+  poll(
+    namespace: string,
+    producerGroup: string,
+    query: Parameters<CoordinatorRpc["poll"]>[2],
+  ): ReturnType<CoordinatorRpc["poll"]> {
+    return this.#coordinator.poll(namespace, producerGroup, query);
+  }
+
+  seen(): ReturnType<CoordinatorRpc["seen"]> {
+    return this.#coordinator.seen();
+  }
+}
+
+function portsOf(env: Bindings): Ports {
+  const policy = targetPolicy(env);
+  // Why two networks: src/platform/target.ts. Without the binding there is only one.
+  const call: Fetch = (url, init) => {
+    const open = isPrivate(new URL(url), policy) ? env.HALFMQ_PRIVATE : undefined;
+    return open === undefined ? fetch(url, init) : open.fetch(url, init);
+  };
+  return {
+    clock: systemClock,
+    log,
+    queue: (namespace, topic, queue) =>
+      env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as unknown as QueuePort,
+    worker: (binding) => workerOf(env, binding),
+    post: (question) =>
+      postSigned({
+        ...question,
+        policy,
+        responseBytesMax: ANSWER_BYTES_MAX,
+        nowMs: systemClock.nowMs(),
+        fetch: call,
+      }),
+  };
+}
+
+/** A service binding answers to any method name, so that only a call tells whether it knows this one. */
+function workerOf(env: Bindings, binding: string): CheckWorker | undefined {
+  if (OWN_BINDINGS.has(binding) || !Object.hasOwn(env, binding)) return undefined;
+  const bound = (env as unknown as Readonly<Record<string, unknown>>)[binding];
+  if (typeof bound !== "object" || bound === null) return undefined;
+  const { checkTransaction } = bound as Partial<CheckWorker>;
+  return typeof checkTransaction === "function" ? (bound as CheckWorker) : undefined;
+}

@@ -1,0 +1,18 @@
+/**
+ * The time and its timers, as a value: who needs them takes a Clock, so that a test can own it.
+ * Timers are conveniences of a living object: nothing that must happen may hang on one.
+ */
+
+export interface Clock {
+  nowMs(): number;
+  /** Runs once after `delayMs`, unless the returned function is called before. */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  after: (delayMs, run) => {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
