@@ -42,6 +42,8 @@ export class Pollers {
   readonly #mailbox: Mailbox;
   readonly #ports: Ports;
   readonly #waiters = new Set<() => void>();
+  /** Counts the calls that wake: what comes while a poll looks elsewhere must not be slept over. */
+  #wakes = 0;
 
   constructor(mailbox: Mailbox, ports: Ports) {
     this.#mailbox = mailbox;
@@ -56,9 +58,11 @@ export class Pollers {
     const { clock } = this.#ports;
     const until = clock.nowMs() + query.waitMs;
     for (;;) {
+      const wakes = this.#wakes;
       const checks = await this.#gather(namespace, query);
       const leftMs = until - clock.nowMs();
       if (checks.length > 0 || leftMs <= 0) return accept({ checks });
+      if (this.#wakes !== wakes) continue;
       if (this.#waiters.size >= LIMITS.waitersMax) {
         const facts = { limit: LIMITS.waitersMax, actual: this.#waiters.size + 1 };
         return refuse("too_many_waiters", "Too many polls of this producer group wait.", facts);
@@ -69,6 +73,7 @@ export class Pollers {
 
   /** Checks were laid: as many waiters look again, longest waiting first. */
   wake(count: number): void {
+    this.#wakes++;
     let left = count;
     for (const waiter of this.#waiters) {
       if (left-- <= 0) return;

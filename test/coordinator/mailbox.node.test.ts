@@ -146,6 +146,15 @@ test("a poll waits for the first check, and for no longer than it said", async (
   expect(clock.timers).toBe(0);
 });
 
+test("a check that is laid while a poll finds nothing is not slept over", async () => {
+  const { queue, clock, coordinator, taken } = polling();
+  await coordinator.offer(NAMESPACE, GROUP, queue().offersOf(0));
+  const poll = taken({ waitMs: 20_000 });
+  await settle();
+  expect(clock.timers).toBe(0);
+  expect(await poll).toEqual(["tx_7_0_0#1"]);
+});
+
 test("several pollers share what comes, and nobody gets what another got", async () => {
   const { queue, clock, offer, taken } = polling();
   const polls = Array.from({ length: 5 }, () => taken({ maxMessages: 2, waitMs: 10_000 }));
