@@ -8,7 +8,7 @@ import { checkArgument, checkEnvelope, webhookId } from "./envelope.ts";
 import type { Ports } from "./ports.ts";
 import { within } from "./within.ts";
 
-export type Resolution = "commit" | "rollback" | "unknown";
+type Resolution = "commit" | "rollback" | "unknown";
 
 export interface Answer {
   readonly resolution: Resolution;

@@ -18,7 +18,7 @@ export interface Ref extends CheckOffer {
 
 type Batch = readonly [topic: string, incarnation: number, queue: number, refs: [number, number][]];
 
-export const REFS_MAX = 100_000;
+const REFS_MAX = 100_000;
 /** How far a claim looks for more of the same queue. */
 const SCAN_MAX = 1_024;
 

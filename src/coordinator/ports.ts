@@ -33,7 +33,7 @@ export interface Ports {
   readonly log: Log;
 }
 
-export type SqlValue = string | number | ArrayBuffer | null;
+type SqlValue = string | number | ArrayBuffer | null;
 
 /** `ctx.storage.sql` fits it as it is. */
 export interface Sql {

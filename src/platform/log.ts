@@ -3,7 +3,7 @@
  * callers pass names, ids, counts and codes only.
  */
 
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Log {
   info(event: string, fields?: LogFields): void;

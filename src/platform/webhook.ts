@@ -42,7 +42,7 @@ export interface SignedPost {
   readonly fetch: Fetch;
 }
 
-export type PostFailure =
+type PostFailure =
   | "timeout"
   | "network"
   | "redirect"

@@ -20,7 +20,7 @@ export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => void setImmediate(resolve));
 };
 
-export class TestClock implements Clock {
+class TestClock implements Clock {
   #nowMs = 1_000_000;
   readonly #timers = new Set<{ at: number; run: () => void }>();
 
@@ -65,7 +65,7 @@ type BeginCall = Parameters<QueuePort["beginChecks"]>;
 type EndCall = Parameters<QueuePort["endCheck"]>;
 
 /** A queue that keeps the contract of its checks and nothing else. */
-export class TestQueue implements QueuePort {
+class TestQueue implements QueuePort {
   readonly halves = new Map<number, Half>();
   readonly begins: BeginCall[] = [];
   readonly reads: number[][] = [];
@@ -191,7 +191,7 @@ export function aCheck(
 }
 
 /** An endpoint whose answers the test gives, one question at a time. */
-export class TestEndpoint {
+class TestEndpoint {
   readonly asked: (Question & {
     answer: (text: string, status?: number) => void;
     fail: (failure: NonNullable<PostAnswer["failure"]>) => void;

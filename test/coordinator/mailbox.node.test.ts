@@ -1,6 +1,7 @@
 /** The mailbox: checks laid once, handed out once, kept across evictions, and never for what is decided. */
 import { expect, test } from "vitest";
 import { Mailbox } from "../../src/coordinator/mailbox.ts";
+import { Pollers } from "../../src/coordinator/pollers.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 import {
@@ -146,13 +147,17 @@ test("a poll waits for the first check, and for no longer than it said", async (
   expect(clock.timers).toBe(0);
 });
 
-test("a check that is laid while a poll finds nothing is not slept over", async () => {
-  const { queue, clock, coordinator, taken } = polling();
-  await coordinator.offer(NAMESPACE, GROUP, queue().offersOf(0));
-  const poll = taken({ waitMs: 20_000 });
+test("a check that is laid between a poll's look and its wait is not slept over", async () => {
+  const { ports, sql, queue, clock } = makeWorld();
+  const mailbox = new Mailbox(sql);
+  const pollers = new Pollers(mailbox, ports);
+  const poll = pollers.poll(NAMESPACE, { ...QUERY, waitMs: 20_000 });
+  queue().half(0).checks = 1;
+  mailbox.lay([{ topic: "t", incarnation: INCARNATION, queue: 0, position: 0, attempt: 1 }]);
+  pollers.wake(1);
   await settle();
   expect(clock.timers).toBe(0);
-  expect(await poll).toEqual(["tx_7_0_0#1"]);
+  expect(await poll).toMatchObject({ value: { checks: [{ transactionId: "tx_7_0_0" }] } });
 });
 
 test("several pollers share what comes, and nobody gets what another got", async () => {
