@@ -1,0 +1,67 @@
+/**
+ * CRC-32 (IEEE, as zlib's), eight bytes a step, and blobs that carry theirs in their last four bytes.
+ * It finds damage, not malice. The seed ties a blob to its place: a row's bytes under another id do not pass.
+ */
+import { CodecError } from "./bytes.ts";
+
+const CRC_BYTES = 4;
+const TABLES = makeTables();
+
+function makeTables(): Int32Array {
+  const tables = new Int32Array(8 * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte;
+    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+    tables[byte] = value;
+  }
+  for (let index = 256; index < tables.length; index++) {
+    const before = table(tables, index - 256);
+    tables[index] = (before >>> 8) ^ table(tables, before & 0xff);
+  }
+  return tables;
+}
+
+function table(tables: Int32Array, index: number): number {
+  return tables[index] as number;
+}
+
+/** The checksum of `bytes`, going on from `seed`: `crc32(b, crc32(a))` is that of a and b in a row. */
+export function crc32(bytes: Uint8Array, seed = 0): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const t = TABLES;
+  let crc = ~seed;
+  let at = 0;
+  for (const end = bytes.length - 7; at < end; at += 8) {
+    const low = crc ^ view.getInt32(at, true);
+    const high = view.getInt32(at + 4, true);
+    crc =
+      table(t, 0x700 | (low & 0xff)) ^
+      table(t, 0x600 | ((low >>> 8) & 0xff)) ^
+      table(t, 0x500 | ((low >>> 16) & 0xff)) ^
+      table(t, 0x400 | (low >>> 24)) ^
+      table(t, 0x300 | (high & 0xff)) ^
+      table(t, 0x200 | ((high >>> 8) & 0xff)) ^
+      table(t, 0x100 | ((high >>> 16) & 0xff)) ^
+      table(t, high >>> 24);
+  }
+  for (; at < bytes.length; at++) crc = (crc >>> 8) ^ table(t, (crc ^ view.getUint8(at)) & 0xff);
+  return ~crc >>> 0;
+}
+
+/** The bytes with their checksum behind them. */
+export function withCrc(bytes: Uint8Array, seed = 0): Uint8Array<ArrayBuffer> {
+  const sealed = new Uint8Array(bytes.length + CRC_BYTES);
+  sealed.set(bytes);
+  new DataView(sealed.buffer).setUint32(bytes.length, crc32(bytes, seed), true);
+  return sealed;
+}
+
+/** A view on the bytes in front of a checksum that fits, else `CodecError`. */
+export function withoutCrc(sealed: Uint8Array, seed = 0): Uint8Array {
+  const length = sealed.length - CRC_BYTES;
+  if (length < 0) throw new CodecError("too short for its checksum");
+  const bytes = sealed.subarray(0, length);
+  const kept = new DataView(sealed.buffer, sealed.byteOffset + length).getUint32(0, true);
+  if (kept !== crc32(bytes, seed)) throw new CodecError("checksum does not fit");
+  return bytes;
+}
