@@ -1,0 +1,114 @@
+/**
+ * The locks of an ordered group: while one message of a message group is in flight, the next ones wait here in order.
+ * In memory only, rebuilt on waking by scanning again from the low-water mark. Offsets that wait are bounded: past
+ * PARKED_MAX a lock keeps only where to look again, so that one blocked message group with a long backlog neither fills
+ * the memory nor stops the others.
+ */
+
+const PARKED_MAX = 50_000;
+
+interface Lock {
+  /** Offsets that wait behind the one in flight, in order. */
+  parked: number[];
+  /** Further ones stand in the log from here on. */
+  spilledFrom: number | undefined;
+  /** Former queue whose end is awaited; undefined for a common lock. */
+  heldFor: number | undefined;
+}
+
+export class OrderLocks {
+  readonly #locks = new Map<string, Lock>();
+  readonly #flying = new Map<number, string>();
+  /** Message groups whose next message may go. */
+  readonly ready: string[] = [];
+  #parkedCount = 0;
+
+  clear(): void {
+    this.#locks.clear();
+    this.#flying.clear();
+    this.ready.length = 0;
+    this.#parkedCount = 0;
+  }
+
+  isLocked(messageGroup: string): boolean {
+    return this.#locks.has(messageGroup);
+  }
+
+  lock(messageGroup: string, offset: number): void {
+    this.#flying.set(offset, messageGroup);
+    if (!this.#locks.has(messageGroup)) {
+      this.#locks.set(messageGroup, { parked: [], spilledFrom: undefined, heldFor: undefined });
+    }
+  }
+
+  /** Locks a message group that moved here until its former queue has finished. */
+  hold(messageGroup: string, formerQueue: number): void {
+    if (!this.#locks.has(messageGroup)) {
+      this.#locks.set(messageGroup, { parked: [], spilledFrom: undefined, heldFor: formerQueue });
+    }
+  }
+
+  release(formerQueue: number): void {
+    for (const [messageGroup, lock] of this.#locks) {
+      if (lock.heldFor !== formerQueue) continue;
+      lock.heldFor = undefined;
+      this.ready.push(messageGroup);
+    }
+  }
+
+  park(messageGroup: string, offset: number): void {
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined) return;
+    if (lock.spilledFrom !== undefined) return;
+    if (this.#parkedCount >= PARKED_MAX) {
+      lock.spilledFrom = offset;
+      return;
+    }
+    lock.parked.push(offset);
+    this.#parkedCount++;
+  }
+
+  /** The message in flight is done with; the next of its message group may go. */
+  unlock(offset: number): void {
+    const messageGroup = this.#flying.get(offset);
+    if (messageGroup === undefined) return;
+    this.#flying.delete(offset);
+    this.ready.push(messageGroup);
+  }
+
+  /** The next message of a ready message group; undefined when there is none left, which frees it. */
+  next(messageGroup: string): number | "spilled" | undefined {
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined) return undefined;
+    const offset = lock.parked.shift();
+    if (offset !== undefined) {
+      this.#parkedCount--;
+      return offset;
+    }
+    if (lock.spilledFrom !== undefined) return "spilled";
+    this.#locks.delete(messageGroup);
+    return undefined;
+  }
+
+  spilledFrom(messageGroup: string): number {
+    return this.#locks.get(messageGroup)?.spilledFrom ?? 0;
+  }
+
+  /** A look in the log from `spilledFrom` found these, and must go on at `from` (undefined: it met the scan). */
+  refill(messageGroup: string, offsets: readonly number[], from: number | undefined): void {
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined) return;
+    lock.parked.push(...offsets);
+    this.#parkedCount += offsets.length;
+    lock.spilledFrom = from;
+  }
+
+  /** Message groups held, with the offset in flight where there is one. */
+  list(): { messageGroup: string; waiting: number; heldFor?: number }[] {
+    return [...this.#locks].map(([messageGroup, lock]) => ({
+      messageGroup,
+      waiting: lock.parked.length,
+      ...(lock.heldFor === undefined ? {} : { heldFor: lock.heldFor }),
+    }));
+  }
+}

@@ -1,0 +1,406 @@
+/**
+ * What one queue knows of one consumer group: how far it has read, what it is done with, what is in flight.
+ * Every change goes through a method here that changes memory and writes the operation, and `apply` repeats the same
+ * change on waking. It decides nothing: choosing.ts and settling.ts do.
+ *
+ * Below `base` (a page number) everything is done. At or above `cursor` nothing was ever delivered.
+ */
+import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
+import { Heap } from "../../core/heap.ts";
+import type { Journal, Page } from "../journal.ts";
+import { OPERATION } from "../operations.ts";
+import { DeliveryPage, PAGE_OFFSETS, type Flight } from "./page.ts";
+
+const VERSION = 1;
+
+/** What a receive with an attemptId was given. */
+export interface Attempt {
+  readonly until: number;
+  readonly items: readonly { readonly offset: number; readonly generation: number }[];
+}
+
+export class GroupState implements Page {
+  readonly group: number;
+  readonly name: string;
+  savedSeq = 0;
+  dirtySeq = 0;
+  /** Counts the seeks; receipts of an older one are expired. */
+  epoch = 1;
+  base = 0;
+  cursor = 0;
+  /** Messages that retention or their own time to live took before the group was done with them. */
+  expired = 0;
+  /** Former queues that have finished everything below their fence (growth.ts). */
+  readonly drainedFrom = new Set<number>();
+  readonly attempts = new Map<string, Attempt>();
+  readonly pages = new Map<number, DeliveryPage>();
+  /** Due instants of flights; stale entries are recognized by comparing with the flight. */
+  readonly due = new Heap();
+  readonly #journal: Journal;
+
+  constructor(group: number, journal: Journal) {
+    this.group = group;
+    this.name = `g${group}`;
+    this.#journal = journal;
+  }
+
+  // ------------------------------------------------------------ reading
+
+  flight(offset: number): Flight | undefined {
+    return this.pages.get(Math.floor(offset / PAGE_OFFSETS))?.flights.get(offset);
+  }
+
+  isDone(offset: number): boolean {
+    const number = Math.floor(offset / PAGE_OFFSETS);
+    return number < this.base || this.pages.get(number)?.isDone(offset) === true;
+  }
+
+  /** Offsets at or above base that are done. */
+  doneAboveBase(): number {
+    let count = 0;
+    for (const page of this.pages.values()) count += page.doneCount;
+    return count;
+  }
+
+  /** The oldest offset that is not done. */
+  lowWater(next: number): number {
+    const page = this.pages.get(this.base);
+    return Math.min(next, page === undefined ? this.base * PAGE_OFFSETS : page.firstOpen());
+  }
+
+  *flights(): Iterable<Flight> {
+    for (const page of this.pages.values()) yield* page.flights.values();
+  }
+
+  /** Is anything of [from, to) leased or waiting for a retry? */
+  holdsBetween(from: number, to: number): boolean {
+    for (let number = Math.floor(from / PAGE_OFFSETS); number * PAGE_OFFSETS < to; number++) {
+      for (const offset of this.pages.get(number)?.flights.keys() ?? []) if (offset >= from && offset < to) return true;
+    }
+    return false;
+  }
+
+  // ------------------------------------------------------------ changing
+
+  #page(offset: number): DeliveryPage {
+    const number = Math.floor(offset / PAGE_OFFSETS);
+    let page = this.pages.get(number);
+    if (page === undefined) {
+      page = new DeliveryPage(this.group, number);
+      this.pages.set(number, page);
+    }
+    return page;
+  }
+
+  #write(page: Page, operation: number): ByteWriter {
+    return this.#journal.change(page).byte(operation).uint(this.group).uint(this.epoch);
+  }
+
+  /** Leases a run of consecutive offsets that share generation and attempt. */
+  lease(first: number, count: number, delivery: { generation: number; attempt: number; dueAt: number }): void {
+    let from = first;
+    const end = first + count;
+    while (from < end) {
+      const page = this.#page(from);
+      const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
+      this.#write(page, OPERATION.lease)
+        .uint(from)
+        .uint(to - from)
+        .uint(delivery.generation)
+        .uint(delivery.attempt)
+        .uint(delivery.dueAt);
+      this.#journal.touch(this);
+      this.#applyLease(page, from, to, delivery);
+      from = to;
+    }
+    this.cursor = Math.max(this.cursor, end);
+  }
+
+  #applyLease(page: DeliveryPage, from: number, to: number, delivery: { generation: number; attempt: number; dueAt: number }): void {
+    for (let offset = from; offset < to; offset++) {
+      page.flights.set(offset, { offset, ...delivery, leased: true });
+      this.due.push(delivery.dueAt, offset);
+    }
+  }
+
+  /** The group is done with a run of consecutive offsets: acked, or moved to the dead letters. */
+  done(first: number, count: number): void {
+    let from = first;
+    const end = first + count;
+    while (from < end) {
+      const page = this.#page(from);
+      const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
+      this.#write(page, OPERATION.done).uint(from).uint(to - from);
+      for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
+      from = to;
+    }
+    this.#retirePages();
+  }
+
+  #applyDone(page: DeliveryPage, offset: number): void {
+    page.flights.delete(offset);
+    page.setDone(offset);
+  }
+
+  /** The message is past its own time to live. */
+  expire(offset: number): void {
+    const page = this.#page(offset);
+    this.#write(page, OPERATION.expired).uint(offset);
+    this.#journal.touch(this);
+    this.#applyDone(page, offset);
+    this.expired++;
+    this.#retirePages();
+  }
+
+  /** Passed over by the filter. Costs no operation: waking evaluates the filter again, up to the last `scanned`. */
+  pass(offset: number): void {
+    const page = this.#page(offset);
+    page.setDone(offset);
+    this.#retirePages();
+  }
+
+  /** Everything below `cursor` that is not in flight is done: kept once in a while, so that waking need not rescan. */
+  scanned(): void {
+    this.#write(this, OPERATION.scanned).uint(this.cursor);
+    for (const page of this.pages.values()) this.#journal.save(page);
+  }
+
+  retry(flight: Flight, dueAt: number): void {
+    const page = this.#page(flight.offset);
+    this.#write(page, OPERATION.retry).uint(flight.offset).uint(dueAt);
+    flight.leased = false;
+    flight.dueAt = dueAt;
+    this.due.push(dueAt, flight.offset);
+  }
+
+  extend(flight: Flight, dueAt: number): void {
+    const page = this.#page(flight.offset);
+    this.#write(page, OPERATION.extend).uint(flight.offset).uint(dueAt);
+    flight.leased = true;
+    flight.dueAt = dueAt;
+    this.due.push(dueAt, flight.offset);
+  }
+
+  rememberAttempt(key: string, attempt: Attempt, nowMs: number): void {
+    const writer = this.#write(this, OPERATION.attempt).text(key).uint(attempt.until).uint(attempt.items.length);
+    for (const { offset, generation } of attempt.items) writer.uint(offset).uint(generation);
+    for (const [old, { until }] of this.attempts) if (until <= nowMs) this.attempts.delete(old);
+    this.attempts.set(key, attempt);
+  }
+
+  /** Starts anew at the offset; every lease and receipt so far is void. */
+  seek(offset: number): void {
+    this.epoch++;
+    this.#write(this, OPERATION.seek).uint(offset);
+    for (const page of this.pages.values()) this.#journal.retire(page);
+    this.#applySeek(offset);
+    this.#journal.save(this);
+  }
+
+  #applySeek(offset: number): void {
+    this.pages.clear();
+    this.due.clear();
+    this.attempts.clear();
+    this.base = Math.floor(offset / PAGE_OFFSETS);
+    this.cursor = offset;
+    if (offset % PAGE_OFFSETS === 0) return;
+    const page = this.#page(offset);
+    for (let below = page.number * PAGE_OFFSETS; below < offset; below++) page.setDone(below);
+  }
+
+  /** First sight of the group: it begins at the offset. */
+  begin(offset: number): void {
+    this.#applySeek(offset);
+    this.#journal.save(this);
+    for (const page of this.pages.values()) this.#journal.save(page);
+  }
+
+  drained(from: number): void {
+    if (this.drainedFrom.has(from)) return;
+    this.#write(this, OPERATION.drained).uint(from);
+    this.drainedFrom.add(from);
+  }
+
+  /** Retention took everything below the offset; answers how many the group had not done. */
+  truncate(offset: number): number {
+    let lost = 0;
+    const first = Math.floor(offset / PAGE_OFFSETS);
+    for (let number = this.base; number < first; number++) lost += PAGE_OFFSETS - (this.pages.get(number)?.doneCount ?? 0);
+    for (let number = this.base; number <= first; number++) {
+      if (number < first) {
+        const page = this.pages.get(number);
+        if (page !== undefined) this.#journal.retire(page);
+        this.pages.delete(number);
+      } else if (offset % PAGE_OFFSETS !== 0) {
+        const page = this.#page(offset);
+        for (let below = page.number * PAGE_OFFSETS; below < offset; below++) if (page.setDone(below)) lost++;
+        this.#journal.save(page);
+      }
+    }
+    this.base = Math.max(this.base, first);
+    this.cursor = Math.max(this.cursor, offset);
+    this.expired += lost;
+    this.#journal.save(this);
+    return lost;
+  }
+
+  /** A wholly done page at the low end goes, and the head is saved in the same flush so that nothing forgets it [J1]. */
+  #retirePages(): void {
+    let page = this.pages.get(this.base);
+    if (page === undefined || !page.complete) return;
+    while (page !== undefined && page.complete && page.flights.size === 0) {
+      this.#journal.retire(page);
+      this.pages.delete(this.base);
+      this.base++;
+      page = this.pages.get(this.base);
+    }
+    this.cursor = Math.max(this.cursor, this.base * PAGE_OFFSETS);
+    this.#journal.save(this);
+  }
+
+  /** Every page and the head in full: what was only passed over by the present filter stays passed over. */
+  saveAll(): void {
+    for (const page of this.pages.values()) this.#journal.save(page);
+    this.#journal.save(this);
+  }
+
+  /** The group is gone: so is every row of it. */
+  forget(): void {
+    for (const page of this.pages.values()) this.#journal.retire(page);
+    this.#journal.retire(this);
+  }
+
+  // ------------------------------------------------------------ waking
+
+  encode(writer: ByteWriter): void {
+    writer.byte(VERSION).uint(this.epoch).uint(this.base).uint(this.cursor).uint(this.expired);
+    writer.uint(this.drainedFrom.size);
+    for (const from of this.drainedFrom) writer.uint(from);
+    writer.uint(this.attempts.size);
+    for (const [key, { until, items }] of this.attempts) {
+      writer.text(key).uint(until).uint(items.length);
+      for (const { offset, generation } of items) writer.uint(offset).uint(generation);
+    }
+  }
+
+  restoreHead(data: Uint8Array, seq: number): void {
+    const reader = new ByteReader(data);
+    if (reader.byte() !== VERSION) throw new CodecError("unknown group head version");
+    this.savedSeq = seq;
+    this.epoch = reader.uint();
+    this.base = reader.uint();
+    this.cursor = reader.uint();
+    this.expired = reader.uint();
+    for (let left = reader.uint(); left > 0; left--) this.drainedFrom.add(reader.uint());
+    for (let left = reader.uint(); left > 0; left--) this.attempts.set(reader.text(), readAttempt(reader));
+  }
+
+  restorePage(number: number, data: Uint8Array, seq: number): void {
+    if (number < this.base) return;
+    const page = DeliveryPage.decode(this.group, number, data, seq);
+    this.pages.set(number, page);
+    for (const flight of page.flights.values()) this.due.push(flight.dueAt, flight.offset);
+  }
+
+  /** Repeats one operation whose kind and group are read already. */
+  apply(kind: number, reader: ByteReader, seq: number): void {
+    const epoch = reader.uint();
+    const live = epoch === this.epoch || (kind === OPERATION.seek && epoch > this.epoch);
+    const head = live && seq > this.savedSeq;
+    if (head) this.#journal.restoreDirty(this, seq);
+    switch (kind) {
+      case OPERATION.lease:
+        return this.#replayLease(reader, seq, live);
+      case OPERATION.done:
+        return this.#replayDone(reader, seq, live);
+      case OPERATION.expired: {
+        const offset = reader.uint();
+        if (head) this.expired++;
+        const page = live ? this.#replayPage(offset, seq) : undefined;
+        if (page !== undefined) this.#applyDone(page, offset);
+        return;
+      }
+      case OPERATION.scanned: {
+        const cursor = reader.uint();
+        if (head) this.cursor = Math.max(this.cursor, cursor);
+        return;
+      }
+      case OPERATION.retry:
+      case OPERATION.extend: {
+        const offset = reader.uint();
+        const dueAt = reader.uint();
+        const flight = live ? this.#replayPage(offset, seq)?.flights.get(offset) : undefined;
+        if (flight === undefined) return;
+        flight.leased = kind === OPERATION.extend;
+        flight.dueAt = dueAt;
+        this.due.push(dueAt, offset);
+        return;
+      }
+      case OPERATION.seek: {
+        const offset = reader.uint();
+        if (!head) return;
+        this.epoch = epoch;
+        this.#applySeek(offset);
+        return;
+      }
+      case OPERATION.attempt: {
+        const key = reader.text();
+        const attempt = readAttempt(reader);
+        if (head) this.attempts.set(key, attempt);
+        return;
+      }
+      case OPERATION.drained: {
+        const from = reader.uint();
+        if (head) this.drainedFrom.add(from);
+        return;
+      }
+      default:
+        throw new CodecError(`unknown delivery operation ${kind}`);
+    }
+  }
+
+  /** The page, if the operation is news to it. */
+  #replayPage(offset: number, seq: number): DeliveryPage | undefined {
+    if (Math.floor(offset / PAGE_OFFSETS) < this.base) return undefined;
+    const page = this.#page(offset);
+    if (seq <= page.savedSeq) return undefined;
+    this.#journal.restoreDirty(page, seq);
+    return page;
+  }
+
+  #replayLease(reader: ByteReader, seq: number, live: boolean): void {
+    const from = reader.uint();
+    const to = from + reader.uint();
+    const delivery = { generation: reader.uint(), attempt: reader.uint(), dueAt: reader.uint() };
+    if (!live) return;
+    const page = this.#replayPage(from, seq);
+    if (page !== undefined) this.#applyLease(page, from, to, delivery);
+    this.cursor = Math.max(this.cursor, to);
+  }
+
+  #replayDone(reader: ByteReader, seq: number, live: boolean): void {
+    const from = reader.uint();
+    const to = from + reader.uint();
+    const page = live ? this.#replayPage(from, seq) : undefined;
+    if (page === undefined) return;
+    for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
+  }
+
+  /** After the replay. Without order or filter gaps, what lies below the cursor and is not in flight was passed over. */
+  settle(skipsAreDone: boolean): void {
+    if (skipsAreDone) {
+      for (let offset = this.base * PAGE_OFFSETS; offset < this.cursor; offset++) {
+        const page = this.#page(offset);
+        if (!page.isDone(offset) && !page.flights.has(offset)) page.setDone(offset);
+      }
+    }
+    this.#retirePages();
+  }
+}
+
+function readAttempt(reader: ByteReader): Attempt {
+  const until = reader.uint();
+  const items = [];
+  for (let left = reader.uint(); left > 0; left--) items.push({ offset: reader.uint(), generation: reader.uint() });
+  return { until, items };
+}

@@ -1,0 +1,415 @@
+/**
+ * The half messages of a queue: their log, and what became of each transaction. A check is a redelivery to the producer,
+ * commit and rollback are acks of it. It stores and finds; what a decision does is core/half-message.ts's to say, and
+ * what a commit does to the other logs is transactions.ts's.
+ *
+ * Pages whose transactions are all decided leave memory for the archive table until their time is over.
+ */
+import { ByteReader, ByteWriter, CodecError } from "../core/bytes.ts";
+import { withCrc, withoutCrc } from "../core/crc32.ts";
+import { dueAt, type Undecided } from "../core/half-message.ts";
+import { Heap } from "../core/heap.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Target, TransactionState } from "../protocol/rpc.ts";
+import type { CheckPolicy } from "../protocol/topic.ts";
+import { HALF_PAGE, HalfPage, readDecided, readPlaced, writeDecided, writePlaced, type Decided, type Placed, type Progress } from "./half-page.ts";
+import type { Journal, Page } from "./journal.ts";
+import { OPERATION } from "./operations.ts";
+import { SegmentLog } from "./segments.ts";
+import { bytesOf, type Sql } from "./storage.ts";
+
+const VERSION = 1;
+
+export interface HalfMessage {
+  /** Absent: the home queue itself. */
+  readonly target?: Target;
+  /** Id of the message that had its dedup id first; nothing is delivered for it. */
+  readonly duplicateOf?: string;
+  readonly record: Uint8Array;
+}
+
+export interface HalfRecord {
+  readonly producerGroup: string;
+  readonly policy: CheckPolicy;
+  readonly messages: readonly HalfMessage[];
+}
+
+/** An undecided transaction as memory holds it: no bodies. */
+export interface OpenHalf extends Undecided {
+  readonly position: number;
+  readonly producerGroup: string;
+  readonly preparedAt: number;
+  checks: number;
+  nextCheckAt: number;
+  openUntil: number;
+  /** Offered to its coordinator; offered again if no check has begun by then. Not stored. */
+  offeredUntil: number;
+}
+
+function encodeHalf(half: HalfRecord): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(1_024);
+  writer.byte(VERSION).text(half.producerGroup);
+  writer.uint(half.policy.timeoutMs).uint(half.policy.intervalMs).uint(half.policy.maxChecks).uint(half.messages.length);
+  for (const { target, duplicateOf, record } of half.messages) {
+    writer.byte((target === undefined ? 0 : 1) | (duplicateOf === undefined ? 0 : 2));
+    if (target !== undefined) writer.text(target.topic).uint(target.incarnation).uint(target.queue);
+    if (duplicateOf !== undefined) writer.text(duplicateOf);
+    writer.blob(record);
+  }
+  return writer.finish();
+}
+
+function decodeHalf(bytes: Uint8Array): HalfRecord {
+  const reader = new ByteReader(bytes);
+  if (reader.byte() !== VERSION) throw new CodecError("unknown half record version");
+  const producerGroup = reader.text();
+  const policy = { timeoutMs: reader.uint(), intervalMs: reader.uint(), maxChecks: reader.uint() };
+  const messages: HalfMessage[] = [];
+  for (let left = reader.uint(); left > 0; left--) {
+    const flags = reader.byte();
+    const target = (flags & 1) !== 0 ? { topic: reader.text(), incarnation: reader.uint(), queue: reader.uint() } : undefined;
+    const duplicateOf = (flags & 2) !== 0 ? reader.text() : undefined;
+    messages.push({ ...(target === undefined ? {} : { target }), ...(duplicateOf === undefined ? {} : { duplicateOf }), record: reader.blob() });
+  }
+  return { producerGroup, policy, messages };
+}
+
+export class Halves implements Page {
+  readonly name = "h";
+  savedSeq = 0;
+  dirtySeq = 0;
+  readonly log: SegmentLog;
+  readonly open = new Map<number, OpenHalf>();
+  readonly counts: Record<"committed" | "rolledBack" | "discarded", number> = { committed: 0, rolledBack: 0, discarded: 0 };
+  readonly discarded = new Set<number>();
+  readonly #sql: Sql;
+  readonly #journal: Journal;
+  readonly #pages = new Map<number, HalfPage>();
+  readonly #due = new Heap();
+  /** Every page below is archived or gone; of those above, `#archived` are. */
+  #base = 0;
+  readonly #archived = new Set<number>();
+  readonly #lately = new Map<number, HalfPage>();
+
+  constructor(sql: Sql, journal: Journal) {
+    this.#sql = sql;
+    this.#journal = journal;
+    this.log = new SegmentLog(sql, { table: "half_log", pageEntries: HALF_PAGE, summarize: () => new Uint8Array() });
+  }
+
+  // ------------------------------------------------------------ changing
+
+  prepare(half: HalfRecord, nowMs: number): OpenHalf {
+    const position = this.log.append(encodeHalf(half), nowMs);
+    const preparedAt = this.log.storedAt(nowMs);
+    return this.#opened(position, half, preparedAt, undefined);
+  }
+
+  #opened(position: number, half: HalfRecord, preparedAt: number, progress: Progress | undefined): OpenHalf {
+    const open: OpenHalf = {
+      position,
+      producerGroup: half.producerGroup,
+      policy: half.policy,
+      preparedAt,
+      checks: progress?.checks ?? 0,
+      nextCheckAt: progress?.nextCheckAt ?? preparedAt + half.policy.timeoutMs,
+      openUntil: progress?.openUntil ?? 0,
+      offeredUntil: 0,
+    };
+    this.open.set(position, open);
+    this.schedule(open);
+    return open;
+  }
+
+  /** Its due instant changed. */
+  schedule(open: OpenHalf): void {
+    this.#due.push(Math.max(dueAt(open), open.offeredUntil), open.position);
+  }
+
+  checkBegun(open: OpenHalf, nextCheckAt: number, openUntil: number): void {
+    const page = this.#page(open.position);
+    this.#journal.change(page).byte(OPERATION.checkBegun).uint(open.position).uint(open.checks + 1).uint(nextCheckAt).uint(openUntil);
+    this.#progress(page, open, { checks: open.checks + 1, nextCheckAt, openUntil });
+  }
+
+  checkEnded(open: OpenHalf): void {
+    const page = this.#page(open.position);
+    this.#journal.change(page).byte(OPERATION.checkEnded).uint(open.position);
+    this.#progress(page, open, { checks: open.checks, nextCheckAt: open.nextCheckAt, openUntil: 0 });
+  }
+
+  postpone(open: OpenHalf, nextCheckAt: number): void {
+    const page = this.#page(open.position);
+    this.#journal.change(page).byte(OPERATION.postponed).uint(open.position).uint(nextCheckAt);
+    this.#progress(page, open, { checks: open.checks, nextCheckAt, openUntil: open.openUntil });
+  }
+
+  #progress(page: HalfPage, open: OpenHalf, progress: Progress): void {
+    page.progress.set(open.position, progress);
+    Object.assign(open, progress, { offeredUntil: 0 });
+    this.schedule(open);
+  }
+
+  decide(open: OpenHalf, decided: Decided): void {
+    const page = this.#page(open.position);
+    const writer = this.#journal.change(page).byte(OPERATION.decided).uint(open.position);
+    writeDecided(writer, decided);
+    this.#journal.touch(this);
+    this.#applyDecided(page, open.position, decided);
+    this.#count(open.position, decided.state);
+    this.open.delete(open.position);
+    this.#archiveIfComplete(page);
+  }
+
+  #applyDecided(page: HalfPage, position: number, decided: Decided): void {
+    page.progress.delete(position);
+    page.decided.set(position, decided);
+  }
+
+  #count(position: number, state: "committed" | "rolledBack" | "discarded"): void {
+    this.counts[state]++;
+    if (state === "discarded") this.discarded.add(position);
+  }
+
+  /** A discarded one is prepared again, its checks at 0. */
+  resume(position: number, nextCheckAt: number): OpenHalf | undefined {
+    const half = this.read(position);
+    const page = this.#unarchive(position);
+    if (half === undefined || page === undefined) return undefined;
+    this.#journal.change(page).byte(OPERATION.resumed).uint(position).uint(nextCheckAt);
+    this.#journal.touch(this);
+    this.#applyResumed(page, position, nextCheckAt);
+    this.#countResumed(position);
+    return this.#opened(position, half, half.preparedAt, page.progress.get(position));
+  }
+
+  #applyResumed(page: HalfPage, position: number, nextCheckAt: number): void {
+    page.decided.delete(position);
+    page.progress.set(position, { checks: 0, nextCheckAt, openUntil: 0 });
+  }
+
+  #countResumed(position: number): void {
+    this.counts.discarded--;
+    this.discarded.delete(position);
+  }
+
+  /** A message that was on its way to another queue arrived there, or never will. */
+  place(position: number, index: number, placed: Placed): void {
+    const page = this.#unarchive(position);
+    const decided = page?.decided.get(position);
+    if (page === undefined || decided === undefined) return;
+    const writer = this.#journal.change(page).byte(OPERATION.placed).uint(position).uint(index);
+    writePlaced(writer, placed);
+    decided.placed[index] = placed;
+    this.#archiveIfComplete(page);
+  }
+
+  // ------------------------------------------------------------ finding
+
+  stateOf(position: number): TransactionState | undefined {
+    if (this.open.has(position)) return "prepared";
+    return this.decidedAt(position)?.state;
+  }
+
+  decidedAt(position: number): Decided | undefined {
+    return this.#find(Math.floor(position / HALF_PAGE))?.decided.get(position);
+  }
+
+  read(position: number): (HalfRecord & { preparedAt: number }) | undefined {
+    const read = this.log.read(position);
+    return read === undefined ? undefined : { ...decodeHalf(read.entry), preparedAt: read.storedAt };
+  }
+
+  /** The earliest instant at which something is due. */
+  nextDueAt(): number | undefined {
+    for (;;) {
+      const key = this.#due.topKey;
+      const position = this.#due.topValue;
+      if (key === undefined || position === undefined) return undefined;
+      const open = this.open.get(position);
+      if (open !== undefined && key === Math.max(dueAt(open), open.offeredUntil)) return key;
+      this.#due.pop();
+    }
+  }
+
+  /** Takes up to `max` that are due off the heap; whoever takes one must schedule or decide it. */
+  takeDue(nowMs: number, max: number): OpenHalf[] {
+    const taken = new Set<OpenHalf>();
+    while (taken.size < max) {
+      const key = this.nextDueAt();
+      if (key === undefined || key > nowMs) break;
+      const open = this.open.get(this.#due.pop() ?? -1);
+      if (open !== undefined) taken.add(open);
+    }
+    return [...taken];
+  }
+
+  #page(position: number): HalfPage {
+    const number = Math.floor(position / HALF_PAGE);
+    let page = this.#pages.get(number);
+    if (page === undefined) {
+      page = new HalfPage(number);
+      this.#pages.set(number, page);
+    }
+    return page;
+  }
+
+  #find(number: number): HalfPage | undefined {
+    const live = this.#pages.get(number) ?? this.#lately.get(number);
+    if (live !== undefined) return live;
+    for (const row of this.#sql.exec("SELECT data FROM half_archive WHERE no = ?", number)) {
+      const page = HalfPage.decode(number, withoutCrc(bytesOf(row["data"])), 0);
+      if (this.#lately.size >= 8) this.#lately.clear();
+      this.#lately.set(number, page);
+      return page;
+    }
+    return undefined;
+  }
+
+  // ------------------------------------------------------------ archive
+
+  #archiveIfComplete(page: HalfPage): void {
+    if (!page.complete) return;
+    for (const { placed } of page.decided.values()) if (placed.some(({ at }) => at === "link")) return;
+    let until = 0;
+    for (const { state, at } of page.decided.values()) {
+      until = Math.max(until, at + (state === "discarded" ? LIMITS.keptCopyMs : 0));
+    }
+    const writer = new ByteWriter(16_384);
+    page.encode(writer);
+    this.#sql.exec("INSERT OR REPLACE INTO half_archive (no, until, data) VALUES (?, ?, ?)", page.number, until, withCrc(writer.view()));
+    this.#journal.retire(page);
+    this.#pages.delete(page.number);
+    this.#archived.add(page.number);
+    while (this.#archived.delete(this.#base)) this.#base++;
+    this.#journal.save(this);
+  }
+
+  #unarchive(position: number): HalfPage | undefined {
+    const number = Math.floor(position / HALF_PAGE);
+    const live = this.#pages.get(number);
+    if (live !== undefined) return live;
+    const page = this.#find(number);
+    if (page === undefined) return undefined;
+    this.#lately.delete(number);
+    this.#sql.exec("DELETE FROM half_archive WHERE no = ?", number);
+    for (let above = number + 1; above < this.#base; above++) this.#archived.add(above);
+    this.#archived.delete(number);
+    this.#base = Math.min(this.#base, number);
+    this.#pages.set(number, page);
+    page.savedSeq = 0;
+    this.#journal.save(page);
+    this.#journal.save(this);
+    return page;
+  }
+
+  /** Forgets archived pages whose time is over; `decidedBefore` bounds those that were not discarded. */
+  dropArchived(decidedBefore: number, nowMs: number): void {
+    for (const row of this.#sql.exec("SELECT no, until FROM half_archive ORDER BY no LIMIT 16")) {
+      const number = Number(row["no"]);
+      const page = Number(row["until"]) <= decidedBefore ? this.#find(number) : undefined;
+      if (page === undefined) continue;
+      for (const [position, { state, at }] of page.decided) {
+        if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;
+        this.discarded.delete(position);
+      }
+      this.#lately.delete(number);
+      this.#sql.exec("DELETE FROM half_archive WHERE no = ?", number);
+      this.log.dropPage(number, HALF_PAGE);
+      this.#journal.save(this);
+    }
+  }
+
+  // ------------------------------------------------------------ waking
+
+  encode(writer: ByteWriter): void {
+    writer.byte(VERSION).uint(this.counts.committed).uint(this.counts.rolledBack).uint(this.counts.discarded).uint(this.#base);
+    writer.uint(this.#archived.size);
+    for (const number of this.#archived) writer.uint(number);
+    writer.uint(this.discarded.size);
+    for (const position of this.discarded) writer.uint(position);
+  }
+
+  restoreHead(data: Uint8Array, seq: number): void {
+    const reader = new ByteReader(data);
+    if (reader.byte() !== VERSION) throw new CodecError("unknown half head version");
+    this.savedSeq = seq;
+    this.counts.committed = reader.uint();
+    this.counts.rolledBack = reader.uint();
+    this.counts.discarded = reader.uint();
+    this.#base = reader.uint();
+    for (let left = reader.uint(); left > 0; left--) this.#archived.add(reader.uint());
+    for (let left = reader.uint(); left > 0; left--) this.discarded.add(reader.uint());
+  }
+
+  restorePage(number: number, data: Uint8Array, seq: number): void {
+    this.#pages.set(number, HalfPage.decode(number, data, seq));
+  }
+
+  apply(kind: number, reader: ByteReader, seq: number): void {
+    const position = reader.uint();
+    const number = Math.floor(position / HALF_PAGE);
+    const gone = number < this.#base || this.#archived.has(number);
+    const page = gone ? new HalfPage(number) : this.#page(position);
+    const news = !gone && seq > page.savedSeq;
+    if (news) this.#journal.restoreDirty(page, seq);
+    switch (kind) {
+      case OPERATION.checkBegun: {
+        const progress = { checks: reader.uint(), nextCheckAt: reader.uint(), openUntil: reader.uint() };
+        if (news) page.progress.set(position, progress);
+        return;
+      }
+      case OPERATION.checkEnded:
+      case OPERATION.postponed: {
+        const nextCheckAt = kind === OPERATION.postponed ? reader.uint() : undefined;
+        if (news) this.#replayProgress(page, position, nextCheckAt);
+        return;
+      }
+      case OPERATION.decided: {
+        const decided = readDecided(reader);
+        if (news) this.#applyDecided(page, position, decided);
+        if (seq > this.savedSeq) this.#count(position, decided.state);
+        break;
+      }
+      case OPERATION.resumed: {
+        const nextCheckAt = reader.uint();
+        if (news) this.#applyResumed(page, position, nextCheckAt);
+        if (seq > this.savedSeq) this.#countResumed(position);
+        break;
+      }
+      case OPERATION.placed: {
+        const index = reader.uint();
+        const placed = readPlaced(reader);
+        const decided = news ? page.decided.get(position) : undefined;
+        if (decided !== undefined) decided.placed[index] = placed;
+        return;
+      }
+      default:
+        throw new CodecError(`unknown half operation ${kind}`);
+    }
+    if (seq > this.savedSeq) this.#journal.restoreDirty(this, seq);
+  }
+
+  #replayProgress(page: HalfPage, position: number, nextCheckAt: number | undefined): void {
+    const before = page.progress.get(position);
+    if (nextCheckAt === undefined) {
+      if (before !== undefined) page.progress.set(position, { ...before, openUntil: 0 });
+      return;
+    }
+    page.progress.set(position, { checks: before?.checks ?? 0, nextCheckAt, openUntil: before?.openUntil ?? 0 });
+  }
+
+  /** After the replay: everything in the log that has no decision is open. */
+  settle(): void {
+    for (let number = this.#base; number * HALF_PAGE < this.log.next; number++) {
+      if (this.#archived.has(number)) continue;
+      const page = this.#pages.get(number);
+      const end = Math.min((number + 1) * HALF_PAGE, this.log.next);
+      for (let position = number * HALF_PAGE; position < end; position++) {
+        if (page?.decided.has(position) === true) continue;
+        const half = this.read(position);
+        if (half !== undefined) this.#opened(position, half, half.preparedAt, page?.progress.get(position));
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * The numbers of the journal's operations. They are persisted: never reuse one, never change what one means.
+ * Each stands in front of its fields in a delta; the class named beside it writes and reads it.
+ */
+export const OPERATION = {
+  // delivery/state.ts: group, epoch, then …
+  lease: 1,
+  done: 2,
+  retry: 3,
+  extend: 4,
+  expired: 6,
+  scanned: 7,
+  seek: 8,
+  attempt: 9,
+  drained: 10,
+  // halves.ts
+  checkBegun: 11,
+  checkEnded: 12,
+  postponed: 13,
+  decided: 14,
+  resumed: 15,
+  placed: 16,
+  // delayed.ts
+  moved: 21,
+  recalled: 22,
+  retimed: 23,
+  // links.ts
+  linkOpened: 31,
+  linkPushed: 32,
+  linkTaken: 33,
+  linkIn: 34,
+} as const;

@@ -1,0 +1,56 @@
+/**
+ * The tables of a queue object, with who writes each and when its rows die. No table has a secondary index: each would
+ * cost another written row. Blobs are sealed with a checksum; their layouts carry versions of their own.
+ *
+ * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
+ * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
+ * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
+ * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
+ * archive     wholly decided pages of the half log and the delayed log, kept until `until`
+ * dead_letter one row per dead letter with its own copy; deleted on purge, ack after redrive, or after 30 days
+ */
+import type { Sql } from "./storage.ts";
+
+const SEGMENTS = (name: string): string => `
+  CREATE TABLE IF NOT EXISTS ${name} (
+    first INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    keys BLOB,
+    body BLOB NOT NULL
+  ) STRICT`;
+
+const TABLES: readonly string[] = [
+  "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+  SEGMENTS("message_log"),
+  SEGMENTS("half_log"),
+  SEGMENTS("delayed_log"),
+  "CREATE TABLE IF NOT EXISTS delta (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, keys BLOB, data BLOB NOT NULL) STRICT",
+  "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+  "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+  `CREATE TABLE IF NOT EXISTS dead_letter (
+    grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
+    redriven INTEGER NOT NULL, due_at INTEGER NOT NULL, entry BLOB NOT NULL,
+    PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
+];
+
+/** Rises when a later version could not read what this one writes. */
+export const SCHEMA_VERSION = 1;
+
+export function createTables(sql: Sql, more: readonly string[]): void {
+  for (const statement of [...TABLES, ...more]) sql.exec(statement);
+}
+
+export function readMeta(sql: Sql, name: string): string | undefined {
+  for (const row of sql.exec("SELECT value FROM meta WHERE name = ?", name)) return String(row["value"]);
+  return undefined;
+}
+
+export function writeMeta(sql: Sql, name: string, value: string): void {
+  sql.exec("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
+}
