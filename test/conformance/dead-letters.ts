@@ -1,0 +1,125 @@
+/** Attempts that run out, dead letters and their redrive. */
+import { expect } from "vitest";
+import { type Cases, type Group, type Mq } from "./client.ts";
+import { bodies, type Json, there, until } from "./kit.ts";
+
+async function failing(mq: Mq, settings: Json = {}): Promise<Group> {
+  const topic = await mq.topic();
+  return topic.group().make({ maxAttempts: 2, backoff: { delaysMs: [100] }, ...settings });
+}
+
+/** Nacks the next `times` deliveries. */
+async function fail(group: Group, times: number, more: Json = {}): Promise<string> {
+  let id = "";
+  for (let index = 0; index < times; index += 1) {
+    const message = await group.one();
+    ({ id } = message);
+    await group.nack(message, more);
+  }
+  return id;
+}
+
+const lettersBecome = (group: Group, count: number): Promise<Json[]> =>
+  until(`${count} dead letters`, async () => {
+    const letters = await group.deadLetters();
+    return letters.length === count && letters;
+  });
+
+export const deadLetters: Cases = {
+  "a message that fails maxAttempts times becomes a dead letter with the last reason": async (
+    mq,
+  ) => {
+    const group = await failing(mq);
+    const sent = await group.topic.sendOne({ body: { a: 1 }, keys: ["k"] });
+    await fail(group, 2, { reason: "no stock" });
+    const [letter] = await lettersBecome(group, 1);
+    expect(letter).toMatchObject({ id: sent.id, body: { a: 1 }, keys: ["k"], reason: "no stock" });
+    await group.nothing();
+    const stats = await group.topic.stats();
+    expect(stats.groups[0]).toMatchObject({ deadLetters: 1, lag: 0, inFlight: 0, retrying: 0 });
+    expect(await mq.ok("GET", `/v1/messages/${sent.id}`)).toMatchObject({
+      state: "ready",
+      groups: [{ group: "g", state: "deadLettered" }],
+    });
+  },
+
+  "a lease that runs out is a failed delivery: lease_expired": async (mq) => {
+    const group = await failing(mq, { invisibleMs: 100, maxAttempts: 2 });
+    await group.topic.send({ body: 1 });
+    await group.one();
+    await group.one();
+    const [letter] = await lettersBecome(group, 1);
+    expect(letter).toMatchObject({ reason: "lease_expired" });
+  },
+
+  "retry false goes straight to the dead letters": async (mq) => {
+    const group = await failing(mq, { maxAttempts: 16 });
+    await group.topic.send({ body: 1 });
+    await fail(group, 1, { retry: false, reason: "poison" });
+    const [letter] = await lettersBecome(group, 1);
+    expect(letter).toMatchObject({ body: 1, reason: "poison" });
+  },
+
+  "maxAttempts 1 gives one chance": async (mq) => {
+    const group = await failing(mq, { maxAttempts: 1 });
+    await group.topic.send({ body: 1 });
+    await fail(group, 1);
+    await lettersBecome(group, 1);
+    await group.nothing();
+  },
+
+  "a redriven letter comes back for this group only, with the same id and attempt 1": async (
+    mq,
+  ) => {
+    const group = await failing(mq);
+    const other = await group.topic.group("other").make();
+    const sent = await group.topic.sendOne({ body: 1 });
+    await other.take(1);
+    await fail(group, 2);
+    await lettersBecome(group, 1);
+    await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
+    const again = await group.one();
+    expect(again).toMatchObject({ id: sent.id, body: 1, deliveryAttempt: 1 });
+    await group.ack(again);
+    expect(await group.deadLetters()).toEqual([]);
+    await other.nothing();
+    await group.nothing(0);
+  },
+
+  "a redrive of named ids leaves the others": async (mq) => {
+    const group = await failing(mq, { maxAttempts: 1 });
+    const sent = await group.topic.send({ body: 1 }, { body: 2 }, { body: 3 });
+    await fail(group, 3);
+    await lettersBecome(group, 3);
+    await mq.ok("POST", `${group.path}/dead-letters/redrive`, { ids: [there(sent[1]).id] });
+    const again = await group.one();
+    expect(again.body).toBe(2);
+    await group.ack(again);
+    expect(bodies((await group.deadLetters()) as never)).toEqual([1, 3]);
+    await group.nothing();
+  },
+
+  "a redriven letter can die again": async (mq) => {
+    const group = await failing(mq, { maxAttempts: 1 });
+    await group.topic.send({ body: 1 });
+    await fail(group, 1, { reason: "first" });
+    await lettersBecome(group, 1);
+    await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
+    await fail(group, 1, { reason: "second" });
+    const [letter] = await lettersBecome(group, 1);
+    expect(letter).toMatchObject({ reason: "second" });
+  },
+
+  "dead letters are deleted on demand and listed over pages": async (mq) => {
+    const group = await failing(mq, { maxAttempts: 1 });
+    await group.topic.send(...Array.from({ length: 5 }, (_, body) => ({ body })));
+    await fail(group, 5);
+    await lettersBecome(group, 5);
+    const listed = await mq.all<{ body: number }>(`${group.path}/dead-letters`, 2);
+    expect(listed.map((each) => each.body)).toEqual([0, 1, 2, 3, 4]);
+    await mq.ok("DELETE", `${group.path}/dead-letters`);
+    expect(await group.deadLetters()).toEqual([]);
+    await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
+    await group.nothing();
+  },
+};

@@ -1,0 +1,57 @@
+/**
+ * The conformance suite: what docs/PROTOCOL.md promises, asked of a running HalfMQ over HTTP and nothing else. The same
+ * cases run against the server of `npm start`, inside workerd, and against any other deployment by its address.
+ */
+import { describe, test } from "vitest";
+import { auth } from "./auth.ts";
+import { bodyCases } from "./bodies.ts";
+import { checksMore } from "./checks-more.ts";
+import { checks } from "./checks.ts";
+import { type Cases, Mq } from "./client.ts";
+import { consuming } from "./consuming.ts";
+import { deadLetters } from "./dead-letters.ts";
+import { decisions } from "./decisions.ts";
+import { delays } from "./delays.ts";
+import { groups } from "./groups.ts";
+import { idempotency } from "./idempotency.ts";
+import type { Target } from "./kit.ts";
+import { ordered } from "./ordered.ts";
+import { reach } from "./reach.ts";
+import { reading } from "./reading.ts";
+import { sending } from "./sending.ts";
+import { shape } from "./shape.ts";
+import { topics } from "./topics.ts";
+import { webhooks } from "./webhooks.ts";
+
+export const THEMES: Readonly<Record<string, Cases>> = {
+  "how every answer looks": shape,
+  keys: auth,
+  topics,
+  sending,
+  bodies: bodyCases,
+  delays,
+  consuming,
+  "consumer groups": groups,
+  "dead letters": deadLetters,
+  "order and growth": ordered,
+  reading,
+  "idempotency keys": idempotency,
+  decisions,
+  "reach of a transaction": reach,
+  checks,
+  "checks at their edges": checksMore,
+  webhooks,
+};
+
+const CASE_TIMEOUT_MS = 30_000;
+
+/** Defines every case for one target. */
+export function conformance(target: Target | (() => Target)): void {
+  for (const [theme, cases] of Object.entries(THEMES))
+    describe(theme, () => {
+      for (const [name, run] of Object.entries(cases))
+        test(name, { timeout: CASE_TIMEOUT_MS }, () =>
+          run(new Mq(typeof target === "function" ? target() : target)),
+        );
+    });
+}
