@@ -158,31 +158,6 @@ export const sending: Cases = {
       expect((await topic.sendOne({ body, dedupId: "d" })).state).toBe("ready");
   },
 
-  "a producer's sequence has no hole, no double and no older epoch": async (mq) => {
-    const topic = await mq.topic({ queues: 3 });
-    const id = unique("producer");
-    const message = (epoch: number, sequence: number): Json => ({
-      body: `${epoch}.${sequence}`,
-      producer: { id, epoch, sequence },
-    });
-    const path = `${topic.path}/messages`;
-    const first = await topic.send(message(1, 1), message(1, 2));
-    const repeat = await topic.send(message(1, 1), message(1, 2), message(1, 3));
-    expect(repeat.map((each) => each.state)).toEqual(["duplicate", "duplicate", "ready"]);
-    expect(repeat.slice(0, 2).map((each) => each.id)).toEqual(first.map((each) => each.id));
-    const gap = await mq.refused([409, "sequence_gap"], "POST", path, {
-      messages: [message(1, 4), message(1, 6)],
-    });
-    expect(gap["expected"]).toBe(5);
-    const early = await mq.refused([409, "sequence_gap"], "POST", path, {
-      messages: [message(2, 2)],
-    });
-    expect(early["expected"]).toBe(1);
-    await topic.send(message(2, 1));
-    await mq.refused([409, "producer_fenced"], "POST", path, { messages: [message(1, 4)] });
-    expect(bodies(await topic.peek())).toEqual(["1.1", "1.2", "1.3", "2.1"]);
-  },
-
   "an unknown topic is made by a send with the defaults": async (mq) => {
     const name = unique("fresh");
     await mq.ok("POST", `/v1/topics/${name}/messages`, { body: 1 });

@@ -34,7 +34,7 @@ export const shape: Cases = {
     await mq.refused([405, "method_not_allowed"], "GET", `${topic.path}/groups/g/receive`);
     const text = { raw: "hello", headers: { "content-type": "text/plain" } };
     await mq.refused([415, "unsupported_media_type"], "POST", path, undefined, text);
-    for (const raw of ["{", '{"body":1,}', "", '{"body":01}'])
+    for (const raw of ["{", '{"body":1,}', '{"body":01}'])
       await mq.refused([400, "invalid_json"], "POST", path, undefined, { raw });
     for (const raw of ["[]", "1", "null", '"x"'])
       await mq.refused([400, "invalid_request"], "POST", path, undefined, { raw });
@@ -111,7 +111,6 @@ export const shape: Cases = {
       [{ keys: Array.from({ length: 17 }, (_, index) => `k${index}`) }, "keys", 16],
       [{ messageGroup: `${word}x` }, "messageGroup", 128],
       [{ dedupId: `${word}x` }, "dedupId", 128],
-      [{ producer: { id: `${word}x`, epoch: 1, sequence: 1 } }, "producer.id", 128],
       [{ properties: properties(129, 1) }, "properties", 128],
       [{ properties: { p: "v".repeat(16 * 1024) } }, "properties", 16 * 1024],
     ];
