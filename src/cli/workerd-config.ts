@@ -29,9 +29,11 @@ export function workerdConfig(config: WorkerdConfig): string {
   );
   const bindings = [
     ...OBJECTS.map((o) => `(name = "${o.binding}", durableObjectNamespace = "${o.className}")`),
+    `(name = "HALFMQ_PRIVATE", service = "private")`,
     ...config.variables.map((name) => `(name = "${name}", fromEnvironment = "${name}")`),
   ];
-  // Private and local addresses are open here: which of them may be called, the Worker decides.
+  // Two networks, because a public name may lead to a private address: src/platform/target.ts. The Worker's own fetch
+  // reaches public addresses only; the binding, which serves targets allowed by name and loopback, reaches all.
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -39,6 +41,9 @@ const config :Workerd.Config = (
     (name = "main", worker = .worker),
     (name = "disk", disk = (path = "${OBJECTS_FOLDER}", writable = true)),
     (name = "internet", network = (
+      allow = ["public"],
+      tlsOptions = (trustBrowserCas = true))),
+    (name = "private", network = (
       allow = ["public", "private", "local"],
       tlsOptions = (trustBrowserCas = true))),
   ],
