@@ -24,6 +24,7 @@ import {
   runBytesOf,
   type RunHead,
   textOfKey,
+  timesOf,
 } from "./key-run.ts";
 import { bytesOf, numberOf, type Sql } from "./storage.ts";
 
@@ -103,7 +104,7 @@ export class KeyIndex {
     }
     const text = textOfKey(key);
     const before = this.#young.get(text);
-    const holdMs = Math.max(entry.untilMs, before === undefined ? 0 : decodeRecord(before).holdMs);
+    const holdMs = Math.max(entry.untilMs, before === undefined ? 0 : timesOf(before).holdMs);
     this.#put(text, encodeRecord({ ...entry, removed: false, holdMs }));
   }
 
@@ -149,7 +150,7 @@ export class KeyIndex {
     const short: KeyedRecord[] = [];
     const long: KeyedRecord[] = [];
     for (const keyed of sorted) {
-      const { atMs, holdMs } = decodeRecord(keyed[1]);
+      const { atMs, holdMs } = timesOf(keyed[1]);
       (holdMs - atMs > LONG_LIFE_MS ? long : short).push(keyed);
     }
     for (const records of [...this.#rows(long), ...this.#rows(short)])
