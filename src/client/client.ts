@@ -1,0 +1,230 @@
+/** The client of one broker: every verb of a program begins here. It holds no connection and no timer until it is used. */
+import { type ChangesOptions, type Change, changes } from "./changes.ts";
+import type { CheckFunction } from "./check.ts";
+import { type CheckHandler, checkHandler, type CheckHandlerOptions } from "./check-handler.ts";
+import { CheckPoller, type CheckPollerOptions } from "./check-poller.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Consumer, type ConsumerOptions } from "./consumer.ts";
+import { Groups } from "./groups.ts";
+import { type CallOptions, type Fetch, Http, type WriteOptions } from "./http.ts";
+import { newId } from "./id.ts";
+import { Keys } from "./keys.ts";
+import { type TransactionListener, TransactionProducer } from "./listener.ts";
+import { listOf, messagesText, type OneOrMany, type OutgoingMessage } from "./outgoing.ts";
+import type { TransactionMessage } from "./outgoing.ts";
+import { path } from "./path.ts";
+import { ProducerGroups } from "./producer-groups.ts";
+import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
+import { RETRY_DEFAULTS, type RetryOptions } from "./retry.ts";
+import type { CheckPolicy } from "./settings.ts";
+import { Topics } from "./topics.ts";
+import { decideBy, type TransactOptions } from "./transact.ts";
+import { type Prepared, Transaction, Transactions } from "./transaction.ts";
+
+/** What a client needs to know. */
+export interface HalfMQOptions {
+  /** Where the broker is: `http://127.0.0.1:8787`, with a path where it is mounted under one. */
+  readonly url: string | URL;
+  /** The root key, or one made by `mq.keys.put`. Sent to this URL alone: redirects are not followed. */
+  readonly key: string;
+  /** For the root key: the namespace of every call. Other keys have one of their own. Default the key's. */
+  readonly namespace?: string;
+  /** Another way to the broker, such as a service binding's `fetch`, or one with a proxy. Default the runtime's. */
+  readonly fetch?: Fetch;
+  /** How failed requests are sent again (429, 5xx and network errors). */
+  readonly retry?: RetryOptions;
+  /**
+   * How long one attempt may take, a long poll's wait apart. Raising it helps slow lines; a dead one is noticed later.
+   * Each attempt has its own; `retry.totalMs` bounds when the last one begins. Default 15,000 ms.
+   */
+  readonly timeoutMs?: number;
+  /** Time and chance, for tests. Default the machine's. */
+  readonly clock?: Clock;
+}
+
+/** What a transaction is prepared with: `message` or `messages`, not both. */
+export type TransactionOptions<T = unknown> = WriteOptions & {
+  /** Whose check-back is asked when no decision comes. */
+  readonly producerGroup: string;
+  /** When and how often is asked, for this transaction. Default the topic's: after 6 s, then each 30 s, 15 times. */
+  readonly check?: Partial<CheckPolicy>;
+} & (
+    | { readonly message: TransactionMessage<T> }
+    | { readonly messages: readonly TransactionMessage<T>[] }
+  );
+
+/** How `transact` prepares and decides. */
+export type TransactCallOptions = Omit<TransactionOptions, "message" | "messages"> &
+  TransactOptions;
+
+const TIMEOUT_MS = 15_000;
+
+export class HalfMQ {
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly producerGroups: ProducerGroups;
+  readonly keys: Keys;
+  /** Decisions by transaction id, for whoever has no handle. */
+  readonly transactions: Transactions;
+  readonly #http: Http;
+
+  /** Throws a TypeError for a URL that is none. */
+  constructor(options: HalfMQOptions) {
+    const headers: Record<string, string> = { authorization: `Bearer ${options.key}` };
+    if (options.namespace !== undefined) headers["halfmq-namespace"] = options.namespace;
+    this.#http = new Http({
+      base: new URL(options.url).href.replace(/\/+$/u, ""),
+      headers,
+      // Called as a function of nothing: Workers and browsers refuse a `fetch` with another `this`.
+      fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+      clock: options.clock ?? systemClock,
+      retry: { ...RETRY_DEFAULTS, ...options.retry },
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    });
+    this.topics = new Topics(this.#http);
+    this.groups = new Groups(this.#http);
+    this.producerGroups = new ProducerGroups(this.#http);
+    this.keys = new Keys(this.#http);
+    this.transactions = new Transactions(this.#http);
+  }
+
+  /**
+   * Sends one message, or up to 1,000 of which those for one queue are stored all or none. Fulfilled means on disk.
+   * Repeated with one Idempotency-Key until it is answered, so nothing is doubled. Rejects with `invalid_request` (`field` names
+   * the culprit), `message_too_large`, `request_too_large`, `topic_not_found`, `sequence_gap`, `producer_fenced`,
+   * `idempotency_key_reused`; after its retries with `backlog_full`, `rate_limited`, `unavailable`, `network_error`…
+   */
+  send<T>(
+    topic: string,
+    messages: readonly OutgoingMessage<T>[],
+    options?: WriteOptions,
+  ): Promise<readonly SentMessage[]>;
+  send<T>(topic: string, message: OutgoingMessage<T>, options?: WriteOptions): Promise<SentMessage>;
+  async send(
+    topic: string,
+    message: OneOrMany<OutgoingMessage>,
+    options: WriteOptions = {},
+  ): Promise<SentMessage | readonly SentMessage[]> {
+    const { messages } = await this.#http.call<{ messages: readonly SentMessage[] }>({
+      method: "POST",
+      path: path`/v1/topics/${topic}/messages`,
+      text: `{"messages":${messagesText(listOf(message))}}`,
+      idempotencyKey: newId(),
+      ...options,
+    });
+    return Array.isArray(message) ? messages : (messages[0] as SentMessage);
+  }
+
+  /** Takes a delayed message back. Rejects with `already_delivered`, `already_recalled` or `message_not_found`. */
+  async recall(id: string, options: CallOptions = {}): Promise<void> {
+    await recall(this.#http, id, options);
+  }
+
+  /** Gives a delayed message another instant; one in the past means now. Rejects as `recall` does. */
+  async retime(id: string, deliverAt: number, options: CallOptions = {}): Promise<void> {
+    const where = path`/v1/messages/${id}`;
+    await this.#http.call({ method: "PATCH", path: where, json: { deliverAt }, ...options });
+  }
+
+  /** Where a message stands, group by group. Rejects with `message_not_found`. */
+  message(id: string, options: CallOptions = {}): Promise<MessageStatus> {
+    return this.#http.call({ method: "GET", path: path`/v1/messages/${id}`, ...options });
+  }
+
+  /**
+   * Prepares half messages, which nobody sees before the commit. Do the local work, then `commit()` or `rollback()`.
+   * Rejects as `send` does; then nothing is prepared.
+   */
+  async transaction<T>(topic: string, options: TransactionOptions<T>): Promise<Transaction> {
+    const {
+      producerGroup,
+      check,
+      signal,
+      idempotencyKey = newId(),
+      traceparent,
+      ...rest
+    } = options;
+    const messages = "messages" in rest ? rest.messages : [rest.message];
+    const head = JSON.stringify(check === undefined ? { producerGroup } : { producerGroup, check });
+    const prepared = await this.#http.call<Prepared>({
+      method: "POST",
+      path: path`/v1/topics/${topic}/transactions`,
+      text: `${head.slice(0, -1)},"messages":${messagesText(messages)}}`,
+      idempotencyKey,
+      ...(signal === undefined ? {} : { signal }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+    });
+    return new Transaction(topic, prepared, this.transactions);
+  }
+
+  /**
+   * The function form: prepares, runs the local work, commits when it returns, and gives its result.
+   * A thrown RollbackError, or `tx.rollback()`, rolls back. Any other error leaves the decision to the check-back, since it does
+   * not prove that nothing was written (`onThrow`). The error goes on to the caller in every case.
+   * When the broker cannot hear the decision the local work's own outcome stands and the check-back decides (`onUndecided`).
+   * Rejects before the work when the prepare fails, as `send` does; afterwards with `transaction_rolled_back`,
+   * `transaction_committed` or `transaction_discarded` when a check decided the other way.
+   */
+  async transact<T, R>(
+    topic: string,
+    message: OneOrMany<TransactionMessage<T>>,
+    work: (transaction: Transaction) => R | Promise<R>,
+    options: TransactCallOptions,
+  ): Promise<R> {
+    const { onThrow, onUndecided, ...prepare } = options;
+    const messages = listOf(message);
+    const transaction = await this.transaction(topic, { ...prepare, messages });
+    return decideBy(transaction, work, {
+      ...(onThrow === undefined ? {} : { onThrow }),
+      ...(onUndecided === undefined ? {} : { onUndecided }),
+    });
+  }
+
+  /** The RocketMQ form: a producer that runs a TransactionListener. Its checks are polled (`start()`) or mounted (`checkHandler()`). */
+  producer<T = unknown>(options: {
+    readonly group: string;
+    readonly listener: TransactionListener<T>;
+    readonly check?: Partial<CheckPolicy>;
+  }): TransactionProducer<T> {
+    const { group, listener, check } = options;
+    const policy = check === undefined ? {} : { check };
+    return new TransactionProducer<T>(listener, {
+      prepare: (topic, message) =>
+        this.transaction(topic, { producerGroup: group, message, ...policy }),
+      poll: (check, how) => this.pollChecks(group, check, how),
+      handler: (how) => this.checkHandler(how),
+    });
+  }
+
+  /** A webhook handler for the checks of a producer group: `(request) => Promise<Response>`. See checkHandler. */
+  checkHandler<T = unknown>(options: CheckHandlerOptions<T>): CheckHandler {
+    return checkHandler({ now: this.#http.clock.now, ...options });
+  }
+
+  /** Polls for the checks of a producer group and answers them, until `stop()`. For producers that nobody can call. */
+  pollChecks<T = unknown>(
+    producerGroup: string,
+    check: CheckFunction<T>,
+    options: CheckPollerOptions = {},
+  ): CheckPoller<T> {
+    const { transactions } = this;
+    return new CheckPoller<T>(this.#http, producerGroup, check, { ...options, transactions });
+  }
+
+  /** A consumer of a group. Nothing is sent before its first use. */
+  consumer<T = unknown>(topic: string, group: string, options: ConsumerOptions = {}): Consumer<T> {
+    return new Consumer<T>(this.#http, topic, group, options);
+  }
+
+  /** What changes among topics, groups, producer groups and routes: `for await (const change of mq.changes())`. */
+  changes<T = unknown>(options: ChangesOptions = {}): AsyncGenerator<Change<T>, void, undefined> {
+    return changes<T>(this.#http, options);
+  }
+
+  /** Whether the broker is there; the one call that needs no key. */
+  health(
+    options: CallOptions = {},
+  ): Promise<{ readonly status: string; readonly version: string }> {
+    return this.#http.call({ method: "GET", path: "/v1/health", ...options });
+  }
+}

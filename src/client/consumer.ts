@@ -1,0 +1,324 @@
+/**
+ * A consumer of one group: raw receives, an async iterator, and subscriptions with a handler. It makes the group on first use
+ * when it is given settings for it. It never acks a message that nobody handled.
+ */
+import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
+import { AckBatcher } from "./ack-batcher.ts";
+import { HalfmqError, isHalfmqError } from "./error.ts";
+import { Feed, type Poll } from "./feed.ts";
+import type { CallOptions, Http } from "./http.ts";
+import { newId } from "./id.ts";
+import { bodyTexts } from "./json-text.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { type DeliveredData, Message, type MessagePort } from "./message.ts";
+import { path } from "./path.ts";
+import { expectOk, type NackOptions, Receipts } from "./receipts.ts";
+import type { Group, GroupInput } from "./settings.ts";
+import { type MessageHandler, NOT_BEGUN, type StopOptions, Subscription } from "./subscription.ts";
+
+/** How a consumer works. */
+export interface ConsumerOptions {
+  /**
+   * Settings of the group, written by a `PUT` before the first receive: `{startFrom: "latest", ordered: true}`.
+   * What is left out keeps its value; the key needs the scope `manage`. `startFrom` and `mode` of a group that exists cannot
+   * change (`immutable_field`). Default none: the group is made by the first receive, with the broker's defaults.
+   */
+  readonly settings?: GroupInput;
+  /** Who this is, in a group of `mode: "broadcast"` (there required) and in the stats. Default none. */
+  readonly consumerId?: string;
+  /**
+   * How long an ack waits for company. Raising it saves requests and makes it likelier that a crash redelivers what was done.
+   * It does not hold up a subscription's handlers. 0 sends with the next turn of the event loop. Default 5 ms.
+   */
+  readonly ackLingerMs?: number;
+  /**
+   * Hears of everything that a loop rides out, and of each handler's error, with its message where there is one.
+   * Default: nothing; what ends a subscription is also in its `done`.
+   */
+  readonly onError?: (error: unknown, message?: Message) => void;
+}
+
+/** One raw receive. */
+export interface ReceiveOptions extends CallOptions {
+  /** The most messages, 1–1,000. Raising it saves requests; all of them must be done within their lease. Default 16. */
+  readonly maxMessages?: number;
+  /** How long the broker may wait for a first message, 0–20,000 ms. Raising it saves empty answers. Default 0: answers at once. */
+  readonly waitMs?: number;
+  /** The lease, 100 ms–12 h. Raising it gives slow work time; a crash then holds the message longer. Default the group's. */
+  readonly invisibleMs?: number;
+  /** The same one again gives the same batch while its lease lasts. Default: a new one for each call, kept across its retries. */
+  readonly attemptId?: string;
+}
+
+/** How a loop over messages receives. */
+export interface LoopOptions {
+  /**
+   * The most messages in hand, the ones being handled included, 1–1,000. Raising it saves requests; a crash then redelivers more.
+   * At least `concurrency`. In an `ordered` group one message is fetched at a time, so that a failed one costs its followers no
+   * attempt. Default 16.
+   */
+  readonly maxMessages?: number;
+  /** How long the broker may wait for a first message, up to 20,000 ms. Lowering it makes more empty requests. Default 20,000 ms. */
+  readonly waitMs?: number;
+  /**
+   * The lease, 100 ms–12 h; it is prolonged by itself each time half of it has passed, for as long as a handler runs.
+   * Raising it saves requests; a crash then holds its messages longer. Default the group's `invisibleMs`.
+   */
+  readonly invisibleMs?: number;
+}
+
+/** How a subscription works. */
+export interface SubscribeOptions extends LoopOptions {
+  /**
+   * Handlers at a time. Raising it helps handlers that wait for others; messages of no common `messageGroup`, and all of a group
+   * that is not `ordered`, may then end in another order than they came. Default 1.
+   */
+  readonly concurrency?: number;
+}
+
+const ACK_LINGER_MS = 5;
+
+/** How a loop works, once the group's settings are known. */
+interface Manner {
+  readonly invisibleMs: number;
+  readonly ordered: boolean;
+}
+
+/** Made by `mq.consumer(topic, group)`. It holds nothing open until it is used. */
+export class Consumer<T = unknown> {
+  readonly topic: string;
+  readonly group: string;
+  /** Acks, nacks and extends receipts that were taken out of their messages. */
+  readonly receipts: Receipts;
+  readonly #http: Http;
+  readonly #options: ConsumerOptions;
+  readonly #base: string;
+  readonly #acks: AckBatcher;
+  readonly #port: MessagePort;
+  readonly #settling = new Set<Promise<unknown>>();
+  readonly #stopper = new AbortController();
+  readonly #subscriptions = new Set<Subscription<T>>();
+  #made: Promise<void> | undefined;
+
+  constructor(http: Http, topic: string, group: string, options: ConsumerOptions = {}) {
+    this.topic = topic;
+    this.group = group;
+    this.receipts = new Receipts(http, topic, group);
+    this.#http = http;
+    this.#options = options;
+    this.#base = path`/v1/topics/${topic}/groups/${group}`;
+    const lingerMs = options.ackLingerMs ?? ACK_LINGER_MS;
+    this.#acks = new AckBatcher(http.clock, lingerMs, (receipts) => this.receipts.ack(receipts));
+    this.#port = {
+      ack: (message) => this.#settle(message, this.#acks.add(message.receipt)),
+      nack: (message, how) => this.#settle(message, this.#nack(message, how)),
+      extend: async (message, invisibleMs, how) => {
+        const [result] = await this.receipts.extend([message.receipt], invisibleMs, how);
+        const { receipt, invisibleUntil = message.invisibleUntil } = expectOk(result);
+        return { receipt, invisibleUntil };
+      },
+    };
+  }
+
+  /**
+   * One receive. Its messages' leases are yours to prolong. Rejects with `topic_not_found` where topics are not made by use, with
+   * `forbidden`, and after its retries with what is retryable.
+   */
+  async receive(options: ReceiveOptions = {}): Promise<Message<T>[]> {
+    const { signal, waitMs = 0, attemptId = newId(), ...rest } = options;
+    await this.#make();
+    const { consumerId } = this.#options;
+    const { value, text } = await this.#http.answer<{ messages: DeliveredData<T>[] }>({
+      method: "POST",
+      path: `${this.#base}/receive`,
+      json: { ...rest, waitMs, attemptId, ...(consumerId === undefined ? {} : { consumerId }) },
+      waitMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    let texts: readonly (string | undefined)[] | undefined;
+    return value.messages.map((data, index) => {
+      const bodyText = (): string | undefined => (texts ??= bodyTexts(text, "messages"))[index];
+      return new Message<T>(data, bodyText, this.#port);
+    });
+  }
+
+  /** Endless, with the defaults of `messages()`: `for await (const message of consumer)`. */
+  [Symbol.asyncIterator](): AsyncGenerator<Message<T>, void, undefined> {
+    return this.messages();
+  }
+
+  /**
+   * Messages one by one, for as long as you ask. Each one's lease is prolonged until you ask for the next; settle it before.
+   * Leaving the loop gives back what was fetched and not shown. Passing trouble is waited out (`onError` hears); what is not
+   * passing (`forbidden`, `topic_not_found`…) is thrown. `stop()` ends it.
+   */
+  async *messages(options: LoopOptions = {}): AsyncGenerator<Message<T>, void, undefined> {
+    const stopper = this.#childStopper();
+    const manner = await this.#manner(options, stopper.signal);
+    const feed = this.#feed(options, manner, stopper.signal);
+    const keeper = this.#keeper(manner);
+    const room = manner.ordered ? 1 : (options.maxMessages ?? DEFAULTS.maxMessages);
+    const waiting: { readonly message: Message<T>; readonly letGo: () => void }[] = [];
+    const take = (batch: readonly Message<T>[]): void => {
+      for (const message of batch) {
+        const lost = (error: HalfmqError): void => {
+          this.#report(error, message);
+          const index = waiting.findIndex((each) => each.message === message);
+          if (index >= 0) waiting.splice(index, 1);
+        };
+        waiting.push({ message, letGo: keeper.hold(message, lost) });
+      }
+    };
+    try {
+      for (;;) {
+        const batch = await feed.next(room);
+        if (batch === undefined) break;
+        take(batch);
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          yield next.message;
+          next.letGo();
+          if (stopper.signal.aborted) return;
+        }
+      }
+    } finally {
+      stopper.abort();
+      take(await feed.last());
+      for (const { message } of waiting) void message.nack(NOT_BEGUN);
+      keeper.stop();
+      await this.flush();
+    }
+  }
+
+  /**
+   * Calls the handler for each message until `stop`: returning acks it, throwing gives it back with the error as the reason.
+   * What ends the subscription by itself (`unauthenticated`, `forbidden`, `topic_not_found`…) rejects its `done`.
+   */
+  subscribe(handler: MessageHandler<T>, options: SubscribeOptions = {}): Subscription<T> {
+    const { concurrency = 1, maxMessages = DEFAULTS.maxMessages } = options;
+    const stopper = this.#childStopper();
+    const subscription = new Subscription<T>({
+      clock: this.#http.clock,
+      begin: async () => {
+        const manner = await this.#manner(options, stopper.signal);
+        return {
+          feed: this.#feed(options, manner, stopper.signal),
+          keeper: this.#keeper(manner),
+          room: Math.max(concurrency, manner.ordered ? 1 : maxMessages),
+          batch: manner.ordered ? 1 : LIMITS.receiveMessagesMax,
+        };
+      },
+      handler,
+      concurrency,
+      stopFeed: () => stopper.abort(),
+      flush: () => this.flush(),
+      onError: (error, message) => this.#report(error, message),
+    });
+    this.#subscriptions.add(subscription);
+    const forget = (): boolean => this.#subscriptions.delete(subscription);
+    subscription.done.then(forget, forget);
+    return subscription;
+  }
+
+  /** Sends the acks that wait, and is fulfilled when everything settled so far was answered or refused. Never rejects. */
+  async flush(): Promise<void> {
+    await this.#acks.flush();
+    await Promise.allSettled(this.#settling);
+  }
+
+  /** Ends every loop of this consumer as `Subscription.stop` does, and flushes. For good: make a new consumer to go on. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopper.abort(new HalfmqError({ code: "stopped", detail: "the consumer was stopped" }));
+    await Promise.all([...this.#subscriptions].map((each) => each.stop(options)));
+    await this.flush();
+  }
+
+  async #nack(message: Message, { signal, ...how }: NackOptions): ReturnType<AckBatcher["add"]> {
+    const options = signal === undefined ? how : { ...how, signal };
+    const [result] = await this.receipts.nack([message.receipt], options);
+    return result;
+  }
+
+  async #settle(message: Message, settling: ReturnType<AckBatcher["add"]>): Promise<void> {
+    this.#settling.add(settling);
+    try {
+      expectOk(await settling);
+    } catch (error) {
+      this.#report(error, message);
+      throw error;
+    } finally {
+      this.#settling.delete(settling);
+    }
+  }
+
+  #report(error: unknown, message?: Message): void {
+    try {
+      this.#options.onError?.(error, message);
+    } catch {
+      // A listener's own error must not end the loop that told it.
+    }
+  }
+
+  /** Writes the group's settings, once; tried again by the next call when it failed. */
+  #make(): Promise<void> {
+    const { settings } = this.#options;
+    if (settings === undefined) return Promise.resolve();
+    const put = async (): Promise<void> => {
+      try {
+        await this.#http.call({ method: "PUT", path: this.#base, json: settings });
+      } catch (error) {
+        this.#made = undefined;
+        throw error;
+      }
+    };
+    return (this.#made ??= put());
+  }
+
+  /** Asks the group what it is: the lease to prolong, and whether an order is to be kept. */
+  async #manner(options: LoopOptions, signal: AbortSignal): Promise<Manner> {
+    await this.#make();
+    const { ordered = false, invisibleMs } = this.#options.settings ?? {};
+    const given = { ordered, invisibleMs: invisibleMs ?? DEFAULTS.invisibleMs };
+    let group: Partial<Group> = given;
+    try {
+      group = await this.#http.call<Partial<Group>>({ method: "GET", path: this.#base, signal });
+    } catch (error) {
+      // Not made yet: then it will have the defaults. Or a key that may consume, but not look.
+      if (!isHalfmqError(error, "group_not_found", "topic_not_found", "forbidden")) throw error;
+    }
+    return {
+      ordered: group.ordered ?? given.ordered,
+      invisibleMs: options.invisibleMs ?? group.invisibleMs ?? given.invisibleMs,
+    };
+  }
+
+  #feed(options: LoopOptions, manner: Manner, signal: AbortSignal): Feed<T> {
+    const { invisibleMs } = manner;
+    const port = {
+      clock: this.#http.clock,
+      retry: this.#http.retry,
+      receive: (poll: Poll) => this.receive({ ...poll, invisibleMs }),
+      onError: (error: unknown) => this.#report(error),
+    };
+    return new Feed<T>(port, options.waitMs ?? LIMITS.waitMsMax, signal);
+  }
+
+  #keeper(manner: Manner): LeaseKeeper {
+    return new LeaseKeeper(this.#http.clock, manner.invisibleMs, {
+      extend: (receipts, invisibleMs) => this.receipts.extend(receipts, invisibleMs),
+      onError: (error) => this.#report(error),
+    });
+  }
+
+  /** Aborted with the consumer, or alone. */
+  #childStopper(): AbortController {
+    const child = new AbortController();
+    const parent = this.#stopper.signal;
+    const onAbort = (): void => child.abort(parent.reason);
+    if (parent.aborted) onAbort();
+    else {
+      parent.addEventListener("abort", onAbort, { once: true });
+      child.signal.addEventListener("abort", () => parent.removeEventListener("abort", onAbort));
+    }
+    return child;
+  }
+}

@@ -1,0 +1,116 @@
+/** The admin verbs of consumer groups: `mq.groups`. Receiving is consumer.ts. */
+import type { CallOptions, Http } from "./http.ts";
+import { Listing, type ListOptions } from "./listing.ts";
+import type { MessageData } from "./message.ts";
+import { path } from "./path.ts";
+import type { Group, GroupInput } from "./settings.ts";
+
+/** Where a seek goes: an end, an instant (epoch ms), or an offset for each named queue. */
+export type SeekTarget = "earliest" | "latest" | number | Readonly<Record<string, number>>;
+
+/** A message that ran out of attempts. */
+export interface DeadLetter<T = unknown> extends MessageData<T> {
+  readonly deadAt?: number;
+  readonly attempts?: number;
+  /** Of the last failed delivery. */
+  readonly reason?: string;
+}
+
+export class Groups {
+  readonly #http: Http;
+
+  constructor(http: Http) {
+    this.#http = http;
+  }
+
+  /** Makes or changes a group. Rejects with `invalid_request`, `invalid_filter`, `target_not_allowed`, `immutable_field` (`startFrom`, `mode`). */
+  put(
+    topic: string,
+    group: string,
+    settings: GroupInput = {},
+    options: CallOptions = {},
+  ): Promise<Group> {
+    return this.#http.call({
+      method: "PUT",
+      path: base(topic, group),
+      json: settings,
+      ...options,
+    });
+  }
+
+  /** Rejects with `group_not_found` or `topic_not_found`. */
+  get(topic: string, group: string, options: CallOptions = {}): Promise<Group> {
+    return this.#http.call({ method: "GET", path: base(topic, group), ...options });
+  }
+
+  list(topic: string, options: ListOptions = {}): Listing<Group> {
+    return new Listing(this.#http, path`/v1/topics/${topic}/groups`, options);
+  }
+
+  /** Ends its leases and forgets where it stood. */
+  async delete(topic: string, group: string, options: CallOptions = {}): Promise<void> {
+    await this.#http.call({ method: "DELETE", path: base(topic, group), ...options });
+  }
+
+  /** Moves the group. Every lease ends; attempts begin at 1 again; dead letters stay. */
+  async seek(
+    topic: string,
+    group: string,
+    to: SeekTarget,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const json = { to };
+    await this.#http.call({
+      method: "POST",
+      path: `${base(topic, group)}/seek`,
+      json,
+      ...options,
+    });
+  }
+
+  /** Stops delivery: receives wait as if the topic were empty. */
+  async pause(topic: string, group: string, options: CallOptions = {}): Promise<void> {
+    await this.#http.call({ method: "POST", path: `${base(topic, group)}/pause`, ...options });
+  }
+
+  async resume(topic: string, group: string, options: CallOptions = {}): Promise<void> {
+    await this.#http.call({ method: "POST", path: `${base(topic, group)}/resume`, ...options });
+  }
+
+  /** What ran out of attempts, oldest first. */
+  deadLetters<T = unknown>(
+    topic: string,
+    group: string,
+    options: ListOptions = {},
+  ): Listing<DeadLetter<T>> {
+    return new Listing(this.#http, `${base(topic, group)}/dead-letters`, options);
+  }
+
+  /** Delivers dead letters anew to this group: the named ones, or all. Attempts begin at 1. */
+  async redrive(
+    topic: string,
+    group: string,
+    options: CallOptions & {
+      readonly ids?: readonly string[];
+      readonly ratePerSecond?: number;
+    } = {},
+  ): Promise<void> {
+    const { signal, ...json } = options;
+    await this.#http.call({
+      method: "POST",
+      path: `${base(topic, group)}/dead-letters/redrive`,
+      json,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** Drops all dead letters. */
+  async purgeDeadLetters(topic: string, group: string, options: CallOptions = {}): Promise<void> {
+    const where = `${base(topic, group)}/dead-letters`;
+    await this.#http.call({ method: "DELETE", path: where, ...options });
+  }
+}
+
+function base(topic: string, group: string): string {
+  return path`/v1/topics/${topic}/groups/${group}`;
+}

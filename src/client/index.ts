@@ -1,0 +1,75 @@
+/** The client of HalfMQ: `import { HalfMQ } from "halfmq"`. Runs in Node 20 and newer, in Workers and in browsers. */
+export { HalfMQ } from "./client.ts";
+export type { HalfMQOptions, TransactCallOptions, TransactionOptions } from "./client.ts";
+export { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
+export type { ClientCode, HalfmqCode, HalfmqErrorParts } from "./error.ts";
+export type { ErrorCode, Facts, ReceiptCode } from "../protocol/errors.ts";
+export { LIMITS } from "../protocol/limits.ts";
+export type { RetryOptions } from "./retry.ts";
+export type { Clock } from "./clock.ts";
+export type { CallOptions, Fetch, FetchInit, WriteOptions } from "./http.ts";
+export { Listing } from "./listing.ts";
+export type { ListOptions, Page } from "./listing.ts";
+
+export type { MessageOptions, OneOrMany, OutgoingMessage, TransactionMessage } from "./outgoing.ts";
+export type { MessageStatus, SentMessage } from "./sent.ts";
+
+export { RollbackError } from "./transact.ts";
+export type { TransactOptions } from "./transact.ts";
+export { Transaction, Transactions } from "./transaction.ts";
+export type {
+  Decided,
+  Decider,
+  DecisionOptions,
+  PlacedMessage,
+  Prepared,
+  Resolution,
+  TransactionInfo,
+  TransactionState,
+} from "./transaction.ts";
+export { TransactionProducer } from "./listener.ts";
+export type { TransactionListener, TransactionSendResult } from "./listener.ts";
+
+export { bytesOf } from "./check.ts";
+export type { Check, CheckedMessage, CheckFunction } from "./check.ts";
+export { checkHandler } from "./check-handler.ts";
+export type { CheckHandler, CheckHandlerOptions } from "./check-handler.ts";
+export { CheckPoller } from "./check-poller.ts";
+export type { CheckPollerOptions } from "./check-poller.ts";
+export { nodeListener } from "./node-listener.ts";
+export type { NodeRequest, NodeResponse } from "./node-listener.ts";
+export { signWebhook, verifyWebhook } from "./webhook.ts";
+export type { SignedWebhook, WebhookHeaders } from "./webhook.ts";
+
+export { Consumer } from "./consumer.ts";
+export type { ConsumerOptions, LoopOptions, ReceiveOptions, SubscribeOptions } from "./consumer.ts";
+export { Message } from "./message.ts";
+export type { DeliveredData, MessageData } from "./message.ts";
+export { Receipts } from "./receipts.ts";
+export type { NackOptions, ReceiptResult } from "./receipts.ts";
+export { Subscription } from "./subscription.ts";
+export type { HandlerContext, MessageHandler, StopOptions, Stopped } from "./subscription.ts";
+
+export { Topics } from "./topics.ts";
+export type { PeekOptions, TopicStats } from "./topics.ts";
+export { Groups } from "./groups.ts";
+export type { DeadLetter, SeekTarget } from "./groups.ts";
+export { ProducerGroups } from "./producer-groups.ts";
+export { Keys } from "./keys.ts";
+export type { Key, KeyInput, Scope } from "./keys.ts";
+export type {
+  Backoff,
+  CheckPolicy,
+  CheckTarget,
+  CheckTargetInput,
+  Filter,
+  Group,
+  GroupInput,
+  GroupSettings,
+  ProducerGroup,
+  PushTarget,
+  Topic,
+  TopicInput,
+  TopicSettings,
+} from "./settings.ts";
+export type { Change, ChangesOptions } from "./changes.ts";

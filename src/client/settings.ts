@@ -1,0 +1,58 @@
+/** Topics, groups and producer groups as a program writes and reads them; the shapes come from the protocol. */
+import type {
+  Backoff,
+  CheckPolicy,
+  CheckTarget,
+  Filter,
+  GroupSettings,
+  TopicSettings,
+} from "../protocol/topic.ts";
+
+/** What `PUT` of a topic takes; what is left out keeps its value, or the broker's default for a new one. */
+export type TopicInput = Partial<
+  Omit<TopicSettings, "transaction"> & { readonly transaction: Partial<CheckPolicy> }
+>;
+
+/** A topic as the broker shows it. */
+export interface Topic extends TopicSettings {
+  readonly topic: string;
+}
+
+/** Where a group's messages are pushed to, and how fast. */
+export interface PushTarget {
+  /** Exactly one of `url` and `binding`. */
+  readonly url?: string;
+  readonly binding?: string;
+  readonly maxMessages?: number;
+  readonly concurrency?: number;
+  readonly timeoutMs?: number;
+  readonly ratePerSecond?: number;
+}
+
+/** What `PUT` of a group takes; what is left out keeps its value, or the broker's default for a new one. */
+export interface GroupInput extends Partial<GroupSettings> {
+  readonly push?: PushTarget;
+}
+
+/** A consumer group as the broker shows it. */
+export interface Group extends GroupSettings {
+  readonly group: string;
+  readonly push?: PushTarget;
+  /** Signs the pushes; shown when `push.url` is set. */
+  readonly secret?: string;
+}
+
+/** Who is asked how a transaction ended; `timeoutMs` may be left out. */
+export type CheckTargetInput =
+  | { readonly url: string; readonly timeoutMs?: number }
+  | { readonly binding: string; readonly timeoutMs?: number };
+
+/** A producer group as the broker shows it. */
+export interface ProducerGroup {
+  readonly group: string;
+  readonly check?: CheckTarget;
+  /** Signs the checks; shown when it is made or rotated. */
+  readonly secret?: string;
+}
+
+export type { Backoff, CheckPolicy, CheckTarget, Filter, GroupSettings, TopicSettings };

@@ -1,0 +1,114 @@
+/** The admin verbs of topics: `mq.topics`. */
+import type { CallOptions, Http } from "./http.ts";
+import { Listing, type ListOptions } from "./listing.ts";
+import type { MessageData } from "./message.ts";
+import { path, query } from "./path.ts";
+import type { Topic, TopicInput } from "./settings.ts";
+import type { TransactionInfo, TransactionState } from "./transaction.ts";
+
+/** How full a topic is and how far its groups are. */
+export interface TopicStats {
+  readonly queues: readonly {
+    readonly queue: number;
+    readonly firstOffset: number;
+    readonly nextOffset: number;
+    readonly bytes: number;
+    readonly prepared: number;
+    readonly delayed: number;
+  }[];
+  readonly groups: readonly {
+    readonly group: string;
+    /** Stored, due, and not yet acked, dead-lettered or expired. */
+    readonly lag: number;
+    readonly inFlight: number;
+    readonly retrying: number;
+    readonly deadLetters: number;
+    readonly expired: number;
+    readonly oldestUnackedAgeMs: number;
+  }[];
+  readonly transactions: Readonly<Record<TransactionState, number>>;
+}
+
+/** What to look at without consuming: from an offset of a queue, by key, or by time. */
+export interface PeekOptions extends CallOptions {
+  readonly queue?: number;
+  readonly offset?: number;
+  readonly key?: string;
+  /** Epoch milliseconds of `storedAt`. */
+  readonly from?: number;
+  readonly to?: number;
+  /** 1–1,000. Default 100. */
+  readonly limit?: number;
+}
+
+export class Topics {
+  readonly #http: Http;
+
+  constructor(http: Http) {
+    this.#http = http;
+  }
+
+  /** Makes or changes a topic. Rejects with `invalid_request`, or `immutable_field` for fewer queues. */
+  put(topic: string, settings: TopicInput = {}, options: CallOptions = {}): Promise<Topic> {
+    return this.#http.call({
+      method: "PUT",
+      path: path`/v1/topics/${topic}`,
+      json: settings,
+      ...options,
+    });
+  }
+
+  /** Rejects with `topic_not_found`. */
+  get(topic: string, options: CallOptions = {}): Promise<Topic> {
+    return this.#http.call({ method: "GET", path: path`/v1/topics/${topic}`, ...options });
+  }
+
+  list(options: ListOptions = {}): Listing<Topic> {
+    return new Listing(this.#http, "/v1/topics", options);
+  }
+
+  /** Deletes the topic with all of its messages. Rejects with `topic_in_use` (with the counts) unless forced, or `topic_not_found`. */
+  async delete(
+    topic: string,
+    { force = false, ...options }: CallOptions & { readonly force?: boolean } = {},
+  ): Promise<void> {
+    const flag = query({ force: force ? "true" : undefined });
+    const where = path`/v1/topics/${topic}` + flag;
+    await this.#http.call({ method: "DELETE", path: where, ...options });
+  }
+
+  /** Rejects with `topic_not_found`. */
+  stats(topic: string, options: CallOptions = {}): Promise<TopicStats> {
+    return this.#http.call({ method: "GET", path: path`/v1/topics/${topic}/stats`, ...options });
+  }
+
+  /** Messages without consuming them, oldest first; half messages never. Rejects with `topic_not_found`. */
+  peek<T = unknown>(topic: string, options: PeekOptions = {}): Listing<MessageData<T>> {
+    const { signal, limit, queue, offset, key, from, to } = options;
+    const filter = {
+      queue: text(queue),
+      offset: text(offset),
+      key,
+      from: text(from),
+      to: text(to),
+    };
+    const list = {
+      ...(limit === undefined ? {} : { limit }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return new Listing(this.#http, path`/v1/topics/${topic}/messages`, list, filter);
+  }
+
+  /** Its transactions, oldest first, of one state where given. */
+  transactions(
+    topic: string,
+    options: ListOptions & { readonly state?: TransactionState } = {},
+  ): Listing<TransactionInfo> {
+    const { state, ...list } = options;
+    return new Listing(this.#http, path`/v1/topics/${topic}/transactions`, list, { state });
+  }
+}
+
+function text(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : String(value);
+}
