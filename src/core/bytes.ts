@@ -182,5 +182,5 @@ export class ByteReader {
   }
 }
 
-export const encodeText = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
+export const encodeText = (text: string): Uint8Array => encoder.encode(text);
 export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes);

@@ -6,7 +6,7 @@
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 
 const VERSION = 1;
-const FLAG = { id: 1, sentAt: 2, transactionId: 4, expiresAt: 8 } as const;
+const FLAG = { id: 1, sentAt: 2, transactionId: 4, expiresAt: 8, deliverAt: 16 } as const;
 
 export interface Entry {
   /** Absent: the id that follows from queue and offset. */
@@ -16,6 +16,8 @@ export interface Entry {
   readonly transactionId?: string;
   /** When it may no longer be delivered. */
   readonly expiresAt?: number;
+  /** Only while it is forwarded: when it is due, counted from the commit by its home queue. */
+  readonly deliverAt?: number;
   readonly record: Uint8Array;
 }
 
@@ -25,11 +27,13 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   if (entry.sentAt !== undefined) flags |= FLAG.sentAt;
   if (entry.transactionId !== undefined) flags |= FLAG.transactionId;
   if (entry.expiresAt !== undefined) flags |= FLAG.expiresAt;
+  if (entry.deliverAt !== undefined) flags |= FLAG.deliverAt;
   writer.byte(VERSION).byte(flags);
   if (entry.id !== undefined) writer.text(entry.id);
   if (entry.sentAt !== undefined) writer.uint(entry.sentAt);
   if (entry.transactionId !== undefined) writer.text(entry.transactionId);
   if (entry.expiresAt !== undefined) writer.uint(entry.expiresAt);
+  if (entry.deliverAt !== undefined) writer.uint(entry.deliverAt);
   writer.raw(entry.record);
 }
 
@@ -48,11 +52,13 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   const sentAt = flags & FLAG.sentAt ? reader.uint() : undefined;
   const transactionId = flags & FLAG.transactionId ? reader.text() : undefined;
   const expiresAt = flags & FLAG.expiresAt ? reader.uint() : undefined;
+  const deliverAt = flags & FLAG.deliverAt ? reader.uint() : undefined;
   return {
     ...(id === undefined ? {} : { id }),
     ...(sentAt === undefined ? {} : { sentAt }),
     ...(transactionId === undefined ? {} : { transactionId }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(deliverAt === undefined ? {} : { deliverAt }),
     record: reader.rest(),
   };
 }

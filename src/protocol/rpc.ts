@@ -398,8 +398,8 @@ export interface QueueRpc {
   settle(call: SettleCall): Promise<Outcome<readonly Settled[]>>;
   /** On queue 0 only: waits until a queue of the topic has something for the group; answers which, or none at the end. */
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;
-  /** On queue 0 only: another queue has `count` visible messages for the group. */
-  ring(incarnation: number, group: number, queue: number, count: number): Promise<void>;
+  /** On queue 0 only: another queue has `count` visible messages for the group. Answers how many still wait. */
+  ring(incarnation: number, group: number, queue: number, count: number): Promise<number>;
   seek(stamp: Stamp, group: string, to: "earliest" | "latest" | { at: number } | { offset: number }): Promise<Outcome<{ offset: number }>>;
 
   peek(call: PeekCall): Promise<Outcome<Peeked>>;
@@ -411,7 +411,7 @@ export interface QueueRpc {
 
   forward(call: ForwardCall): Promise<Outcome<Forwarded>>;
   /** Queue `from` has finished everything that stood below its fence for this ordered group. */
-  drained(incarnation: number, group: number, from: number): Promise<void>;
+  drained(incarnation: number, group: string, from: number): Promise<void>;
 }
 
 /** What the wire shows of a producer group, and its secrets, newest first. */

@@ -360,11 +360,11 @@ export class Group {
   // ------------------------------------------------------------ settling
 
   /** What a receipt's generation means now. */
-  standing(offset: number, generation: number): { is: "live"; flight: Flight } | { is: "done" | "stale" | "unknown" } {
+  standing(offset: number, generation: number): { is: "live"; flight: Flight } | { is: "done" } | { is: "stale" } | { is: "unknown" } {
     const flight = this.#flight(offset);
     if (flight !== undefined) {
       if (flight.generation === generation) return { is: "live", flight };
-      return { is: flight.generation > generation ? "stale" : "unknown" };
+      return flight.generation > generation ? { is: "stale" } : { is: "unknown" };
     }
     if (this.#ports.deadLetters.has(this.route.number, offset)) return { is: "stale" };
     if (offset < this.#ports.log.next && this.state.isDone(offset)) return { is: "done" };

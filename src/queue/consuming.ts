@@ -1,0 +1,245 @@
+/**
+ * Receiving, settling and looking at a queue: the commands' bodies, run inside a flush. Nothing here waits.
+ */
+import { decodeEntry } from "../core/entry.ts";
+import { messageId, parseMessageId, parseReceipt, receipt } from "../core/ids.ts";
+import { decodeRecord, frame } from "../core/record.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import type { Delivered, MessageView, PeekCall, Peeked, QueueStats, ReceiveCall, Settled, SettleCall } from "../protocol/rpc.ts";
+import { Delayed } from "./delayed.ts";
+import type { Chosen, Group } from "./delivery/group.ts";
+import type { QueueStore } from "./store.ts";
+
+/** Entries that one peek looks at. */
+const PEEK_SCAN_MAX = 20_000;
+
+export type Received =
+  | { readonly is: "delivered"; readonly delivered: Delivered }
+  /** Nothing now: the caller may wait. */
+  | { readonly is: "empty"; readonly paused: boolean }
+  /** The scan goes on in the next flush. */
+  | { readonly is: "unfinished" };
+
+export function receive(store: QueueStore, group: Group, call: ReceiveCall, nowMs: number): Received {
+  group.seen(call.consumerId, nowMs);
+  group.promote(nowMs);
+  const attempt = call.attempt === undefined ? undefined : group.state.attempts.get(call.attempt);
+  if (attempt !== undefined && attempt.until > nowMs) {
+    const held = attempt.items.flatMap((item) => heldBy(store, group, item, nowMs));
+    return { is: "delivered", delivered: delivered(store, group, held) };
+  }
+  if (call.replayOnly === true || group.route.paused) return { is: "empty", paused: group.route.paused };
+  const { chosen, unfinished } = group.receive(call, nowMs);
+  if (unfinished) return { is: "unfinished" };
+  if (chosen.length === 0) return { is: "empty", paused: false };
+  if (call.attempt !== undefined) {
+    group.state.rememberAttempt(call.attempt, { until: nowMs + call.invisibleMs, items: chosen }, nowMs);
+  }
+  return { is: "delivered", delivered: delivered(store, group, chosen) };
+}
+
+/** A message of an attempt, if the attempt's own lease on it still lives. */
+function heldBy(store: QueueStore, group: Group, item: { offset: number; generation: number }, nowMs: number): Chosen[] {
+  const standing = group.standing(item.offset, item.generation);
+  if (standing.is !== "live" || !standing.flight.leased || standing.flight.dueAt <= nowMs) return [];
+  const read = store.deadLetters.content(group.route.number, item.offset) ?? store.messages.read(item.offset);
+  if (read === undefined) return [];
+  const { attempt, dueAt } = standing.flight;
+  return [{ ...item, ...read, attempt, invisibleUntil: dueAt }];
+}
+
+function delivered(store: QueueStore, group: Group, chosen: readonly Chosen[]): Delivered {
+  const { incarnation, queue } = store;
+  const { epoch } = group.state;
+  return {
+    entries: frame(chosen.map(({ entry }) => entry)),
+    offsets: chosen.map(({ offset }) => offset),
+    storedAts: chosen.map(({ storedAt }) => storedAt),
+    attempts: chosen.map(({ attempt }) => attempt),
+    receipts: chosen.map(({ offset, generation }) => receipt({ incarnation, queue, group: group.route.number, epoch, generation, offset })),
+    invisibleUntils: chosen.map(({ invisibleUntil }) => invisibleUntil),
+    paused: group.route.paused,
+    more: group.mayHave,
+  };
+}
+
+export const nothing = (paused: boolean): Delivered => ({
+  entries: new Uint8Array(),
+  offsets: [],
+  storedAts: [],
+  attempts: [],
+  receipts: [],
+  invisibleUntils: [],
+  paused,
+  more: false,
+});
+
+export function settle(store: QueueStore, group: Group, call: SettleCall, nowMs: number): Settled[] {
+  group.seen(undefined, nowMs);
+  group.promote(nowMs);
+  const acked: number[] = [];
+  const results = call.receipts.map((text): Settled => {
+    const address = parseReceipt(text);
+    const foreign = address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue;
+    if (foreign || address.group !== group.route.number || address.epoch > group.state.epoch) {
+      return { receipt: text, ok: false, code: "receipt_invalid" };
+    }
+    if (address.epoch < group.state.epoch) return { receipt: text, ok: false, code: "receipt_expired" };
+    const standing = group.standing(address.offset, address.generation);
+    if (standing.is === "unknown") return { receipt: text, ok: false, code: "receipt_invalid" };
+    if (standing.is === "stale") return { receipt: text, ok: false, code: "receipt_expired" };
+    if (call.verb === "ack") {
+      if (standing.is === "live") acked.push(address.offset);
+      return { receipt: text, ok: true };
+    }
+    if (standing.is === "done" || acked.includes(address.offset)) return { receipt: text, ok: false, code: "receipt_expired" };
+    if (call.verb === "nack") {
+      group.nack(standing.flight, call, nowMs);
+      return { receipt: text, ok: true };
+    }
+    const invisibleUntil = nowMs + (call.invisibleMs ?? group.route.settings.invisibleMs);
+    if (!group.extend(standing.flight, invisibleUntil)) return { receipt: text, ok: false, code: "receipt_expired" };
+    return { receipt: text, ok: true, extended: { receipt: text, invisibleUntil } };
+  });
+  if (acked.length > 0) group.ack([...new Set(acked)]);
+  return results;
+}
+
+// ---------------------------------------------------------------- looking
+
+export function peek(store: QueueStore, call: PeekCall): Peeked {
+  const { messages } = store;
+  let offset = Math.max(call.offset ?? 0, messages.first);
+  if (call.from !== undefined) offset = Math.max(offset, messages.positionAt(call.from));
+  const entries: Uint8Array[] = [];
+  const offsets: number[] = [];
+  const storedAts: number[] = [];
+  let bytes = 0;
+  let scanned = 0;
+  for (; offset < messages.next && offsets.length < call.limit && scanned < PEEK_SCAN_MAX; offset++, scanned++) {
+    const read = messages.read(offset);
+    if (read === undefined) continue;
+    if (call.to !== undefined && read.storedAt >= call.to) return { entries: frame(entries), offsets, storedAts };
+    if (call.key !== undefined && decodeRecord(decodeEntry(read.entry).record).keys?.includes(call.key) !== true) continue;
+    if (offsets.length > 0 && bytes + read.entry.length > call.bytesMax) break;
+    bytes += read.entry.length;
+    entries.push(read.entry);
+    offsets.push(offset);
+    storedAts.push(read.storedAt);
+  }
+  const rest = offset < messages.next ? { nextOffset: offset } : {};
+  return { entries: frame(entries), offsets, storedAts, ...rest };
+}
+
+const unknown = refuse("message_not_found", "There is no such message.");
+
+export function message(store: QueueStore, id: string, nowMs: number): Outcome<MessageView> {
+  const address = parseMessageId(id);
+  if (address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue) return unknown;
+  if (address.origin === "log") return stored(store, id, address.position, nowMs);
+  if (address.origin === "delayed") return waitingOrMoved(store, id, address.position, nowMs);
+  const decided = store.halves.decidedAt(address.position);
+  const placed = decided?.placed[address.index];
+  const half = store.halves.read(address.position);
+  if (placed === undefined || half === undefined || decided?.state !== "committed") return unknown;
+  if (placed.at === "log") return stored(store, id, placed.offset, nowMs);
+  if (placed.at === "delayed") return waitingOrMoved(store, id, placed.position, nowMs);
+  const target = half.messages[address.index]?.target;
+  const remote = placed.at === "remote" ? placed : undefined;
+  return accept({
+    id,
+    topic: target?.topic ?? store.route.topic,
+    queue: remote?.queue ?? target?.queue ?? store.queue,
+    ...(remote?.offset === undefined ? {} : { offset: remote.offset }),
+    state: remote?.deliverAt !== undefined && remote.deliverAt > nowMs ? "delayed" : "ready",
+    sentAt: half.preparedAt,
+    groups: [],
+  });
+}
+
+function waitingOrMoved(store: QueueStore, id: string, position: number, nowMs: number): Outcome<MessageView> {
+  const read = store.delayed.log.read(position);
+  if (read === undefined) return unknown;
+  const fate = store.delayed.fate(position);
+  if (fate !== undefined && fate.offset >= 0) return stored(store, id, fate.offset, nowMs);
+  const dueAt = store.delayed.dueAt(position);
+  return accept({
+    id,
+    topic: store.route.topic,
+    queue: store.queue,
+    state: fate !== undefined && Delayed.isRecalled(fate) ? "recalled" : "delayed",
+    sentAt: decodeEntry(read.entry).sentAt ?? read.storedAt,
+    ...(fate !== undefined || dueAt === undefined ? {} : { deliverAt: dueAt }),
+    groups: [],
+  });
+}
+
+function stored(store: QueueStore, id: string, offset: number, nowMs: number): Outcome<MessageView> {
+  if (offset >= store.messages.next) return unknown;
+  const read = store.messages.read(offset);
+  const place = { id, topic: store.route.topic, queue: store.queue, offset };
+  if (read === undefined) return accept({ ...place, state: "expired", sentAt: 0, groups: [] });
+  const entry = decodeEntry(read.entry);
+  const own = messageId({ incarnation: store.incarnation, queue: store.queue, origin: "log", position: offset, index: 0 });
+  if ((entry.id ?? own) !== id) return unknown;
+  return accept({
+    ...place,
+    state: entry.expiresAt !== undefined && entry.expiresAt <= nowMs ? "expired" : "ready",
+    sentAt: entry.sentAt ?? read.storedAt,
+    storedAt: read.storedAt,
+    groups: [...store.groups.values()].map((group) => ({ group: group.route.name, ...standing(store, group, offset, nowMs) })),
+  });
+}
+
+function standing(store: QueueStore, group: Group, offset: number, nowMs: number): Omit<MessageView["groups"][number], "group"> {
+  const number = group.route.number;
+  const flight = store.deadLetters.flight(number, offset) ?? group.state.flight(offset);
+  if (flight !== undefined) {
+    const leased = flight.leased && flight.dueAt > nowMs && flight.attempt > 0;
+    return { state: leased ? "leased" : "retrying", deliveryAttempt: flight.attempt, dueAt: flight.dueAt };
+  }
+  if (store.deadLetters.has(number, offset)) return { state: "deadLettered", deliveryAttempt: group.route.settings.maxAttempts };
+  return { state: group.state.isDone(offset) ? "acked" : "waiting", deliveryAttempt: 0 };
+}
+
+export function stats(store: QueueStore, nowMs: number): QueueStats {
+  const { messages, halves } = store;
+  return {
+    queue: store.queue,
+    firstOffset: messages.first,
+    nextOffset: messages.next,
+    bytes: messages.bytes,
+    prepared: halves.open.size,
+    delayed: store.delayed.count,
+    forwarding: store.links.pending,
+    groups: [...store.groups.values()].map((group) => groupStats(store, group, nowMs)),
+    transactions: { prepared: halves.open.size, ...halves.counts },
+  };
+}
+
+function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats["groups"][number] {
+  const { state, route } = group;
+  let inFlight = 0;
+  let retrying = 0;
+  const redriven = [...store.deadLetters.redriven(route.number)];
+  for (const flight of [...state.flights(), ...redriven]) {
+    if (flight.leased && flight.dueAt > nowMs && flight.attempt > 0) inFlight++;
+    else retrying++;
+  }
+  const lag = store.messages.next - state.base * 4_096 - state.doneAboveBase() + redriven.length;
+  const oldest = state.lowWater(store.messages.next);
+  const storedAt = oldest < store.messages.next ? store.messages.read(oldest)?.storedAt : undefined;
+  return {
+    group: route.name,
+    lag,
+    lagExact: route.settings.filter === undefined || state.cursor >= store.messages.next,
+    inFlight,
+    retrying,
+    deadLetters: store.deadLetters.count(route.number),
+    expired: state.expired,
+    oldestUnackedAgeMs: storedAt === undefined ? 0 : Math.max(0, nowMs - storedAt),
+    consumers: [...group.consumers].map(([consumerId, lastSeenAt]) => ({ consumerId, lastSeenAt })),
+    ...(group.lastSeenAt === 0 ? {} : { lastSeenAt: group.lastSeenAt }),
+  };
+}
+

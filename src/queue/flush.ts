@@ -1,0 +1,109 @@
+/**
+ * Group commit. Callers hand in commands; the first one arms a flush for the end of the turn, and the flush applies all
+ * of them in one synchronous stretch inside one transaction. Their answers are held by the platform's output gate until
+ * that is on disk. While a commit is on its way, newcomers share the next flush.
+ * A throw in a flush is a bug or a dead disk: every caller of it is refused and the object starts anew from storage;
+ * memory is never patched.
+ */
+import type { Clock } from "../platform/clock.ts";
+import { refuse, type Outcome } from "../protocol/errors.ts";
+
+export interface FlushPorts {
+  transaction(run: () => void): void;
+  /** Resolves when everything written so far is on disk. */
+  synced(): Promise<void>;
+  /** Throws the object away. */
+  abort(cause: unknown): void;
+}
+
+/** Commands in one flush; the rest take the next one. */
+const COMMANDS_MAX = 4_096;
+
+interface Waiting {
+  readonly run: (nowMs: number) => unknown;
+  readonly answer: (value: unknown) => void;
+}
+
+export class Flush {
+  readonly #ports: FlushPorts;
+  readonly #clock: Clock;
+  readonly #begin: (nowMs: number) => void;
+  readonly #end: (nowMs: number) => void;
+  #waiting: Waiting[] = [];
+  #armed = false;
+  #syncing = false;
+  #broken = false;
+  #effects: (() => void)[] = [];
+  spacingMs = 0;
+  #lastMs = 0;
+
+  /** `begin` runs what is due before the commands, `end` writes the rows after them. */
+  constructor(ports: FlushPorts, clock: Clock, hooks: { begin: (nowMs: number) => void; end: (nowMs: number) => void }) {
+    this.#ports = ports;
+    this.#clock = clock;
+    this.#begin = hooks.begin;
+    this.#end = hooks.end;
+  }
+
+  /** Runs the command in the next flush. */
+  run<T>(command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    if (this.#broken) return Promise.resolve(refuse("unavailable", "The queue is starting anew."));
+    return new Promise((resolve) => {
+      this.#waiting.push({ run: command, answer: (value) => resolve(value as Outcome<T>) });
+      this.#arm();
+    });
+  }
+
+  /** Something to do once this flush has been applied; its outgoing calls wait for the disk at the output gate. */
+  after(effect: () => void): void {
+    this.#effects.push(effect);
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#syncing) return;
+    this.#armed = true;
+    const waitMs = this.spacingMs === 0 ? 0 : Math.max(0, this.#lastMs + this.spacingMs - this.#clock.nowMs());
+    this.#clock.after(waitMs, () => {
+      this.#armed = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#broken) return;
+    const batch = this.#waiting.splice(0, COMMANDS_MAX);
+    const answers: unknown[] = [];
+    const nowMs = this.#clock.nowMs();
+    this.#lastMs = nowMs;
+    try {
+      this.#ports.transaction(() => {
+        this.#begin(nowMs);
+        for (const { run } of batch) answers.push(run(nowMs));
+        this.#end(nowMs);
+      });
+    } catch (error) {
+      this.#break(batch, error);
+      return;
+    }
+    for (const [index, { answer }] of batch.entries()) answer(answers[index]);
+    const effects = this.#effects;
+    this.#effects = [];
+    for (const effect of effects) effect();
+    this.#syncing = true;
+    this.#ports.synced().then(
+      () => {
+        this.#syncing = false;
+        if (this.#waiting.length > 0) this.#arm();
+      },
+      (error: unknown) => this.#break([], error),
+    );
+  }
+
+  #break(batch: readonly Waiting[], error: unknown): void {
+    this.#broken = true;
+    const refusal = refuse("unavailable", "The queue could not write and is starting anew.");
+    for (const { answer } of [...batch, ...this.#waiting]) answer(refusal);
+    this.#waiting = [];
+    this.#ports.abort(error);
+  }
+}

@@ -1,0 +1,470 @@
+/**
+ * The queue: every verb as a command of the group commit, the agenda behind the one alarm, long polls, and the calls to
+ * other objects that follow from a flush. It is given storage, clock and ports, so that it runs anywhere; object.ts is
+ * its shell in a Durable Object.
+ *
+ * [Q1] The armed alarm is never later than the earliest thing due. [Q2] Nothing is awaited between a read and its write:
+ * a command runs in one stretch. [Q3] Outgoing calls follow a flush and come back as commands of their own.
+ */
+import { frame } from "../core/record.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type {
+  BellCall, CheckOffer, DecideCall, Decided, Delivered, ForwardCall, Forwarded, ReceiveCall, Stamp, Target, TopicRoute,
+} from "../protocol/rpc.ts";
+import { nothing, receive, type Received } from "./consuming.ts";
+import { decide, isForwarding, parcelEntry, sweep } from "./deciding.ts";
+import type { Group } from "./delivery/group.ts";
+import { Flush, type FlushPorts } from "./flush.ts";
+import type { Link } from "./links.ts";
+import { moveDue, remember } from "./sending.ts";
+import { QueueStore, type Identity } from "./store.ts";
+import type { Sql } from "./storage.ts";
+
+const SWEEP_MAX = 256;
+const RETENTION_EVERY_MS = 10_000;
+const LINK_BATCH = 100;
+const LINK_BATCH_BYTES = 8 * 1024 * 1024;
+
+export interface QueuePorts extends FlushPorts {
+  /** Earliest alarm known to the platform at start. */
+  readonly armedAt: number | undefined;
+  setAlarm(atMs: number): void;
+  deleteAll(): void;
+  offer(namespace: string, producerGroup: string, offers: readonly CheckOffer[]): Promise<void>;
+  forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
+  ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
+  drained(route: TopicRoute, group: string, from: number, to: number): Promise<void>;
+}
+
+interface Waiter {
+  readonly call: ReceiveCall;
+  readonly answer: (outcome: Outcome<Delivered>) => void;
+  readonly cancel: () => void;
+}
+
+interface BellWaiter {
+  readonly answer: (queues: readonly number[]) => void;
+  readonly cancel: () => void;
+}
+
+export class Queue {
+  readonly #flush: Flush;
+  readonly #clock: Clock;
+  readonly #ports: QueuePorts;
+  readonly #log: Log;
+  readonly #sql: Sql;
+  store: QueueStore;
+  #armedAt: number | undefined;
+  #retainAt = 0;
+  #more = false;
+  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #bell = new Map<number, BellWaiter[]>();
+  /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
+  readonly #rung = new Set<number>();
+  readonly #placedWaiters = new Map<number, (() => void)[]>();
+  readonly #toldDrained = new Set<string>();
+
+  constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
+    this.#sql = sql;
+    this.#ports = ports;
+    this.#clock = clock;
+    this.#log = log;
+    this.#armedAt = ports.armedAt;
+    this.store = this.#open();
+    this.#flush = new Flush(ports, clock, { begin: (nowMs) => this.#sweep(nowMs), end: (nowMs) => this.#end(nowMs) });
+    this.#flush.spacingMs = this.store.identity?.route.settings.flushSpacingMs ?? 0;
+    // On wake, whatever is due or unarmed is looked at once.
+    if (this.store.identity !== undefined) void this.run(() => accept(undefined));
+  }
+
+  #open(): QueueStore {
+    return new QueueStore(this.#sql, {
+      dead: (group, offset, reason) =>
+        this.#log.error("message.dead", { topic: this.store.route.topic, queue: this.store.queue, group, offset, reason }),
+    });
+  }
+
+  // ------------------------------------------------------------ commands
+
+  /** Runs a command in the next flush, without looking at who asks. */
+  run<T>(command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    return this.#flush.run(command);
+  }
+
+  /** Runs a command if the caller's idea of the topic is not older than ours. */
+  stamped<T>(stamp: Stamp, command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    return this.run((nowMs) => this.#stale(stamp) ?? command(nowMs));
+  }
+
+  /** The same for a command that needs a group. */
+  grouped<T>(stamp: Stamp, name: string, command: (group: Group, nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    return this.stamped(stamp, (nowMs) => {
+      const group = this.store.groups.get(name);
+      return group === undefined ? refuse("stale_route", "The group is not known here.") : command(group, nowMs);
+    });
+  }
+
+  #stale(stamp: Stamp): ReturnType<typeof refuse> | undefined {
+    const { identity } = this.store;
+    if (identity === undefined || identity.dropping === true || identity.route.incarnation !== stamp.incarnation) {
+      return refuse("stale_route", "The topic is another one by now.");
+    }
+    return stamp.version < identity.route.version ? refuse("stale_route", "The topic has changed.") : undefined;
+  }
+
+  configure(route: TopicRoute, queue: number): Promise<Outcome<{ nextOffset: number }>> {
+    return this.run(() => {
+      const before = this.store.identity;
+      if (before !== undefined && before.route.incarnation === route.incarnation && before.route.version >= route.version) {
+        return accept({ nextOffset: this.store.messages.next });
+      }
+      if (before !== undefined && before.route.incarnation > route.incarnation) {
+        return refuse("stale_route", "The topic is another one by now.");
+      }
+      this.#adopt(before, route, queue);
+      return accept({ nextOffset: this.store.messages.next });
+    });
+  }
+
+  #adopt(before: Identity | undefined, route: TopicRoute, queue: number): void {
+    const { store } = this;
+    const fences = [...(before?.fences ?? [])];
+    for (const { from, to } of route.growths) {
+      if (queue < from && !fences.some((fence) => fence.to === to)) fences.push({ from, to, offset: store.messages.next });
+    }
+    store.saveIdentity({ route, queue, fences });
+    this.#flush.spacingMs = route.settings.flushSpacingMs;
+    const kept = new Set(route.groups.map(({ number }) => number));
+    for (const [name, group] of store.groups) if (!kept.has(group.route.number)) this.#forgetGroup(name, group);
+    for (const groupRoute of route.groups) {
+      const known = store.groups.get(groupRoute.name);
+      if (known !== undefined) known.update(groupRoute);
+      else this.#beginGroup(groupRoute);
+    }
+  }
+
+  #beginGroup(route: TopicRoute["groups"][number]): void {
+    const { messages } = this.store;
+    const group = this.store.newGroup(route);
+    const { startFrom } = route.settings;
+    const offset =
+      startFrom === "earliest" ? messages.first : startFrom === "latest" ? messages.next : messages.positionAt(startFrom);
+    group.state.begin(offset);
+    group.settle();
+    this.store.groups.set(route.name, group);
+  }
+
+  #forgetGroup(name: string, group: Group): void {
+    group.state.forget();
+    this.store.deadLetters.forget(group.route.number);
+    this.store.groups.delete(name);
+    for (const waiter of this.#waiters.get(name) ?? []) waiter.answer(refuse("stale_route", "The group was deleted."));
+    this.#waiters.delete(name);
+  }
+
+  drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
+    return this.run((): Outcome<{ dropped: boolean }> => {
+      const { identity } = this.store;
+      if (identity === undefined || identity.route.incarnation !== incarnation) return accept({ dropped: true });
+      for (const [name, group] of this.store.groups) this.#forgetGroup(name, group);
+      this.store.saveIdentity({ ...identity, dropping: true });
+      if (this.store.links.pending > 0) return accept({ dropped: false });
+      this.#flush.after(() => this.#ports.deleteAll());
+      return accept({ dropped: true });
+    });
+  }
+
+  // ------------------------------------------------------------ the agenda
+
+  #sweep(nowMs: number): void {
+    const { store } = this;
+    if (store.identity === undefined) return;
+    this.#more = false;
+    if (store.identity.dropping === true) return;
+    for (const group of store.groups.values()) group.promote(nowMs);
+    if (moveDue(store, nowMs, SWEEP_MAX)) this.#more = true;
+    const { offers, discarded } = sweep(store, nowMs, SWEEP_MAX);
+    for (const id of discarded) this.#log.error("transaction.discarded", { topic: store.route.topic, transactionId: id });
+    for (const [producerGroup, checks] of offers) {
+      this.#flush.after(() => {
+        this.#ports.offer(store.route.namespace, producerGroup, checks).catch((error: unknown) =>
+          this.#log.error("checks.offer.failed", { producerGroup, error: String(error) }),
+        );
+      });
+    }
+    if (nowMs >= this.#retainAt) this.#retain(nowMs);
+  }
+
+  #retain(nowMs: number): void {
+    this.#retainAt = nowMs + RETENTION_EVERY_MS;
+    for (const { group, expired } of this.store.retain(nowMs, SWEEP_MAX)) {
+      this.#log.error("messages.expired", { topic: this.store.route.topic, queue: this.store.queue, group, expired });
+    }
+    this.store.dropOld(nowMs);
+  }
+
+  #end(nowMs: number): void {
+    const { store } = this;
+    if (store.identity === undefined) return;
+    for (const [name, waiters] of this.#waiters) this.#serve(name, waiters, nowMs);
+    store.commit(nowMs);
+    this.#arm(nowMs);
+    this.#flush.after(() => this.#follow());
+  }
+
+  /** [Q1] */
+  #arm(nowMs: number): void {
+    const { store } = this;
+    let next = Infinity;
+    const consider = (atMs: number | undefined): void => {
+      if (atMs !== undefined) next = Math.min(next, atMs);
+    };
+    if (store.identity?.dropping !== true) {
+      for (const group of store.groups.values()) consider(group.nextDueAt());
+      consider(store.delayed.index.next());
+      consider(store.halves.nextDueAt());
+      const oldest = store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
+      if (oldest !== undefined) consider(Math.max(oldest.storedAt + store.route.settings.retentionMs, this.#retainAt));
+    }
+    consider(store.links.nextDueAt());
+    if (next === Infinity) return;
+    next = Math.max(next, this.#more ? nowMs : 0);
+    if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
+    this.#armedAt = Math.max(next, nowMs);
+    this.#ports.setAlarm(this.#armedAt);
+  }
+
+  /** The platform's alarm went off: what is due runs in a flush, which arms it again. */
+  async alarm(): Promise<void> {
+    this.#armedAt = undefined;
+    await this.run(() => accept(undefined));
+  }
+
+  /** Calls that follow a flush. */
+  #follow(): void {
+    const { store } = this;
+    for (const link of store.links.links) this.#sendLink(link);
+    if (store.identity === undefined || store.identity.dropping === true) return;
+    const grown = store.route.settings.queues > 1;
+    for (const group of store.groups.values()) {
+      if (grown) this.#ring(group);
+      this.#tellDrained(group);
+    }
+  }
+
+  // ------------------------------------------------------------ receiving
+
+  receive(call: ReceiveCall): Promise<Outcome<Delivered>> {
+    return new Promise((resolve) => {
+      const turn = (): void => {
+        const answer = this.grouped<Received>(call.stamp, call.group, (group, nowMs) => accept(receive(this.store, group, call, nowMs)));
+        void answer.then((outcome) => {
+          if (!outcome.ok) resolve(outcome);
+          else if (outcome.value.is === "delivered") resolve(accept(outcome.value.delivered));
+          else if (outcome.value.is === "unfinished") turn();
+          else this.#wait(call, outcome.value.paused, resolve);
+        });
+      };
+      turn();
+    });
+  }
+
+  #wait(call: ReceiveCall, paused: boolean, answer: (outcome: Outcome<Delivered>) => void): void {
+    if (call.waitMs <= 0 || call.replayOnly === true) {
+      answer(accept(nothing(paused)));
+      return;
+    }
+    const waiters = this.#waiters.get(call.group) ?? [];
+    this.#waiters.set(call.group, waiters);
+    if (waiters.length >= LIMITS.waitersMax) {
+      answer(refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }));
+      return;
+    }
+    const waiter: Waiter = {
+      call,
+      answer,
+      cancel: this.#clock.after(call.waitMs, () => {
+        const index = waiters.indexOf(waiter);
+        if (index < 0) return;
+        waiters.splice(index, 1);
+        answer(accept(nothing(this.store.groups.get(call.group)?.route.paused ?? false)));
+      }),
+    };
+    waiters.push(waiter);
+    // Something may have come between the look and the wait.
+    if (this.store.groups.get(call.group)?.mayHave === true) void this.run(() => accept(undefined));
+  }
+
+  #serve(name: string, waiters: Waiter[], nowMs: number): void {
+    const group = this.store.groups.get(name);
+    while (group !== undefined && waiters.length > 0 && group.mayHave) {
+      const [waiter] = waiters;
+      if (waiter === undefined) return;
+      const received = receive(this.store, group, waiter.call, nowMs);
+      if (received.is === "unfinished") {
+        this.#flush.after(() => void this.run(() => accept(undefined)));
+        return;
+      }
+      if (received.is !== "delivered") return;
+      waiters.shift();
+      waiter.cancel();
+      // After the flush, like every other answer: a throw must not have answered anybody.
+      this.#flush.after(() => waiter.answer(accept(received.delivered)));
+    }
+  }
+
+  // ------------------------------------------------------------ the bell
+
+  waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
+    const group = this.store.groups.get(call.group);
+    const stale = this.#stale(call.stamp);
+    if (stale !== undefined) return Promise.resolve(stale);
+    if (group === undefined) return Promise.resolve(refuse("stale_route", "The group is not known here."));
+    const waiters = this.#bell.get(group.route.number) ?? [];
+    this.#bell.set(group.route.number, waiters);
+    if (waiters.length >= LIMITS.waitersMax) {
+      return Promise.resolve(refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }));
+    }
+    return new Promise((resolve) => {
+      const waiter: BellWaiter = {
+        answer: (queues) => resolve(accept({ queues })),
+        cancel: this.#clock.after(call.waitMs, () => {
+          const index = waiters.indexOf(waiter);
+          if (index >= 0) waiters.splice(index, 1);
+          resolve(accept({ queues: [] }));
+        }),
+      };
+      waiters.push(waiter);
+    });
+  }
+
+  /** Wakes as many waiters as there are messages; answers how many still wait. */
+  ring(group: number, queue: number, count: number): number {
+    const waiters = this.#bell.get(group) ?? [];
+    for (const waiter of waiters.splice(0, Math.max(1, count))) {
+      waiter.cancel();
+      waiter.answer([queue]);
+    }
+    return waiters.length;
+  }
+
+  #ring(group: Group): void {
+    const { number } = group.route;
+    if (!group.mayHave) {
+      this.#rung.delete(number);
+      return;
+    }
+    if (this.#rung.has(number)) return;
+    this.#rung.add(number);
+    const { route, queue } = this.store;
+    const told = queue === 0 ? Promise.resolve(this.ring(number, 0, group.visibleCount)) : this.#ports.ring(route, number, queue, group.visibleCount);
+    told.then(
+      (waiting) => {
+        if (waiting > 0) this.#rung.delete(number);
+      },
+      () => this.#rung.delete(number),
+    );
+  }
+
+  // ------------------------------------------------------------ growth
+
+  /** Former owner's part: everything below the fence is done for this ordered group, so the new queues may go on. */
+  #tellDrained(group: Group): void {
+    if (!group.route.settings.ordered) return;
+    const { identity, queue, messages } = this.store;
+    for (const { from, to, offset } of identity?.fences ?? []) {
+      const key = `${group.route.number}/${to}`;
+      if (this.#toldDrained.has(key) || group.state.lowWater(messages.next) < offset) continue;
+      this.#toldDrained.add(key);
+      for (let target = from; target < to; target++) {
+        this.#ports.drained(this.store.route, group.route.name, queue, target).catch(() => this.#toldDrained.delete(key));
+      }
+    }
+  }
+
+  // ------------------------------------------------------------ transactions
+
+  async decide(call: DecideCall): Promise<Outcome<Decided>> {
+    const outcome = await this.stamped(call.stamp, (nowMs) => decide(this.store, call, nowMs));
+    if (!outcome.ok || outcome.value.state !== "committed" || outcome.value.replayed) return outcome;
+    if (!isForwarding(this.store, call.position)) return outcome;
+    await this.#placed(call.position);
+    // The offsets are known now; the remembered answer becomes the one that is given.
+    return this.stamped(call.stamp, (nowMs) => {
+      const fresh = decide(this.store, { stamp: call.stamp, position: call.position, decision: call.decision, by: call.by }, nowMs);
+      if (!fresh.ok) return fresh;
+      const value = { ...fresh.value, repeated: outcome.value.repeated };
+      const { replayed: _, ...answer } = value;
+      remember(this.store, call.keyed, answer, nowMs);
+      return accept(value);
+    });
+  }
+
+  #placed(position: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#placedWaiters.get(position) ?? [];
+      waiting.push(resolve);
+      this.#placedWaiters.set(position, waiting);
+      this.#clock.after(LIMITS.forwardWaitMs, resolve);
+    });
+  }
+
+  #sendLink(link: Link): void {
+    const nowMs = this.#clock.nowMs();
+    if (link.busy || link.parcels.length === 0 || link.retryAt > nowMs) return;
+    const { route, queue } = this.store;
+    const entries: Uint8Array[] = [];
+    let bytes = 0;
+    for (const parcel of link.parcels.slice(0, LINK_BATCH)) {
+      const entry = parcelEntry(this.store, parcel) ?? new Uint8Array([1, 0]);
+      if (entries.length > 0 && bytes + entry.length > LINK_BATCH_BYTES) break;
+      entries.push(entry);
+      bytes += entry.length;
+    }
+    link.busy = true;
+    // While the call is out, the alarm stands for its failure.
+    link.retryAt = nowMs + 30_000;
+    const home = `${route.namespace}/${route.topic}/${queue}#${route.incarnation}`;
+    const call = { home, incarnation: link.target.incarnation, first: link.first, entries: frame(entries) };
+    this.#ports.forward(route.namespace, link.target, call).then(
+      (outcome) => this.#forwarded(link, call.first, entries.length, outcome),
+      (error: unknown) => this.#forwarded(link, call.first, entries.length, refuse("unavailable", String(error))),
+    );
+  }
+
+  #forwarded(link: Link, first: number, count: number, outcome: Outcome<Forwarded>): void {
+    void this.run((nowMs) => {
+      link.busy = false;
+      const gone = !outcome.ok && outcome.code === "topic_not_found";
+      if (!outcome.ok && !gone) {
+        link.failures++;
+        link.retryAt = nowMs + Math.min(30_000, 100 * 2 ** Math.min(link.failures, 8));
+        return accept(undefined);
+      }
+      link.failures = 0;
+      link.retryAt = 0;
+      const until = outcome.ok ? Math.min(outcome.value.taken + 1, first + count) : first + count;
+      const skipped = outcome.ok ? count - outcome.value.placed.length : 0;
+      for (const [index, parcel] of this.store.links.delivered(link, until).entries()) {
+        if (parcel.from !== "half") continue;
+        const place = outcome.ok ? outcome.value.placed[index - skipped] : undefined;
+        const placed = outcome.ok ? { at: "remote" as const, ...(place ?? { queue: link.target.queue }) } : { at: "undeliverable" as const };
+        this.store.halves.place(parcel.position, parcel.index, placed);
+        if (gone) this.#log.error("message.undeliverable", { topic: link.target.topic, position: parcel.position });
+        this.#flush.after(() => this.#wakePlaced(parcel.position));
+      }
+      const { identity } = this.store;
+      if (identity?.dropping === true && this.store.links.pending === 0) this.#flush.after(() => this.#ports.deleteAll());
+      return accept(undefined);
+    });
+  }
+
+  #wakePlaced(position: number): void {
+    if (isForwarding(this.store, position)) return;
+    for (const wake of this.#placedWaiters.get(position) ?? []) wake();
+    this.#placedWaiters.delete(position);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Sending to a queue, and taking a delayed message back: the commands' bodies, run inside a flush.
+ * A request is stored whole or not at all; a repeat with its key gets its first answer.
+ */
+import { decodeEntry } from "../core/entry.ts";
+import { messageId, parseMessageId } from "../core/ids.ts";
+import { readRecordHead, unframe } from "../core/record.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { ForwardCall, Forwarded, Keyed, SendCall, Sent, SentMessage } from "../protocol/rpc.ts";
+import { Delayed } from "./delayed.ts";
+import type { Placed } from "./half-page.ts";
+import { QueueStore } from "./store.ts";
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, index) => byte === b[index]);
+
+/** What was answered to this key before; a refusal when the key came with another body. */
+export function answered<T>(store: QueueStore, keyed: Keyed | undefined, nowMs: number): Outcome<T | undefined> {
+  if (keyed === undefined) return accept(undefined);
+  const found = store.awakeKeys().find(keyed.key, nowMs);
+  if (found === undefined) return accept(undefined);
+  if (!sameBytes(found.body, keyed.body)) {
+    return refuse("idempotency_key_reused", "This Idempotency-Key came with another body before.");
+  }
+  return accept(JSON.parse(new TextDecoder().decode(found.value)) as T);
+}
+
+/** Remembers an answer under its key, in the flush under way. */
+export function remember(store: QueueStore, keyed: Keyed | undefined, answer: unknown, nowMs: number): void {
+  if (keyed === undefined) return;
+  const value = new TextEncoder().encode(JSON.stringify(answer));
+  store.awakeKeys().add(keyed.key, { body: keyed.body, atMs: nowMs, untilMs: nowMs + LIMITS.idempotencyWindowMs, value });
+}
+
+export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<Sent> {
+  const before = answered<SentMessage[]>(store, call.keyed, nowMs);
+  if (!before.ok) return before;
+  if (before.value !== undefined) return accept({ messages: before.value, replayed: true });
+  const records = unframe(call.records);
+  for (const record of records) {
+    const { messageGroup } = readRecordHead(record);
+    if (messageGroup !== undefined && store.ownerOf(messageGroup) !== store.queue) {
+      return refuse("stale_route", "The message group belongs to another queue.");
+    }
+  }
+  if (call.keyed !== undefined && store.awakeKeys().full(nowMs)) {
+    return refuse("rate_limited", "The queue holds as many keys as it can.");
+  }
+  const messages = records.map((record) => sendOne(store, record, nowMs));
+  remember(store, call.keyed, messages, nowMs);
+  return accept({ messages, replayed: false });
+}
+
+function sendOne(store: QueueStore, record: Uint8Array, nowMs: number): SentMessage {
+  const { dedupId, messageGroup } = readRecordHead(record);
+  if (dedupId !== undefined) {
+    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
+    if (first !== undefined) return duplicateOf(store, first);
+  }
+  const dueAt = QueueStore.dueAt(record, nowMs);
+  const placed = dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
+  const sent = sentMessage(store, placed);
+  if (dedupId !== undefined) store.rememberDedup(messageGroup, dedupId, sent.id, nowMs);
+  return sent;
+}
+
+function sentMessage(store: QueueStore, placed: Placed): SentMessage {
+  const { incarnation, queue } = store;
+  if (placed.at === "delayed") {
+    return { id: store.delayedId(placed.position, undefined), queue, state: "delayed", deliverAt: placed.deliverAt };
+  }
+  const offset = placed.at === "log" ? placed.offset : 0;
+  return { id: messageId({ incarnation, queue, origin: "log", position: offset, index: 0 }), queue, offset, state: "ready" };
+}
+
+function duplicateOf(store: QueueStore, id: string): SentMessage {
+  const address = parseMessageId(id);
+  const offset = address?.origin === "log" ? address.position : undefined;
+  return { id, queue: address?.queue ?? store.queue, ...(offset === undefined ? {} : { offset }), state: "duplicate" };
+}
+
+type Waiting = { readonly position: number; readonly entry: Uint8Array };
+
+function waiting(store: QueueStore, id: string): Outcome<Waiting> {
+  const address = parseMessageId(id);
+  const missing = refuse("message_not_found", "There is no such message.");
+  if (address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue) return missing;
+  if (address.origin === "log") {
+    return address.position < store.messages.next ? refuse("already_delivered", "The message was not delayed.") : missing;
+  }
+  let position = address.position;
+  if (address.origin === "half") {
+    const placed = store.halves.decidedAt(address.position)?.placed[address.index];
+    if (placed === undefined) return missing;
+    if (placed.at !== "delayed") return refuse("already_delivered", "The message is delivered already.");
+    position = placed.position;
+  }
+  const fate = store.delayed.fate(position);
+  if (fate !== undefined) {
+    return Delayed.isRecalled(fate)
+      ? refuse("already_recalled", "The message is recalled already.")
+      : refuse("already_delivered", "The message is delivered already.");
+  }
+  const read = store.delayed.log.read(position);
+  return read === undefined ? missing : accept({ position, entry: read.entry });
+}
+
+export function recall(store: QueueStore, id: string, nowMs: number): Outcome<{ id: string }> {
+  const found = waiting(store, id);
+  if (!found.ok) return found;
+  store.delayed.recalled(found.value.position, nowMs);
+  return accept({ id });
+}
+
+export function retime(store: QueueStore, id: string, deliverAt: number): Outcome<{ id: string; deliverAt: number }> {
+  const found = waiting(store, id);
+  if (!found.ok) return found;
+  store.delayed.retime(found.value.position, deliverAt);
+  return accept({ id, deliverAt });
+}
+
+/** Delayed messages that are due get their offsets, in order of (due, arrival). Answers whether more may be due. */
+export function moveDue(store: QueueStore, nowMs: number, max: number): boolean {
+  const next = store.delayed.index.next();
+  if (next === undefined || next > nowMs) return false;
+  const due = store.delayed.index.popDue(nowMs, max);
+  for (const { position, dueMs } of due) {
+    if (store.delayed.fate(position) !== undefined) continue;
+    const retimed = store.delayed.retimedTo(position);
+    if (retimed !== undefined && retimed !== dueMs) continue;
+    const read = store.delayed.log.read(position);
+    if (read === undefined) continue;
+    const entry = decodeEntry(read.entry);
+    const source = { from: "delayed" as const, position, index: 0 };
+    const placed = store.append({ ...entry, id: store.delayedId(position, entry.id), source }, nowMs);
+    if (placed.at === "log") store.delayed.moved(position, placed.offset, nowMs);
+    else store.delayed.sentOn(position, nowMs);
+  }
+  return due.length === max;
+}
+
+/** Takes what another queue forwards, exactly once and in order. */
+export function takeForwarded(store: QueueStore, call: ForwardCall, nowMs: number): Outcome<Forwarded> {
+  const taken = store.links.takenFrom(call.home);
+  const entries = unframe(call.entries).map(decodeEntry);
+  // A gap would mean that something is lost between; only the next number is taken.
+  if (call.first > taken + 1) return accept({ taken, placed: [] });
+  const news = entries.slice(taken + 1 - call.first);
+  const placed = news.map((entry) => placeForwarded(store, entry, nowMs));
+  if (news.length > 0) store.links.take(call.home, taken + news.length);
+  return accept({ taken: Math.max(taken, call.first + entries.length - 1), placed });
+}
+
+function placeForwarded(store: QueueStore, entry: ReturnType<typeof decodeEntry>, nowMs: number): Forwarded["placed"][number] {
+  const { dedupId, messageGroup } = readRecordHead(entry.record);
+  if (dedupId !== undefined && entry.id !== undefined) {
+    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
+    if (first !== undefined && first !== entry.id) return { queue: store.queue };
+    store.rememberDedup(messageGroup, dedupId, entry.id, nowMs);
+  }
+  const dueAt = entry.deliverAt !== undefined && entry.deliverAt > nowMs ? entry.deliverAt : undefined;
+  const { deliverAt: _, ...arrival } = entry;
+  if (dueAt !== undefined) {
+    store.delay(arrival, dueAt, nowMs);
+    return { queue: store.queue, deliverAt: dueAt };
+  }
+  const placed = store.append(arrival, nowMs);
+  return placed.at === "log" ? { queue: store.queue, offset: placed.offset } : { queue: store.queue };
+}

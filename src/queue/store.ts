@@ -1,0 +1,321 @@
+/**
+ * Everything that one queue keeps, put together: the three logs, the groups, the links and the keys over one journal.
+ * It wakes from storage, places messages, and writes a flush's rows; verbs that callers know are in the files beside it.
+ */
+import { LIMITS } from "../protocol/limits.ts";
+import { messageId } from "../core/ids.ts";
+import { encodeEntry } from "../core/entry.ts";
+import { readRecordHead } from "../core/record.ts";
+import { hash32, queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
+import type { ByteReader } from "../core/bytes.ts";
+import type { TopicRoute } from "../protocol/rpc.ts";
+import { Delayed } from "./delayed.ts";
+import { DeadLetters } from "./delivery/dead-letters.ts";
+import { Group } from "./delivery/group.ts";
+import { DueIndex } from "./due-index.ts";
+import { Halves } from "./halves.ts";
+import type { Placed } from "./half-page.ts";
+import { Journal } from "./journal.ts";
+import { KeyIndex } from "./key-index.ts";
+import { Links, type Parcel } from "./links.ts";
+import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
+import { SegmentLog } from "./segments.ts";
+import type { Sql } from "./storage.ts";
+
+/** What storage says of the queue itself. */
+export interface Identity {
+  readonly route: TopicRoute;
+  readonly queue: number;
+  /** Offset at which each growth of the topic found this queue. */
+  readonly fences: readonly { readonly to: number; readonly from: number; readonly offset: number }[];
+  /** The topic is deleted; only what must still be forwarded keeps the object. */
+  readonly dropping?: boolean;
+}
+
+/** A message on its way into a log. */
+export interface Arrival {
+  readonly record: Uint8Array;
+  readonly id?: string;
+  readonly sentAt?: number;
+  readonly transactionId?: string;
+  readonly expiresAt?: number;
+  /** Where its content stands if it must be sent on to another queue of this topic. */
+  readonly source?: Omit<Parcel, "deliverAt">;
+}
+
+export interface StorePorts {
+  dead(group: string, offset: number, reason: string): void;
+}
+
+const NO_BODY = new Uint8Array(8);
+
+export class QueueStore {
+  readonly sql: Sql;
+  readonly journal: Journal;
+  readonly messages: SegmentLog;
+  readonly halves: Halves;
+  readonly delayed: Delayed;
+  readonly links: Links;
+  readonly deadLetters: DeadLetters;
+  readonly keys: KeyIndex;
+  readonly groups = new Map<string, Group>();
+  identity: Identity | undefined;
+  readonly #ports: StorePorts;
+  #keysAwake = false;
+
+  constructor(sql: Sql, ports: StorePorts) {
+    this.sql = sql;
+    this.#ports = ports;
+    createTables(sql, [...KeyIndex.schema, ...DueIndex.schema]);
+    if (readMeta(sql, "schema") === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
+    const identity = readMeta(sql, "identity");
+    this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
+    this.journal = new Journal(sql);
+    this.messages = new SegmentLog(sql, { table: "message_log", summarize: () => new Uint8Array() });
+    this.halves = new Halves(sql, this.journal);
+    this.delayed = new Delayed(sql, this.journal);
+    this.links = new Links(this.journal);
+    this.deadLetters = new DeadLetters(sql);
+    this.keys = new KeyIndex(sql);
+    this.#wake();
+  }
+
+  // ------------------------------------------------------------ waking
+
+  #wake(): void {
+    for (const route of this.identity?.route.groups ?? []) this.groups.set(route.name, this.newGroup(route));
+    const { pages, deltas } = this.journal.load();
+    const byNumber = new Map([...this.groups.values()].map((group) => [group.route.number, group]));
+    // Heads first: they say which pages still count.
+    for (const { name, seq, data } of pages) {
+      if (name === "h") this.halves.restoreHead(data, seq);
+      else if (name === "l") this.links.restore(data, seq);
+      else if (/^g\d+$/.test(name)) byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
+    }
+    for (const { name, seq, data } of pages) {
+      const [owner = "", number] = name.split(":");
+      if (number === undefined) continue;
+      if (owner === "h") this.halves.restorePage(Number(number), data, seq);
+      else if (owner === "d") this.delayed.restorePage(Number(number), data, seq);
+      else byNumber.get(Number(owner.slice(1)))?.state.restorePage(Number(number), data, seq);
+    }
+    for (const delta of deltas) {
+      Journal.replay(delta, (reader, seq) => this.#apply(reader, seq, byNumber));
+    }
+    this.halves.settle();
+    this.delayed.settle();
+    for (const group of this.groups.values()) group.settle();
+  }
+
+  #apply(reader: ByteReader, seq: number, groups: ReadonlyMap<number, Group>): void {
+    const kind = reader.byte();
+    if (kind <= 10) {
+      const number = reader.uint();
+      // A deleted group's operations are still read past, by a group that nobody keeps.
+      const group = groups.get(number) ?? this.newGroup({ ...NOBODY, number });
+      group.state.apply(kind, reader, seq);
+    } else if (kind <= 20) this.halves.apply(kind, reader, seq);
+    else if (kind <= 30) this.delayed.apply(kind, reader, seq);
+    else this.links.apply(kind, reader, seq);
+  }
+
+  newGroup(route: TopicRoute["groups"][number]): Group {
+    return new Group(route, {
+      log: this.messages,
+      journal: this.journal,
+      deadLetters: this.deadLetters,
+      heldFor: (group, messageGroup) => this.#heldFor(group, messageGroup),
+      dead: (group, offset, reason) => this.#ports.dead(group, offset, reason),
+    });
+  }
+
+  // ------------------------------------------------------------ keys
+
+  /** The index of remembered keys, with the youngest fed back on its first use. */
+  awakeKeys(): KeyIndex {
+    if (this.#keysAwake) return this.keys;
+    this.#keysAwake = true;
+    const mark = this.keys.lastMark();
+    const from = mark === undefined ? { m: 0, h: 0, d: 0, j: 0 } : (JSON.parse(mark) as { m: number; h: number; d: number; j: number });
+    const blobs = [
+      ...this.messages.keyBlobs(from.m),
+      ...this.halves.log.keyBlobs(from.h),
+      ...this.delayed.log.keyBlobs(from.d),
+      ...this.journal.keyBlobs(from.j),
+    ];
+    for (const blob of blobs) this.keys.restore(blob);
+    return this.keys;
+  }
+
+  /** The key of a dedup id, within its message group. Part of the storage format. */
+  static dedupKey(messageGroup: string | undefined, dedupId: string): Uint8Array {
+    const text = `${messageGroup ?? ""}\0${dedupId}`;
+    const key = new Uint8Array(16);
+    const view = new DataView(key.buffer);
+    for (let lane = 0; lane < 4; lane++) view.setUint32(lane * 4, hash32(`${lane}\0${text}\0${lane * 7}`));
+    return key;
+  }
+
+  rememberDedup(messageGroup: string | undefined, dedupId: string, id: string, nowMs: number): void {
+    const windowMs = this.route.settings.dedupWindowMs;
+    if (windowMs === 0) return;
+    const value = new TextEncoder().encode(id);
+    this.awakeKeys().add(QueueStore.dedupKey(messageGroup, dedupId), { body: NO_BODY, atMs: nowMs, untilMs: nowMs + windowMs, value });
+  }
+
+  firstWithDedup(messageGroup: string | undefined, dedupId: string, nowMs: number): string | undefined {
+    const found = this.awakeKeys().find(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
+    return found === undefined ? undefined : new TextDecoder().decode(found.value);
+  }
+
+  // ------------------------------------------------------------ placing
+
+  get route(): TopicRoute {
+    if (this.identity === undefined) throw new Error("a queue without a topic was used");
+    return this.identity.route;
+  }
+
+  get queue(): number {
+    return this.identity?.queue ?? 0;
+  }
+
+  get incarnation(): number {
+    return this.route.incarnation;
+  }
+
+  saveIdentity(identity: Identity): void {
+    this.identity = identity;
+    writeMeta(this.sql, "identity", JSON.stringify(identity));
+  }
+
+  /** The former queue that a message group's order still waits for at this queue. */
+  #heldFor(group: Group, messageGroup: string): number | undefined {
+    const growth = this.route.growths.find(({ from, to }) => this.queue >= from && this.queue < to);
+    if (growth === undefined) return undefined;
+    const former = queueOfSlot(slotOf(messageGroup), growth.from);
+    return group.state.drainedFrom.has(former) ? undefined : former;
+  }
+
+  /** Does the message group still belong here, or has a growth moved it? */
+  ownerOf(messageGroup: string | undefined): number {
+    return messageGroup === undefined ? this.queue : queueOfWord(messageGroup, this.route.settings.queues);
+  }
+
+  /** When the message may no longer be delivered; counted from when it gets its offset. */
+  #expiresAt(record: Uint8Array, storedAt: number): number | undefined {
+    const { ttlMs, expiresAt } = readRecordHead(record);
+    return expiresAt ?? (ttlMs === undefined ? undefined : storedAt + ttlMs);
+  }
+
+  /** Appends to the message log; what belongs to another queue since a growth is sent on instead. */
+  append(arrival: Arrival, nowMs: number): Placed {
+    const owner = this.ownerOf(readRecordHead(arrival.record).messageGroup);
+    if (owner !== this.queue && arrival.source !== undefined) {
+      this.links.push({ topic: this.route.topic, incarnation: this.incarnation, queue: owner }, { ...arrival.source, deliverAt: 0 });
+      return { at: "link" };
+    }
+    const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
+    const entry = encodeEntry({
+      ...(arrival.id === undefined ? {} : { id: arrival.id }),
+      ...(arrival.sentAt === undefined ? {} : { sentAt: arrival.sentAt }),
+      ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      record: arrival.record,
+    });
+    return { at: "log", queue: this.queue, offset: this.messages.append(entry, nowMs) };
+  }
+
+  /** Lets the message wait until `deliverAt`. */
+  delay(arrival: Arrival, deliverAt: number, nowMs: number): Placed & { at: "delayed" } {
+    const entry = encodeEntry({
+      ...(arrival.id === undefined ? {} : { id: arrival.id }),
+      sentAt: arrival.sentAt ?? nowMs,
+      ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
+      record: arrival.record,
+    });
+    return { at: "delayed", position: this.delayed.add(entry, deliverAt, nowMs), deliverAt };
+  }
+
+  /** When a record that starts counting now is due; undefined for now. */
+  static dueAt(record: Uint8Array, nowMs: number): number | undefined {
+    const { delayMs, deliverAt } = readRecordHead(record);
+    const dueAt = deliverAt ?? (delayMs === undefined ? undefined : nowMs + delayMs);
+    return dueAt === undefined || dueAt <= nowMs ? undefined : dueAt;
+  }
+
+  delayedId(position: number, entryId: string | undefined): string {
+    return entryId ?? messageId({ incarnation: this.incarnation, queue: this.queue, origin: "delayed", position, index: 0 });
+  }
+
+  // ------------------------------------------------------------ the end of a flush
+
+  /** Writes everything that the flush changed. */
+  commit(nowMs: number): void {
+    let keys = this.#keysAwake ? this.keys.takeUnsaved() : undefined;
+    for (const log of [this.messages, this.halves.log, this.delayed.log]) if (log.commit(keys)) keys = undefined;
+    if (this.delayed.index.sealDue()) this.delayed.index.seal();
+    if (this.delayed.index.mergeDue()) this.delayed.index.mergeStep();
+    const seq = this.journal.seq;
+    this.journal.commit(keys);
+    if (this.#keysAwake && (this.keys.sealDue() || seq - this.#sealedSeq > 900)) {
+      this.#sealedSeq = seq;
+      this.#sealKeys(nowMs);
+    }
+  }
+
+  #sealKeys(nowMs: number): void {
+    const mark = { m: this.messages.next, h: this.halves.log.next, d: this.delayed.log.next, j: this.journal.seq };
+    this.keys.seal(JSON.stringify(mark), nowMs);
+  }
+
+  #sealedSeq = 0;
+
+  /** Drops what retention allows; answers what each group lost. */
+  retain(nowMs: number, segmentsMax: number): { group: string; expired: number }[] {
+    const { retentionMs, retentionBytes } = this.route.settings;
+    let to = this.messages.first;
+    let excess = this.messages.bytes - retentionBytes;
+    for (const segment of this.messages.oldest(segmentsMax)) {
+      const end = segment.first + segment.count;
+      if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
+      const held = [...this.groups.values()].some(({ state }) => state.holdsBetween(segment.first, end));
+      if (held) break;
+      excess -= segment.bytes;
+      to = end;
+    }
+    if (to === this.messages.first) return [];
+    const losses = [];
+    for (const group of this.groups.values()) {
+      const expired = group.state.truncate(to);
+      if (expired > 0) losses.push({ group: group.route.name, expired });
+    }
+    // Keys stand in the rows that go; those still in force move to a run first.
+    if (this.awakeKeys().size(nowMs) > 0) this.#sealKeys(nowMs);
+    this.messages.truncate(to);
+    return losses;
+  }
+
+  /** Old decisions, settled delays and old dead letters go. */
+  dropOld(nowMs: number): void {
+    const keptMs = Math.max(this.route.settings.retentionMs, LIMITS.decisionMsMin);
+    this.halves.dropArchived(nowMs - keptMs, nowMs);
+    this.delayed.dropSettled(nowMs - this.route.settings.retentionMs);
+    this.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
+  }
+}
+
+const NOBODY: TopicRoute["groups"][number] = {
+  name: "",
+  number: 0,
+  settings: {
+    startFrom: "earliest",
+    invisibleMs: 0,
+    maxAttempts: 1,
+    backoff: { delaysMs: [] },
+    ordered: false,
+    onPoison: "deadLetter",
+    mode: "shared",
+  },
+  paused: false,
+  createdAt: 0,
+};

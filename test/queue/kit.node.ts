@@ -1,0 +1,143 @@
+/** A queue over node:sqlite with an invented clock and invented neighbours: what every test of the queue starts from. */
+import { encodeRecord, frame, type Content } from "../../src/core/record.ts";
+import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
+import type { Clock } from "../../src/platform/clock.ts";
+import type { Outcome } from "../../src/protocol/errors.ts";
+import type { CheckOffer, ForwardCall, Forwarded, GroupRoute, Target, TopicRoute } from "../../src/protocol/rpc.ts";
+import { GROUP_DEFAULTS, TOPIC_DEFAULTS, type GroupSettings, type TopicSettings } from "../../src/protocol/topic.ts";
+import { TestSql } from "../kit/sqlite.node.ts";
+
+/** Time that moves only when told; timers run in order of their due instants. */
+export class TestClock implements Clock {
+  #nowMs = 1_000_000;
+  #timers: { at: number; run: () => void }[] = [];
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { at: this.#nowMs + delayMs, run };
+    this.#timers.push(timer);
+    return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
+  }
+
+  /** Runs what is due up to `byMs` from now, letting promises settle between. */
+  async advance(byMs: number): Promise<void> {
+    const end = this.#nowMs + byMs;
+    for (;;) {
+      await settled();
+      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      this.#nowMs = Math.max(this.#nowMs, due.at);
+      due.run();
+    }
+    this.#nowMs = end;
+    await settled();
+  }
+}
+
+/** Lets every promise that can go on do so. */
+export const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+};
+
+export const group = (name: string, settings: Partial<GroupSettings> = {}, number = 1): GroupRoute => ({
+  name,
+  number,
+  settings: { ...GROUP_DEFAULTS, ...settings },
+  paused: false,
+  createdAt: 0,
+});
+
+export const route = (
+  groups: readonly GroupRoute[] = [group("g")],
+  settings: Partial<TopicSettings> = {},
+  more: Partial<TopicRoute> = {},
+): TopicRoute => ({
+  namespace: "default",
+  topic: "orders",
+  incarnation: 7,
+  version: 1,
+  settings: { ...TOPIC_DEFAULTS, ...settings },
+  createdAt: 0,
+  growths: [],
+  groups,
+  ...more,
+});
+
+export class Bench {
+  readonly clock = new TestClock();
+  readonly sql: TestSql;
+  readonly offers: CheckOffer[] = [];
+  readonly forwards: { target: Target; call: ForwardCall }[] = [];
+  readonly logged: { event: string; fields: unknown }[] = [];
+  alarmAt: number | undefined;
+  aborted: unknown;
+  forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () => new Promise(() => {});
+  queue: Queue;
+
+  constructor(sql = new TestSql()) {
+    this.sql = sql;
+    this.queue = this.wake();
+  }
+
+  /** The object as it comes up again: memory lost, storage kept. */
+  wake(): Queue {
+    this.queue = new Queue(this.sql, this.#ports(), this.clock, {
+      info: () => {},
+      error: (event, fields) => void this.logged.push({ event, fields }),
+    });
+    return this.queue;
+  }
+
+  #ports(): QueuePorts {
+    return {
+      armedAt: this.alarmAt,
+      transaction: (run) => void this.sql.transactionSync(run),
+      synced: () => Promise.resolve(),
+      abort: (cause) => void (this.aborted = cause),
+      setAlarm: (atMs) => void (this.alarmAt = atMs),
+      deleteAll: () => {},
+      offer: (_namespace, _group, offers) => {
+        this.offers.push(...offers);
+        return Promise.resolve();
+      },
+      forward: (_namespace, target, call) => {
+        this.forwards.push({ target, call });
+        return this.forward(target, call);
+      },
+      ring: () => Promise.resolve(0),
+      drained: () => Promise.resolve(),
+    };
+  }
+
+  /** Runs a call to its end, at the present instant. */
+  async run<T>(call: Promise<Outcome<T>>): Promise<T> {
+    let outcome: Outcome<T> | undefined;
+    void call.then((value) => (outcome = value));
+    for (let turn = 0; turn < 20 && outcome === undefined; turn++) await this.clock.advance(0);
+    if (this.aborted !== undefined) throw this.aborted;
+    if (outcome === undefined) throw new Error("the call did not end");
+    if (!outcome.ok) throw Object.assign(new Error(`${outcome.code}: ${outcome.detail}`), { code: outcome.code });
+    return outcome.value;
+  }
+
+  /** Lets time pass, with the alarm going off whenever it is due. */
+  async pass(byMs: number): Promise<void> {
+    const end = this.clock.nowMs() + byMs;
+    for (;;) {
+      const at = Math.min(this.alarmAt ?? Infinity, end);
+      await this.clock.advance(Math.max(0, at - this.clock.nowMs()));
+      if (this.alarmAt === undefined || this.alarmAt > this.clock.nowMs()) break;
+      this.alarmAt = undefined;
+      void this.queue.alarm();
+      await this.clock.advance(0);
+      if (this.aborted !== undefined) throw this.aborted;
+    }
+  }
+}
+
+export const records = (...contents: readonly Partial<Content>[]): Uint8Array =>
+  frame(contents.map((content, index) => encodeRecord({ body: { json: `{"n":${index}}` }, ...content })));
