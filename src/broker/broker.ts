@@ -1,0 +1,258 @@
+/**
+ * The waist: the only thing that a dialect (the native HTTP API, an adapter) calls. It speaks of topics, groups and ids;
+ * how many objects stand behind a name, and which one answers, is known below this line only.
+ * Every verb answers a value or a refusal; `stale_route` never comes through.
+ */
+import type { Content } from "../core/record.ts";
+import type { Outcome, Refusal } from "../protocol/errors.ts";
+import type {
+  ChangeEvent,
+  CheckBegun,
+  Decided,
+  Decider,
+  Decision,
+  GroupRoute,
+  Keyed,
+  KeyRecord,
+  MessageView,
+  Page,
+  Prepared,
+  ProducerGroupRecord,
+  QueueStats,
+  Scope,
+  Sent,
+  Settled,
+  TopicRoute,
+  TransactionState,
+  TransactionView,
+} from "../protocol/rpc.ts";
+import type { CheckPolicy, CheckTarget, GroupSettings, TopicSettings } from "../protocol/topic.ts";
+
+export interface TopicName {
+  readonly namespace: string;
+  readonly topic: string;
+}
+
+export interface GroupName extends TopicName {
+  readonly group: string;
+}
+
+/** Something that is found by its id. Whether the caller may touch it is known only when its topic is. */
+export interface ById {
+  readonly namespace: string;
+  readonly id: string;
+  /** Asked with the topic that the id leads to, before anything is done. */
+  readonly permit: (topic: string) => Refusal | undefined;
+}
+
+export interface PageQuery {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** A message as any reader sees it. */
+export interface Message {
+  readonly id: string;
+  readonly topic: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly sentAt: number;
+  readonly storedAt: number;
+  readonly transactionId?: string;
+  readonly content: Content;
+}
+
+/** A message that is leased to who asked. */
+export interface Delivery extends Message {
+  readonly deliveryAttempt: number;
+  readonly receipt: string;
+  readonly invisibleUntil: number;
+}
+
+export interface DeadLetter extends Message {
+  readonly deadAt: number;
+  readonly attempts: number;
+  readonly reason: string;
+}
+
+export interface SendRequest {
+  readonly messages: readonly Content[];
+  readonly keyed?: Keyed;
+}
+
+export interface PrepareRequest {
+  readonly producerGroup: string;
+  readonly messages: readonly { readonly topic?: string; readonly content: Content }[];
+  /** What is set wins over the topic's own policy. */
+  readonly check?: { readonly [K in keyof CheckPolicy]?: number | undefined };
+  readonly keyed?: Keyed;
+}
+
+export interface DecideRequest {
+  readonly decision: Decision;
+  readonly by: Decider;
+  readonly attempt?: number;
+  readonly keyed?: Keyed;
+}
+
+export interface ReceiveRequest {
+  readonly maxMessages: number;
+  readonly waitMs: number;
+  readonly invisibleMs?: number;
+  readonly attemptId?: string;
+  readonly consumerId?: string;
+  /** The client went away: the wait ends. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Received {
+  readonly messages: readonly Delivery[];
+  readonly paused: boolean;
+}
+
+export interface SettleRequest {
+  readonly verb: "ack" | "nack" | "extend";
+  readonly receipts: readonly string[];
+  readonly delayMs?: number;
+  readonly reason?: string;
+  readonly retry?: boolean;
+  readonly invisibleMs?: number;
+}
+
+export type SeekTarget =
+  | "earliest"
+  | "latest"
+  | { readonly at: number }
+  | { readonly offsets: readonly { readonly queue: number; readonly offset: number }[] };
+
+export interface PeekQuery extends PageQuery {
+  readonly queue?: number;
+  /** Only with `queue`, or on a topic of one queue. */
+  readonly offset?: number;
+  readonly key?: string;
+  readonly from?: number;
+  readonly to?: number;
+}
+
+export interface TopicStats {
+  readonly queues: readonly QueueStats[];
+  readonly groups: readonly QueueStats["groups"][number][];
+  readonly transactions: Readonly<Record<TransactionState, number>>;
+}
+
+export interface ChecksQuery {
+  readonly maxMessages: number;
+  readonly waitMs: number;
+  readonly consumerId?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface KeySettings {
+  readonly scopes: readonly Scope[];
+  readonly topics?: readonly string[];
+  readonly expiresAt?: number;
+}
+
+/** Messages and what becomes of them. */
+export interface Messaging {
+  /**
+   * Stores messages, each in the queue of its word. When some queues fail, the refusal's `messages` fact says what is
+   * stored, in request order, `{error}` standing for the others; repeating the request with its key completes it.
+   */
+  send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>>;
+  /** Stores half messages in a home queue of the topic. The caller's right to every named topic is already checked. */
+  prepare(at: TopicName, request: PrepareRequest): Promise<Outcome<Prepared>>;
+  decide(at: ById, request: DecideRequest): Promise<Outcome<Decided>>;
+  transaction(at: ById): Promise<Outcome<TransactionView>>;
+  /** Oldest prepare first. */
+  transactions(
+    at: TopicName,
+    query: PageQuery & { readonly state?: TransactionState },
+  ): Promise<Outcome<Page<TransactionView>>>;
+  /** Takes checks out of a producer group's mailbox, waiting for the first. */
+  checks(
+    namespace: string,
+    producerGroup: string,
+    query: ChecksQuery,
+  ): Promise<Outcome<{ readonly checks: readonly CheckBegun[] }>>;
+
+  /** Leases a batch, waiting up to `waitMs` for the first message. An unknown group is made. */
+  receive(at: GroupName, request: ReceiveRequest): Promise<Outcome<Received>>;
+  /** Results in the order of the receipts. */
+  settle(at: GroupName, request: SettleRequest): Promise<Outcome<readonly Settled[]>>;
+  /** Where the group stands now, per queue. */
+  seek(
+    at: GroupName,
+    to: SeekTarget,
+  ): Promise<Outcome<readonly { readonly queue: number; readonly offset: number }[]>>;
+  deadLetters(at: GroupName, query: PageQuery): Promise<Outcome<Page<DeadLetter>>>;
+  /** Absent ids: all of them. */
+  redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ readonly redriven: number }>>;
+  purgeDeadLetters(at: GroupName): Promise<Outcome<{ readonly purged: number }>>;
+
+  peek(at: TopicName, query: PeekQuery): Promise<Outcome<Page<Message>>>;
+  message(at: ById): Promise<Outcome<MessageView>>;
+  recall(at: ById): Promise<Outcome<{ readonly id: string }>>;
+  retime(
+    at: ById,
+    deliverAt: number,
+  ): Promise<Outcome<{ readonly id: string; readonly deliverAt: number }>>;
+  stats(at: TopicName): Promise<Outcome<TopicStats>>;
+}
+
+/** What exists, and how it is set. Reads are never older than a second. */
+export interface Catalogue {
+  topic(at: TopicName): Promise<Outcome<TopicRoute>>;
+  topics(namespace: string, query: PageQuery): Promise<Outcome<Page<TopicRoute>>>;
+  putTopic(
+    at: TopicName,
+    patch: Partial<TopicSettings>,
+  ): Promise<Outcome<{ readonly route: TopicRoute; readonly created: boolean }>>;
+  deleteTopic(at: TopicName, force: boolean): Promise<Outcome<{ readonly deleted: true }>>;
+
+  group(at: GroupName): Promise<Outcome<GroupRoute>>;
+  groups(at: TopicName, query: PageQuery): Promise<Outcome<Page<GroupRoute>>>;
+  putGroup(
+    at: GroupName,
+    patch: Partial<GroupSettings>,
+  ): Promise<Outcome<{ readonly group: GroupRoute; readonly created: boolean }>>;
+  pause(at: GroupName, paused: boolean): Promise<Outcome<GroupRoute>>;
+  deleteGroup(at: GroupName): Promise<Outcome<{ readonly deleted: true }>>;
+
+  producerGroup(namespace: string, group: string): Promise<Outcome<ProducerGroupRecord>>;
+  producerGroups(namespace: string, query: PageQuery): Promise<Outcome<Page<ProducerGroupRecord>>>;
+  putProducerGroup(
+    namespace: string,
+    group: string,
+    patch: { readonly check?: CheckTarget },
+  ): Promise<Outcome<{ readonly record: ProducerGroupRecord; readonly created: boolean }>>;
+  rotateProducerSecret(namespace: string, group: string): Promise<Outcome<ProducerGroupRecord>>;
+  deleteProducerGroup(
+    namespace: string,
+    group: string,
+  ): Promise<Outcome<{ readonly deleted: true }>>;
+
+  key(namespace: string, name: string): Promise<Outcome<KeyRecord>>;
+  keys(namespace: string, query: PageQuery): Promise<Outcome<Page<KeyRecord>>>;
+  putKey(
+    namespace: string,
+    name: string,
+    settings: KeySettings,
+  ): Promise<Outcome<{ readonly record: KeyRecord; readonly key: string }>>;
+  deleteKey(namespace: string, name: string): Promise<Outcome<{ readonly deleted: true }>>;
+
+  /** Changes after `after` (-1: from now on), waiting up to `waitMs` for the first. */
+  changes(
+    namespace: string,
+    after: number,
+    waitMs: number,
+  ): Promise<
+    Outcome<{
+      readonly events: readonly ChangeEvent[];
+      readonly last: number;
+      readonly gap: boolean;
+    }>
+  >;
+}
+
+export interface Broker extends Messaging, Catalogue {}

@@ -1,0 +1,150 @@
+/**
+ * Dead letters of a group, over all queues: list, put back, purge. A page is sorted by the instant of death; a queue's
+ * own cursor is taken as it comes, so each queue gives a share of the page and all of it is shown.
+ */
+import { parseMessageId } from "../core/ids.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Page, QueueRpc, TopicRoute } from "../protocol/rpc.ts";
+import type { DeadLetter, GroupName, PageQuery } from "./broker.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { bytesOf, queuesOf } from "./lists.ts";
+import { messagesOf } from "./message.ts";
+import type { Ground } from "./objects.ts";
+import { stampOf, type Routes } from "./routes.ts";
+
+interface Stretch {
+  readonly items: readonly DeadLetter[];
+  readonly cursor?: string;
+}
+
+export class DeadLetterBox {
+  readonly #ground: Ground;
+  readonly #routes: Routes;
+
+  constructor(ground: Ground, routes: Routes) {
+    this.#ground = ground;
+    this.#routes = routes;
+  }
+
+  list(at: GroupName, query: PageQuery): Promise<Outcome<Page<DeadLetter>>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const cursor = decodeCursor(query.cursor, route.incarnation);
+      if (!cursor.ok) return cursor;
+      const positions = new Map(cursor.value);
+      const live = queuesOf(route).filter((queue) => positions.get(queue) !== null);
+      const items: DeadLetter[] = [];
+      let bytes = 0;
+      // In waves, each queue a share of what is left: a page is filled although most queues hold nothing.
+      while (live.length > 0 && items.length < query.limit && bytes < LIMITS.answerBytesMax / 2) {
+        const left = query.limit - items.length;
+        const asked = live.splice(0, Math.min(WAVE_MAX, left));
+        const share = Math.floor(left / asked.length);
+        const answers = await Promise.all(
+          asked.map((queue) => this.#stretch(route, at.group, queue, positions.get(queue), share)),
+        );
+        for (const [index, answer] of answers.entries()) {
+          if (!answer.ok) return answer;
+          const queue = asked[index] ?? 0;
+          positions.set(queue, answer.value.cursor ?? null);
+          if (answer.value.cursor !== undefined) live.push(queue);
+          items.push(...answer.value.items);
+          for (const item of answer.value.items) bytes += bytesOf(item);
+        }
+      }
+      items.sort((one, other) => one.deadAt - other.deadAt);
+      if (live.length === 0) return accept({ items });
+      return accept({ items, nextCursor: encodeCursor(route.incarnation, positions) });
+    });
+  }
+
+  /** An id that names its queue asks only that one; a forwarded message stands elsewhere, so its id asks all. */
+  redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ redriven: number }>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const outcome = await this.#askAll(route, idsByQueue(route, ids), (queue, some) =>
+        queue.redrive(stampOf(route), at.group, some),
+      );
+      if (!outcome.ok) return outcome;
+      return accept({ redriven: outcome.value.reduce((sum, each) => sum + each.redriven, 0) });
+    });
+  }
+
+  purge(at: GroupName): Promise<Outcome<{ purged: number }>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const outcome = await this.#askAll(route, idsByQueue(route, undefined), (queue) =>
+        queue.purgeDeadLetters(stampOf(route), at.group),
+      );
+      if (!outcome.ok) return outcome;
+      return accept({ purged: outcome.value.reduce((sum, each) => sum + each.purged, 0) });
+    });
+  }
+
+  async #askAll<T>(
+    route: TopicRoute,
+    asked: ReadonlyMap<number, readonly string[] | undefined>,
+    call: (queue: QueueRpc, ids: readonly string[] | undefined) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T[]>> {
+    const { namespace, topic } = route;
+    const outcomes = await Promise.all(
+      Array.from(asked, ([queue, ids]) =>
+        this.#ground.objects.queue({ namespace, topic, queue }, (object) => call(object, ids)),
+      ),
+    );
+    const values: T[] = [];
+    for (const outcome of outcomes) {
+      if (!outcome.ok) return outcome;
+      values.push(outcome.value);
+    }
+    return accept(values);
+  }
+
+  async #stretch(
+    route: TopicRoute,
+    group: string,
+    queue: number,
+    ...[position, limit]: [number | string | null | undefined, number]
+  ): Promise<Outcome<Stretch>> {
+    const { namespace, topic } = route;
+    const query = typeof position === "string" ? { limit, cursor: position } : { limit };
+    const outcome = await this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+      object.deadLetters(stampOf(route), group, query),
+    );
+    if (!outcome.ok) return outcome;
+    const { entries, items, cursor } = outcome.value;
+    const columns = {
+      entries,
+      offsets: items.map((item) => item.offset),
+      storedAts: items.map((item) => item.storedAt),
+    };
+    const letters = messagesOf(route, queue, columns).map((message, index) => {
+      const { deadAt = 0, attempts = 0, reason = "" } = items[index] ?? {};
+      return Object.assign(message, { deadAt, attempts, reason });
+    });
+    return accept(cursor === undefined ? { items: letters } : { items: letters, cursor });
+  }
+}
+
+/** Few enough at a time that one message of the largest size from each still fits an answer. */
+const WAVE_MAX = 7;
+
+function idsByQueue(
+  route: TopicRoute,
+  ids: readonly string[] | undefined,
+): Map<number, readonly string[] | undefined> {
+  const queues = queuesOf(route);
+  if (ids === undefined) return new Map(queues.map((queue) => [queue, undefined]));
+  const byQueue = new Map<number, string[]>();
+  const add = (queue: number, id: string): void => {
+    const some = byQueue.get(queue);
+    if (some === undefined) byQueue.set(queue, [id]);
+    else some.push(id);
+  };
+  for (const id of ids) {
+    const address = parseMessageId(id);
+    if (address === undefined) continue;
+    const isHere = address.incarnation === route.incarnation && address.origin !== "half";
+    if (isHere && address.queue < route.settings.queues) add(address.queue, id);
+    else if (address.origin === "half") for (const queue of queues) add(queue, id);
+  }
+  return byQueue;
+}

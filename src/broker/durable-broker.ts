@@ -1,0 +1,57 @@
+/**
+ * The broker over objects: puts the verbs together around one memory of routes. One per isolate; it holds no request.
+ */
+import { LIMITS } from "../protocol/limits.ts";
+import type { Broker } from "./broker.ts";
+import { DeadLetterBox } from "./dead-letters.ts";
+import { Lists } from "./lists.ts";
+import { Messages } from "./messages.ts";
+import type { Ground } from "./objects.ts";
+import { Receiver, untilAborted } from "./receive.ts";
+import { registryVerbs } from "./registry-verbs.ts";
+import { Routes } from "./routes.ts";
+import { Sender } from "./send.ts";
+import { Settler } from "./settle.ts";
+import { Transactions } from "./transactions.ts";
+
+export function createBroker(ground: Ground): Broker {
+  const routes = new Routes(ground);
+  const sender = new Sender(ground, routes);
+  const transactions = new Transactions(ground, routes);
+  const receiver = new Receiver(ground, routes);
+  const settler = new Settler(ground, routes);
+  const deadLetters = new DeadLetterBox(ground, routes);
+  const lists = new Lists(ground, routes);
+  const messages = new Messages(ground, routes);
+  return {
+    ...registryVerbs(ground, routes),
+    send: (at, request) => sender.send(at, request),
+    prepare: (at, request) => transactions.prepare(at, request),
+    decide: (at, request) => transactions.decide(at, request),
+    transaction: (at) => transactions.view(at),
+    transactions: (at, query) => lists.transactions(at, query),
+    async checks(namespace, producerGroup, { maxMessages, waitMs, consumerId, signal }) {
+      const query = {
+        maxMessages,
+        waitMs,
+        bytesMax: LIMITS.answerBytesMax,
+        ...(consumerId === undefined ? {} : { consumerId }),
+      };
+      const polled = ground.objects.coordinator({ namespace, producerGroup }, (coordinator) =>
+        coordinator.poll(namespace, producerGroup, query),
+      );
+      return (await untilAborted(polled, signal)) ?? { ok: true, value: { checks: [] } };
+    },
+    receive: (at, request) => receiver.receive(at, request),
+    settle: (at, request) => settler.settle(at, request),
+    seek: (at, to) => settler.seek(at, to),
+    deadLetters: (at, query) => deadLetters.list(at, query),
+    redrive: (at, ids) => deadLetters.redrive(at, ids),
+    purgeDeadLetters: (at) => deadLetters.purge(at),
+    peek: (at, query) => lists.peek(at, query),
+    message: (at) => messages.view(at),
+    recall: (at) => messages.recall(at),
+    retime: (at, deliverAt) => messages.retime(at, deliverAt),
+    stats: (at) => messages.stats(at),
+  };
+}

@@ -1,0 +1,37 @@
+/** The broker's objects as Durable Objects: from a name to a fresh stub for each call. It keeps no stub. */
+import { callObject } from "../platform/stub.ts";
+import {
+  coordinatorObjectName,
+  queueObjectName,
+  registryObjectName,
+  type CoordinatorRpc,
+  type Env,
+  type QueueRpc,
+  type RegistryRpc,
+} from "../protocol/rpc.ts";
+import type { Objects, Repeat } from "./objects.ts";
+
+type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR">;
+
+const ONCE = { attemptsMax: 1 };
+const optionsOf = (repeat: Repeat | undefined) => (repeat === "never" ? ONCE : {});
+
+export function durableObjects(env: Bindings): Objects {
+  return {
+    queue: ({ namespace, topic, queue }, call, repeat) => {
+      const name = queueObjectName(namespace, topic, queue);
+      const stub = () => env.QUEUE.getByName(name) as unknown as QueueRpc;
+      return callObject(stub, call, optionsOf(repeat));
+    },
+    registry: (namespace, call, repeat) => {
+      const name = registryObjectName(namespace);
+      const stub = () => env.REGISTRY.getByName(name) as unknown as RegistryRpc;
+      return callObject(stub, call, optionsOf(repeat));
+    },
+    coordinator: ({ namespace, producerGroup }, call) => {
+      const name = coordinatorObjectName(namespace, producerGroup);
+      const stub = () => env.COORDINATOR.getByName(name) as unknown as CoordinatorRpc;
+      return callObject(stub, call);
+    },
+  };
+}

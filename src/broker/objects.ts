@@ -1,0 +1,36 @@
+/**
+ * How the broker reaches the objects: a port, so that its rules run in plain Node against objects made of memory.
+ * A call never throws: what the transport could not do is a refusal that says to come again.
+ */
+import type { Outcome } from "../protocol/errors.ts";
+import type { CoordinatorRpc, QueueRpc, RegistryRpc } from "../protocol/rpc.ts";
+
+/** `never`: a lost answer may hide that it was done, and doing it twice would show. */
+export type Repeat = "safe" | "never";
+
+export interface Objects {
+  queue<T>(
+    address: { readonly namespace: string; readonly topic: string; readonly queue: number },
+    call: (queue: QueueRpc) => Promise<Outcome<T>>,
+    repeat?: Repeat,
+  ): Promise<Outcome<T>>;
+  registry<T>(
+    namespace: string,
+    call: (registry: RegistryRpc) => Promise<Outcome<T>>,
+    repeat?: Repeat,
+  ): Promise<Outcome<T>>;
+  coordinator<T>(
+    address: { readonly namespace: string; readonly producerGroup: string },
+    call: (coordinator: CoordinatorRpc) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>>;
+}
+
+/** What the broker's verbs need of the world. */
+export interface Ground {
+  readonly objects: Objects;
+  readonly nowMs: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Unknown topics are made with defaults. */
+  readonly autoCreate: boolean;
+}

@@ -1,0 +1,309 @@
+/**
+ * Receiving. A topic of one queue: one call, which the queue holds open for a long poll. A topic of many: the queues that
+ * gave last, a few in turn; when they gave nothing the rest, in waves whose shares add up to no more than was asked for,
+ * so that nothing is leased that the answer cannot carry. A long poll starts to wait at the bell (queue 0) before it asks
+ * them all, so that nothing that comes in between is missed, and then asks only queues that ring.
+ * Calls for an empty poll over n queues: one, the bell, and each queue once.
+ *
+ * An attempt that comes again gets the batch that it holds: its home queue is asked first and ends the round when it gives
+ * anything, and what other queues gave is remembered by this isolate. A young isolate, which may have lost such a memory
+ * with its forerunner, asks all queues first for what the attempt holds, and leases only then.
+ */
+import { encodeText } from "../core/bytes.ts";
+import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Delivered, GroupRoute, TopicRoute } from "../protocol/rpc.ts";
+import type { Delivery, GroupName, Received, ReceiveRequest } from "./broker.ts";
+import { queuesOf } from "./lists.ts";
+import { messagesOf } from "./message.ts";
+import type { Ground } from "./objects.ts";
+import { RecentQueues } from "./recent-queues.ts";
+import { RecentMap } from "./route-cache.ts";
+import { stampOf, type Routes } from "./routes.ts";
+
+/** So many queues are asked in turn before the rest is asked in waves. */
+const IN_TURN_MAX = 4;
+/** One message of the largest size from each queue of a wave still fits an answer. */
+const WAVE_MAX = 7;
+/** A bell that rings for what others have taken meanwhile is listened to so often. */
+const RINGS_MAX = 200;
+/** A client that lost its answer with the isolate before this one has come again by then. */
+const YOUNG_MS = 15_000;
+const ATTEMPTS_MAX = 20_000;
+
+/** What an isolate remembers between receives. Guesses and shortcuts: nothing is lost with it. */
+interface Memory {
+  readonly recent: RecentQueues;
+  /** Which queues an attempt's batch came from. */
+  readonly attempts: RecentMap<readonly number[]>;
+  readonly bornAt: number;
+}
+
+export class Receiver {
+  readonly #ground: Ground;
+  readonly #routes: Routes;
+  #memory: Memory | undefined;
+
+  constructor(ground: Ground, routes: Routes) {
+    this.#ground = ground;
+    this.#routes = routes;
+  }
+
+  async receive(at: GroupName, request: ReceiveRequest): Promise<Outcome<Received>> {
+    const nowMs = this.#ground.nowMs();
+    const deadline = nowMs + request.waitMs;
+    const memory = (this.#memory ??= {
+      recent: new RecentQueues(),
+      attempts: new RecentMap(ATTEMPTS_MAX),
+      bornAt: nowMs,
+    });
+    const attempt = request.attemptId === undefined ? undefined : await hashOf(request.attemptId);
+    return this.#routes.useOrMakeGroup(at, async (route, group) => {
+      const batch = new Batch(this.#ground, request, { route, group, deadline, attempt });
+      const refusal =
+        route.settings.queues === 1 ? await batch.fromOne() : await batch.fromMany(memory);
+      if (refusal !== undefined && batch.messages.length === 0) return refusal;
+      return accept({ messages: batch.messages, paused: batch.paused });
+    });
+  }
+}
+
+interface Frame {
+  readonly route: TopicRoute;
+  readonly group: GroupRoute;
+  readonly deadline: number;
+  readonly attempt: string | undefined;
+}
+
+interface Ask {
+  readonly queue: number;
+  readonly maxMessages: number;
+  readonly bytesMax: number;
+  readonly waitMs?: number;
+  readonly replayOnly?: boolean;
+}
+
+/** One receive: what it has leased so far, and how it goes on. */
+class Batch {
+  readonly messages: Delivery[] = [];
+  paused = false;
+  readonly #ground: Ground;
+  readonly #request: ReceiveRequest;
+  readonly #frame: Frame;
+  readonly #gave = new Set<number>();
+  #bytes = 0;
+
+  constructor(ground: Ground, request: ReceiveRequest, frame: Frame) {
+    this.#ground = ground;
+    this.#request = request;
+    this.#frame = frame;
+  }
+
+  async fromOne(): Promise<Refusal | undefined> {
+    const { maxMessages } = this.#request;
+    const waitMs = Math.max(0, this.#frame.deadline - this.#ground.nowMs());
+    const outcome = await this.#unlessGone(
+      this.#ask({ queue: 0, maxMessages, waitMs, bytesMax: LIMITS.answerBytesMax }),
+    );
+    return outcome === undefined || outcome.ok ? undefined : outcome;
+  }
+
+  async fromMany(memory: Memory): Promise<Refusal | undefined> {
+    const { route, group, attempt } = this.#frame;
+    const name = `${route.namespace}/${route.incarnation}/${group.number}`;
+    if (attempt === undefined) return this.#lease(memory, name);
+    const key = `${name}/${attempt}`;
+    const isYoung = this.#ground.nowMs() - memory.bornAt < YOUNG_MS;
+    const holders = memory.attempts.get(key) ?? (isYoung ? queuesOf(route) : []);
+    const refusal = await this.#replay(holders);
+    if (refusal !== undefined || this.messages.length > 0) return refusal;
+    const outcome = await this.#lease(memory, name);
+    if (this.#gave.size > 0) memory.attempts.set(key, [...this.#gave]);
+    return outcome;
+  }
+
+  async #lease({ recent }: Memory, name: string): Promise<Refusal | undefined> {
+    const { route, attempt } = this.#frame;
+    const note = (queue: number, more: boolean): void => recent.note(name, queue, more);
+    const order = recent.order(name, route.settings.queues, this.#ground.random());
+    const queues = attempt === undefined ? order.queues : homeFirst(attempt, order.queues);
+    const waits = this.#request.waitMs > 0;
+    const likely = Math.max(1, Math.min(IN_TURN_MAX, order.likely, queues.length));
+    const refusal = await this.#inTurn(queues.slice(0, waits ? 1 : likely), note);
+    if (refusal !== undefined && isFinal(refusal)) return refusal;
+    if (this.messages.length > 0) {
+      return this.#isFull || !waits ? undefined : this.#inTurn(queues.slice(1, likely), note);
+    }
+    if (!waits) return (await this.#inWaves(queues.slice(likely), note)) ?? refusal;
+    return this.#untilBell(queues, note);
+  }
+
+  /** The bell first, then every queue once, then whoever rings. */
+  async #untilBell(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
+    let bell = this.#waitAtBell();
+    const refusal = await this.#inWaves(queues, note);
+    if (refusal !== undefined && isFinal(refusal)) return refusal;
+    for (let rings = 0; rings < RINGS_MAX && this.messages.length === 0; rings++) {
+      const rung = await this.#unlessGone(bell);
+      if (rung === undefined) return undefined;
+      if (!rung.ok) return rung;
+      if (rung.value.queues.length === 0) return refusal;
+      const failed = await this.#inTurn(rung.value.queues, note);
+      if (failed !== undefined && isFinal(failed)) return failed;
+      if (this.messages.length > 0 || this.#left <= 0) return undefined;
+      bell = this.#waitAtBell();
+    }
+    return undefined;
+  }
+
+  get #left(): number {
+    return this.#frame.deadline - this.#ground.nowMs();
+  }
+
+  /** An attempt's batch ends with the first queue that gave, so that it is the same when it comes again. */
+  get #isFull(): boolean {
+    if (this.#frame.attempt !== undefined && this.messages.length > 0) return true;
+    return (
+      this.messages.length >= this.#request.maxMessages || this.#bytes >= LIMITS.answerBytesMax / 2
+    );
+  }
+
+  /** One after the other, each for all that is still missing. */
+  async #inTurn(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
+    let refusal: Refusal | undefined;
+    for (const queue of queues) {
+      if (this.#isFull) return undefined;
+      const maxMessages = this.#request.maxMessages - this.messages.length;
+      const bytesMax = LIMITS.answerBytesMax - this.#bytes;
+      const outcome = await this.#ask({ queue, maxMessages, bytesMax });
+      note(queue, outcome.ok && outcome.value.more);
+      if (outcome.ok) continue;
+      refusal = outcome;
+      if (isFinal(outcome)) return outcome;
+    }
+    return refusal;
+  }
+
+  /** As many at once as messages are missing, each for its share; ends with the first wave that gave something. */
+  async #inWaves(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
+    let refusal: Refusal | undefined;
+    let next = 0;
+    while (next < queues.length && this.messages.length === 0) {
+      const missing = this.#request.maxMessages;
+      const wave = queues.slice(next, next + Math.min(WAVE_MAX, missing));
+      next += wave.length;
+      const share = Math.floor(missing / wave.length);
+      const bytesMax = Math.floor(LIMITS.answerBytesMax / wave.length);
+      const outcomes = await Promise.all(
+        wave.map(async (queue, index) => {
+          const maxMessages = share + (index < missing % wave.length ? 1 : 0);
+          const outcome = await this.#ask({ queue, maxMessages, bytesMax });
+          note(queue, outcome.ok && outcome.value.more);
+          return outcome;
+        }),
+      );
+      for (const outcome of outcomes) if (!outcome.ok) refusal = worse(refusal, outcome);
+      if (refusal !== undefined && isFinal(refusal)) return refusal;
+    }
+    return refusal;
+  }
+
+  /** What this attempt already holds, wherever it is. Without an answer of all, nobody knows: nothing is leased. */
+  async #replay(queues: readonly number[]): Promise<Refusal | undefined> {
+    const { maxMessages } = this.#request;
+    const outcomes = await Promise.all(
+      queues.map((queue) =>
+        this.#ask({ queue, maxMessages, bytesMax: LIMITS.answerBytesMax, replayOnly: true }),
+      ),
+    );
+    let refusal: Refusal | undefined;
+    for (const outcome of outcomes) if (!outcome.ok) refusal = worse(refusal, outcome);
+    return refusal;
+  }
+
+  #waitAtBell(): Promise<Outcome<{ queues: readonly number[] }>> {
+    const { route, group } = this.#frame;
+    const { namespace, topic } = route;
+    const waitMs = Math.max(0, this.#left);
+    const call = { stamp: stampOf(route), group: group.name, waitMs };
+    return this.#ground.objects.queue({ namespace, topic, queue: 0 }, (queue) =>
+      queue.waitAtBell(call),
+    );
+  }
+
+  async #ask(ask: Ask): Promise<Outcome<Delivered>> {
+    const { route, group, attempt } = this.#frame;
+    const { namespace, topic } = route;
+    const { consumerId, invisibleMs = group.settings.invisibleMs } = this.#request;
+    const { queue, maxMessages, bytesMax, waitMs = 0, replayOnly } = ask;
+    const outcome = await this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+      object.receive({
+        stamp: stampOf(route),
+        group: group.name,
+        maxMessages,
+        invisibleMs,
+        waitMs,
+        bytesMax,
+        ...(attempt === undefined ? {} : { attempt }),
+        ...(replayOnly === undefined ? {} : { replayOnly }),
+        ...(consumerId === undefined ? {} : { consumerId }),
+      }),
+    );
+    if (outcome.ok) this.#take(queue, outcome.value);
+    return outcome;
+  }
+
+  #take(queue: number, delivered: Delivered): void {
+    this.paused ||= delivered.paused;
+    this.#bytes += delivered.entries.length;
+    if (delivered.offsets.length > 0) this.#gave.add(queue);
+    for (const [index, message] of messagesOf(this.#frame.route, queue, delivered).entries()) {
+      this.messages.push({
+        ...message,
+        deliveryAttempt: delivered.attempts[index] ?? 1,
+        receipt: delivered.receipts[index] ?? "",
+        invisibleUntil: delivered.invisibleUntils[index] ?? 0,
+      });
+    }
+  }
+
+  /** The value, or undefined as soon as the client is gone. */
+  #unlessGone<T>(promise: Promise<T>): Promise<T | undefined> {
+    return untilAborted(promise, this.#request.signal);
+  }
+}
+
+type Note = (queue: number, more: boolean) => void;
+
+/** A refusal that the next queue would give as well. */
+const isFinal = (refusal: Refusal): boolean =>
+  refusal.code !== "unavailable" &&
+  refusal.code !== "overloaded" &&
+  refusal.code !== "storage_full";
+
+const worse = (one: Refusal | undefined, other: Refusal): Refusal =>
+  one === undefined || isFinal(other) ? other : one;
+
+/** The first queue asked is always the same for an attempt. */
+function homeFirst(attempt: string, queues: readonly number[]): number[] {
+  const home = Number.parseInt(attempt.slice(0, 8), 16) % queues.length;
+  return [home, ...queues.filter((queue) => queue !== home)];
+}
+
+async function hashOf(attemptId: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encodeText(attemptId)));
+  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  if (signal === undefined) return promise;
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => resolve(undefined);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

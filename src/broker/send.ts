@@ -1,0 +1,194 @@
+/**
+ * Sending: each message to the queue of its word, one object call per queue, answers in request order.
+ * It never sends twice what a queue has already stored, neither when a route turns out stale nor when a request with an
+ * Idempotency-Key comes again after the topic has grown.
+ */
+import { encodeRecord, frame, type Content } from "../core/record.ts";
+import { queueOfWord } from "../core/route.ts";
+import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Keyed, Sent, SentMessage, TopicRoute } from "../protocol/rpc.ts";
+import type { SendRequest, TopicName } from "./broker.ts";
+import type { Ground } from "./objects.ts";
+import { stampOf, type Routes } from "./routes.ts";
+
+/** The messages of one request for one queue, by their place in the request. */
+interface Part {
+  readonly queue: number;
+  readonly indexes: readonly number[];
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => HEX[byte]).join("");
+
+/** What places messages without a word of their own: the request's key, or one draw for all of them. */
+export interface Lot {
+  readonly word?: string;
+  /** From 0 to below 1. */
+  readonly draw: number;
+}
+
+export const lotOf = (keyed: Keyed | undefined, draw: number): Lot =>
+  keyed === undefined ? { draw } : { draw, word: hexOf(keyed.key) };
+
+/** The queue of a message, of so many. */
+export function queueOf(content: Content, lot: Lot, queues: number): number {
+  if (queues === 1) return 0;
+  const word = content.messageGroup ?? content.producer?.id ?? content.dedupId ?? lot.word;
+  return word === undefined ? Math.floor(lot.draw * queues) : queueOfWord(word, queues);
+}
+
+export class Sender {
+  readonly #ground: Ground;
+  readonly #routes: Routes;
+
+  constructor(ground: Ground, routes: Routes) {
+    this.#ground = ground;
+    this.#routes = routes;
+  }
+
+  async send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>> {
+    const sending = new Sending(this.#ground, request, this.#ground.random());
+    const outcome = await this.#routes.use(at, true, (route) => sending.round(route));
+    return sending.answer(outcome);
+  }
+}
+
+/** One request on its way: what is stored, what is refused, what is still to be sent. */
+class Sending {
+  readonly #ground: Ground;
+  readonly #contents: readonly Content[];
+  readonly #keyed: Keyed | undefined;
+  readonly #lot: Lot;
+  readonly #records: readonly Uint8Array[];
+  readonly #sent: (SentMessage | undefined)[];
+  readonly #refused: (Refusal | undefined)[];
+  #replayed = true;
+
+  constructor(ground: Ground, request: SendRequest, draw: number) {
+    this.#ground = ground;
+    this.#contents = request.messages;
+    this.#keyed = request.keyed;
+    this.#lot = lotOf(request.keyed, draw);
+    this.#records = request.messages.map(encodeRecord);
+    this.#sent = Array.from(request.messages, () => undefined);
+    this.#refused = Array.from(request.messages, () => undefined);
+  }
+
+  /** Sends what is not yet answered. A stale route leaves its part for the next round. */
+  async round(route: TopicRoute): Promise<Outcome<undefined>> {
+    const former =
+      this.#keyed === undefined ? undefined : await this.#askFormer(route, this.#keyed);
+    if (former !== undefined) return former;
+    let stale: Refusal | undefined;
+    const parts = this.#partition(route.settings.queues);
+    await Promise.all(
+      parts.map(async (part) => {
+        const outcome = await this.#sendPart(route, part);
+        if (outcome.ok && outcome.value.messages.length === part.indexes.length) {
+          this.#take(part, outcome.value);
+        } else if (outcome.ok) for (const index of part.indexes) this.#refused[index] = TORN;
+        else if (outcome.code === "stale_route") stale = outcome;
+        else for (const index of part.indexes) this.#refused[index] = outcome;
+      }),
+    );
+    return stale ?? accept(undefined);
+  }
+
+  answer(outcome: Outcome<undefined>): Outcome<Sent> {
+    const messages: (SentMessage | { error: string })[] = [];
+    let first: Refusal | undefined;
+    let stored = 0;
+    for (const [index, sent] of this.#sent.entries()) {
+      if (sent === undefined) {
+        const refusal = this.#refused[index] ?? (outcome.ok ? UNSENT : outcome);
+        first ??= refusal;
+        messages.push({ error: refusal.code });
+      } else {
+        stored++;
+        messages.push(sent);
+      }
+    }
+    if (first === undefined) {
+      return accept({ messages: messages as SentMessage[], replayed: this.#replayed });
+    }
+    if (stored === 0) return first;
+    const again = first.code !== "stale_route" && !ERRORS[first.code].retryable;
+    const detail = `${stored} of ${messages.length} messages are stored; ${first.detail}`;
+    const refusal = refuse(again ? first.code : "unavailable", detail, {
+      ...first.facts,
+      messages,
+    });
+    const { retryAfterMs } = first;
+    return retryAfterMs === undefined ? refusal : { ...refusal, retryAfterMs };
+  }
+
+  #sendPart(route: TopicRoute, part: Part): Promise<Outcome<Sent>> {
+    const { namespace, topic } = route;
+    const records = frame(part.indexes.map((index) => this.#records[index] ?? new Uint8Array()));
+    const keyed = this.#keyed;
+    return this.#ground.objects.queue(
+      { namespace, topic, queue: part.queue },
+      (queue) =>
+        queue.send({ stamp: stampOf(route), records, ...(keyed === undefined ? {} : { keyed }) }),
+      keyed === undefined ? "never" : "safe",
+    );
+  }
+
+  #take(part: Part, sent: Sent): void {
+    for (const [place, index] of part.indexes.entries()) this.#sent[index] = sent.messages[place];
+    this.#replayed &&= sent.replayed;
+  }
+
+  /** What is neither stored nor refused, by queue. */
+  #partition(queues: number): readonly Part[] {
+    const parts = new Map<number, number[]>();
+    for (const [index, content] of this.#contents.entries()) {
+      if (this.#sent[index] !== undefined || this.#refused[index] !== undefined) continue;
+      const queue = queueOf(content, this.#lot, queues);
+      const indexes = parts.get(queue);
+      if (indexes === undefined) parts.set(queue, [index]);
+      else indexes.push(index);
+    }
+    return Array.from(parts, ([queue, indexes]) => ({ queue, indexes }));
+  }
+
+  /**
+   * For one window after a growth, a key's first request may have gone to the queues of before it. Oldest growth first,
+   * so that what was stored between two growths is asked for in the same parts in which it was sent.
+   */
+  async #askFormer(route: TopicRoute, keyed: Keyed): Promise<Refusal | undefined> {
+    const since = this.#ground.nowMs() - LIMITS.idempotencyWindowMs;
+    for (const growth of route.growths) {
+      if (growth.at < since) continue;
+      const now = new Map(this.#partition(route.settings.queues).map((part) => [part.queue, part]));
+      const moved = this.#partition(growth.from).filter(
+        (part) => now.get(part.queue)?.indexes.length !== part.indexes.length,
+      );
+      const refusals = await Promise.all(moved.map((part) => this.#replay(route, part, keyed)));
+      const refusal = refusals.find((each) => each !== undefined);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  async #replay(route: TopicRoute, part: Part, keyed: Keyed): Promise<Refusal | undefined> {
+    const { namespace, topic } = route;
+    const outcome = await this.#ground.objects.queue(
+      { namespace, topic, queue: part.queue },
+      (queue) => queue.replay(stampOf(route), keyed),
+    );
+    if (!outcome.ok) return outcome;
+    if (outcome.value === undefined) return undefined;
+    // An answer of another length is that of a later part: a queue's parts only shrink as the topic grows.
+    if (outcome.value.messages.length !== part.indexes.length) return undefined;
+    this.#take(part, { ...outcome.value, replayed: true });
+    return undefined;
+  }
+}
+
+const UNSENT: Refusal = refuse("unavailable", "A queue did not answer");
+const TORN: Refusal = refuse(
+  "unavailable",
+  "A part of this request went to a queue before the topic grew",
+);

@@ -1,0 +1,147 @@
+/**
+ * Transactions: a prepare goes to its home queue with every target resolved; a decision goes where the id points.
+ * It never decides anything, and never asks the targets: after a commit the home queue forwards to them.
+ */
+import { parseTransactionId } from "../core/ids.ts";
+import { encodeRecord, frame } from "../core/record.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import type {
+  Decided,
+  PrepareCall,
+  Prepared,
+  Target,
+  TopicRoute,
+  TransactionView,
+} from "../protocol/rpc.ts";
+import type { ById, DecideRequest, PrepareRequest, TopicName } from "./broker.ts";
+import type { Ground } from "./objects.ts";
+import { RecentMap } from "./route-cache.ts";
+import { stampOf, type Routes } from "./routes.ts";
+import { lotOf, queueOf, type Lot } from "./send.ts";
+
+/** A producer group that was seen is not shown to the registry again for so long. */
+const SEEN_AGE_MS = 60_000;
+
+const notFound = (id: string) =>
+  refuse("transaction_not_found", "No transaction has this id", {
+    transactionId: id.slice(0, 128),
+  });
+
+export class Transactions {
+  readonly #ground: Ground;
+  readonly #routes: Routes;
+  readonly #seen = new RecentMap<number>(2_000);
+
+  constructor(ground: Ground, routes: Routes) {
+    this.#ground = ground;
+    this.#routes = routes;
+  }
+
+  async prepare(at: TopicName, request: PrepareRequest): Promise<Outcome<Prepared>> {
+    const producer = request.messages.findIndex((each) => each.content.producer !== undefined);
+    if (producer >= 0) {
+      const field = `messages[${producer}].producer`;
+      return refuse("invalid_request", "A transaction takes no producer sequence", { field });
+    }
+    const seen = await this.#see(at.namespace, request.producerGroup);
+    if (!seen.ok) return seen;
+    const lot = lotOf(request.keyed, this.#ground.random());
+    const records = frame(request.messages.map((each) => encodeRecord(each.content)));
+    return this.#routes.use(at, true, async (route) => {
+      const targets = await this.#targets(route, request, lot);
+      if (!targets.ok) return targets;
+      const { keyed, producerGroup } = request;
+      const call: PrepareCall = {
+        stamp: stampOf(route),
+        producerGroup,
+        check: policyOf(route, request),
+        records,
+        targets: targets.value,
+        ...(keyed === undefined ? {} : { keyed }),
+      };
+      const { namespace, topic } = at;
+      const queue = homeOf(route, request, lot);
+      return this.#ground.objects.queue(
+        { namespace, topic, queue },
+        (home) => home.prepare(call),
+        keyed === undefined ? "never" : "safe",
+      );
+    });
+  }
+
+  decide(at: ById, request: DecideRequest): Promise<Outcome<Decided>> {
+    const address = parseTransactionId(at.id);
+    return this.#routes.useId(at, address, notFound(at.id), (route) => {
+      const { namespace, topic } = route;
+      return this.#ground.objects.queue({ namespace, topic, queue: address?.queue ?? 0 }, (queue) =>
+        queue.decide({ stamp: stampOf(route), position: address?.position ?? 0, ...request }),
+      );
+    });
+  }
+
+  view(at: ById): Promise<Outcome<TransactionView>> {
+    const address = parseTransactionId(at.id);
+    return this.#routes.useId(at, address, notFound(at.id), (route) => {
+      const { namespace, topic } = route;
+      return this.#ground.objects.queue({ namespace, topic, queue: address?.queue ?? 0 }, (queue) =>
+        queue.transaction(stampOf(route), address?.position ?? 0),
+      );
+    });
+  }
+
+  /** Makes a producer group known at its first prepare. */
+  async #see(namespace: string, group: string): Promise<Outcome<undefined>> {
+    const key = `${namespace}/${group}`;
+    const nowMs = this.#ground.nowMs();
+    if (nowMs - (this.#seen.get(key) ?? -SEEN_AGE_MS) < SEEN_AGE_MS) return accept(undefined);
+    const outcome = await this.#ground.objects.registry(namespace, (registry) =>
+      registry.seeProducerGroup(group),
+    );
+    if (!outcome.ok) return outcome;
+    this.#seen.set(key, nowMs);
+    return accept(undefined);
+  }
+
+  /** The home queue checks its own topic's stamp and no other, so those of other topics are read fresh. */
+  async #targets(
+    home: TopicRoute,
+    request: PrepareRequest,
+    lot: Lot,
+  ): Promise<Outcome<readonly Target[]>> {
+    const routes = new Map([[home.topic, home]]);
+    for (const { topic = home.topic } of request.messages) {
+      if (routes.has(topic)) continue;
+      const route = await this.#routes.recent({ namespace: home.namespace, topic }, true);
+      if (!route.ok) return route;
+      routes.set(topic, route.value);
+    }
+    return accept(
+      request.messages.map(({ topic = home.topic, content }) => {
+        const { incarnation, settings } = routes.get(topic) ?? home;
+        return { topic, incarnation, queue: queueOf(content, lot, settings.queues) };
+      }),
+    );
+  }
+}
+
+/**
+ * The queue that decides: the one of the first message in the path's topic, so that it need not be forwarded. A prepare
+ * with an Idempotency-Key is at home where it would have been at the topic's first size, so that its repeat finds it
+ * however the topic has grown since.
+ */
+function homeOf(route: TopicRoute, request: PrepareRequest, lot: Lot): number {
+  const own = request.messages.find((each) => (each.topic ?? route.topic) === route.topic);
+  const content = (own ?? request.messages[0])?.content;
+  if (content === undefined) return 0;
+  const first = request.keyed === undefined ? undefined : route.growths[0]?.from;
+  return queueOf(content, lot, first ?? route.settings.queues);
+}
+
+function policyOf(route: TopicRoute, request: PrepareRequest) {
+  const { transaction } = route.settings;
+  return {
+    timeoutMs: request.check?.timeoutMs ?? transaction.timeoutMs,
+    intervalMs: request.check?.intervalMs ?? transaction.intervalMs,
+    maxChecks: request.check?.maxChecks ?? transaction.maxChecks,
+  };
+}

@@ -1,0 +1,216 @@
+/** Receiving and settling over queues: how many calls, never more than asked for, and what comes again. */
+import { expect, test } from "vitest";
+import { createBroker } from "../../src/broker/durable-broker.ts";
+import type { Received, ReceiveRequest } from "../../src/broker/broker.ts";
+import { refuse, type Outcome } from "../../src/protocol/errors.ts";
+import { World } from "./fakes.node.ts";
+
+const at = { namespace: "default", topic: "t", group: "g" };
+
+function world64(): {
+  world: World;
+  receive: (more?: Partial<ReceiveRequest>) => Promise<Received>;
+} {
+  const world = new World();
+  world.topic("t", 64);
+  const broker = createBroker(world.ground);
+  const receive = async (more: Partial<ReceiveRequest> = {}): Promise<Received> =>
+    valueOf(await broker.receive(at, { maxMessages: 16, waitMs: 0, ...more }));
+  return { world, receive };
+}
+
+function valueOf<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.detail}`);
+  return outcome.value;
+}
+
+test("a topic of one queue costs one call, which the queue holds for the whole wait", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  await broker.receive(at, { maxMessages: 1, waitMs: 20_000 });
+  expect(world.calls).toEqual(["registry topic", "queue t/0 receive"]);
+});
+
+test("a full batch from 64 queues that all hold something takes at most 3 calls", async () => {
+  const { world, receive } = world64();
+  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(100);
+  await receive();
+  for (let round = 0; round < 50; round++) {
+    world.calls.length = 0;
+    expect((await receive()).messages).toHaveLength(16);
+    expect(world.calls.length).toBeLessThanOrEqual(3);
+  }
+});
+
+test("a full batch takes at most 3 calls when few of 64 queues hold something", async () => {
+  const { world, receive } = world64();
+  for (const queue of [5, 17]) world.queue("t", queue).put(4_000);
+  while (!(await receive()).messages.length);
+  for (let round = 0; round < 30; round++) {
+    world.calls.length = 0;
+    expect((await receive()).messages.length).toBeGreaterThan(0);
+    expect(world.calls.length).toBeLessThanOrEqual(3);
+  }
+});
+
+test("no queue starves behind one with an endless backlog", async () => {
+  const { world, receive } = world64();
+  world.queue("t", 3).put(100_000);
+  await receive();
+  world.queue("t", 40).put(1);
+  const seen = new Set<number>();
+  for (let round = 0; round < 129; round++) {
+    for (const message of (await receive()).messages) seen.add(message.queue);
+  }
+  expect([...seen].toSorted((one, other) => one - other)).toEqual([3, 40]);
+});
+
+test("an empty 20 s poll over 64 queues takes at most 66 calls", async () => {
+  const { world, receive } = world64();
+  await receive();
+  world.calls.length = 0;
+  expect((await receive({ waitMs: 20_000 })).messages).toEqual([]);
+  expect(world.calls.length).toBeLessThanOrEqual(66);
+  expect(world.count(/waitAtBell/)).toBe(1);
+});
+
+test("an empty receive without a wait asks each queue once", async () => {
+  const { world, receive } = world64();
+  expect((await receive()).messages).toEqual([]);
+  expect(world.count(/receive/)).toBe(64);
+});
+
+test("never more is leased than was asked for", async () => {
+  for (const maxMessages of [1, 2, 5, 16, 100]) {
+    const { world, receive } = world64();
+    for (let queue = 0; queue < 64; queue++) if (queue % 5 === 3) world.queue("t", queue).put(2);
+    const { messages } = await receive({ maxMessages });
+    const leased = [...world.queues.values()].flatMap((queue) =>
+      queue.log.filter((row) => row.leasedBy !== undefined),
+    );
+    expect(messages.length).toBeGreaterThan(0);
+    expect(leased).toHaveLength(messages.length);
+    expect(messages.length).toBeLessThanOrEqual(maxMessages);
+  }
+});
+
+test("a ring ends the wait with what the rung queue holds", async () => {
+  const { world, receive } = world64();
+  world.onBell = (ring) => {
+    setImmediate(() => {
+      world.queue("t", 9).put(3);
+      ring([9]);
+    });
+  };
+  const { messages } = await receive({ waitMs: 20_000 });
+  expect(messages.map((message) => message.queue)).toEqual([9, 9, 9]);
+});
+
+test("a ring for what others have taken is waited after again, not for ever", async () => {
+  const { world, receive } = world64();
+  world.onBell = (ring) => ring([9]);
+  expect((await receive({ waitMs: 20_000 })).messages).toEqual([]);
+  expect(world.calls.length).toBeLessThan(600);
+});
+
+test("what comes between the questions and the wait is not missed: the bell is first", async () => {
+  const { world, receive } = world64();
+  await receive({ waitMs: 20_000 });
+  const bell = world.calls.findIndex((call) => call.endsWith("waitAtBell"));
+  const asked = new Set(world.calls.slice(bell + 1).map((call) => call.split(" ")[1]));
+  expect(asked.size).toBe(64);
+});
+
+test("a client that goes away ends the wait", async () => {
+  const { world, receive } = world64();
+  const abort = new AbortController();
+  world.onBell = () => setImmediate(() => abort.abort());
+  expect((await receive({ waitMs: 20_000, signal: abort.signal })).messages).toEqual([]);
+});
+
+test("the same attempt gets the same batch, wherever it came from, and leases nothing more", async () => {
+  const { world, receive } = world64();
+  for (let queue = 0; queue < 64; queue++) if (queue % 9 === 4) world.queue("t", queue).put(50);
+  const first = await receive({ attemptId: "a" });
+  expect(first.messages.length).toBeGreaterThan(0);
+  // Home queues that were empty hold something by now.
+  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(5);
+  const again = await receive({ attemptId: "a" });
+  expect(again.messages.map((message) => message.id).toSorted()).toEqual(
+    first.messages.map((message) => message.id).toSorted(),
+  );
+});
+
+test("an isolate that is new asks every queue what an attempt holds before it leases", async () => {
+  const { world, receive } = world64();
+  for (let queue = 0; queue < 64; queue++) if (queue % 9 === 4) world.queue("t", queue).put(50);
+  const first = await receive({ attemptId: "a" });
+  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(5);
+  const restarted = createBroker(world.ground);
+  const again = valueOf(
+    await restarted.receive(at, { maxMessages: 16, waitMs: 0, attemptId: "a" }),
+  );
+  expect(again.messages.map((message) => message.id).toSorted()).toEqual(
+    first.messages.map((message) => message.id).toSorted(),
+  );
+});
+
+test("with backlog a new attempt costs an old isolate one call", async () => {
+  const { world, receive } = world64();
+  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(100);
+  await receive();
+  world.nowMs += 60_000;
+  world.calls.length = 0;
+  expect((await receive({ attemptId: "b" })).messages).toHaveLength(16);
+  expect(world.calls).toHaveLength(1);
+});
+
+test("a queue that is down does not keep the others' messages back; with nothing else it is told", async () => {
+  const { world, receive } = world64();
+  for (let round = 0; round < 3; round++)
+    world.queue("t", 0).refusals.push(refuse("unavailable", "x"));
+  world.queue("t", 1).put(1);
+  expect((await receive()).messages).toHaveLength(1);
+  await expect(receive()).rejects.toThrow("unavailable");
+});
+
+test("an unknown group is made, and a paused one says so", async () => {
+  const world = new World();
+  world.topic("t", 1, []);
+  const broker = createBroker(world.ground);
+  world.queue("t", 0).isPaused = true;
+  const received = valueOf(await broker.receive(at, { maxMessages: 1, waitMs: 0 }));
+  expect(received).toEqual({ messages: [], paused: true });
+  expect(world.count(/putGroup/)).toBe(1);
+});
+
+test("receipts go to their queues and come back in order; what is no receipt is invalid", async () => {
+  const { world, receive } = world64();
+  for (const queue of [1, 2, 3]) world.queue("t", queue).put(2);
+  const broker = createBroker(world.ground);
+  const receipts: string[] = [];
+  while (receipts.length < 6) {
+    receipts.push(...(await receive()).messages.map((message) => message.receipt));
+  }
+  world.calls.length = 0;
+  const mixed = [receipts[0], "nonsense", receipts[5], receipts[1], "r_zz_0_1_0_1_0"] as string[];
+  const results = valueOf(await broker.settle(at, { verb: "ack", receipts: mixed }));
+  expect(results.map((result) => [result.receipt, result.ok])).toEqual([
+    [mixed[0], true],
+    [mixed[1], false],
+    [mixed[2], true],
+    [mixed[3], true],
+    [mixed[4], false],
+  ]);
+  expect(world.count(/settle/)).toBeLessThanOrEqual(3);
+});
+
+test("an ack of an unknown group is refused", async () => {
+  const world = new World();
+  world.topic("t", 1, []);
+  const broker = createBroker(world.ground);
+  expect(await broker.settle(at, { verb: "ack", receipts: ["x"] })).toMatchObject({
+    code: "group_not_found",
+  });
+});

@@ -1,0 +1,176 @@
+/** Sending over queues: who goes where, what is asked of whom, and what a failure leaves. */
+import { expect, test } from "vitest";
+import { createBroker } from "../../src/broker/durable-broker.ts";
+import { queueOfWord } from "../../src/core/route.ts";
+import type { Content } from "../../src/core/record.ts";
+import { refuse, type Outcome } from "../../src/protocol/errors.ts";
+import type { Keyed, Sent } from "../../src/protocol/rpc.ts";
+import { World } from "./fakes.node.ts";
+
+const at = { namespace: "default", topic: "t" };
+const plain = (more: Partial<Content> = {}): Content => ({ body: { json: "1" }, ...more });
+const keyed = (byte: number): Keyed => ({
+  key: new Uint8Array(16).fill(byte),
+  body: new Uint8Array(8).fill(byte),
+});
+
+function sentOf(outcome: Outcome<Sent>): Sent {
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.detail}`);
+  return outcome.value;
+}
+
+test("a message group, else a producer, else a dedup id, else the request's key names the queue", async () => {
+  const world = new World();
+  world.topic("t", 64);
+  const broker = createBroker(world.ground);
+  const word = [...new Uint8Array(16).fill(7)].map((each) => each.toString(16).padStart(2, "0"));
+  const messages = [
+    plain({ messageGroup: "g", producer: { id: "p", epoch: 1, sequence: 1 }, dedupId: "d" }),
+    plain({ producer: { id: "p", epoch: 1, sequence: 1 }, dedupId: "d" }),
+    plain({ dedupId: "d" }),
+    plain(),
+  ];
+  const sent = sentOf(await broker.send(at, { messages, keyed: keyed(7) }));
+  expect(sent.messages.map((each) => each.queue)).toEqual(
+    ["g", "p", "d", word.join("")].map((each) => queueOfWord(each, 64)),
+  );
+});
+
+test("messages without a word go together, to a queue drawn once per request", async () => {
+  const world = new World();
+  world.topic("t", 4);
+  world.draw = 0.6;
+  const broker = createBroker(world.ground);
+  const sent = sentOf(await broker.send(at, { messages: [plain(), plain(), plain()] }));
+  expect(sent.messages.map((each) => each.queue)).toEqual([2, 2, 2]);
+  expect(world.calls).toEqual(["registry topic", "queue t/2 send"]);
+});
+
+test("each queue is called once and the answers stand in request order", async () => {
+  const world = new World();
+  world.topic("t", 8);
+  const broker = createBroker(world.ground);
+  const messages = Array.from({ length: 40 }, (_, index) =>
+    plain({ messageGroup: `g${index % 10}` }),
+  );
+  const sent = sentOf(await broker.send(at, { messages }));
+  for (const [index, message] of sent.messages.entries()) {
+    expect(message.queue).toBe(queueOfWord(`g${index % 10}`, 8));
+  }
+  const queues = new Set(sent.messages.map((each) => each.queue));
+  expect(world.count(/send/)).toBe(queues.size);
+});
+
+test("a known topic costs one call", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  await broker.send(at, { messages: [plain()] });
+  world.calls.length = 0;
+  await broker.send(at, { messages: [plain()] });
+  expect(world.calls).toEqual(["queue t/0 send"]);
+});
+
+test("a stale route is read again and only what is not stored is sent again", async () => {
+  const world = new World();
+  world.topic("t", 2);
+  const broker = createBroker(world.ground);
+  const messages = ["a", "b", "c", "d"].map((messageGroup) => plain({ messageGroup }));
+  await broker.send(at, { messages });
+  const before = [world.queue("t", 0).log.length, world.queue("t", 1).log.length];
+  world.queue("t", 0).refusals.push(refuse("stale_route", "newer"));
+  world.calls.length = 0;
+  sentOf(await broker.send(at, { messages }));
+  const after = [world.queue("t", 0).log.length, world.queue("t", 1).log.length];
+  expect(after).toEqual(before.map((count) => count * 2));
+  expect(world.count(/registry topic/)).toBe(1);
+  expect(world.count(/t\/1 send/)).toBe(1);
+});
+
+test("a route that stays stale ends in 503 after three repeats", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  for (let round = 0; round < 9; round++)
+    world.queue("t", 0).refusals.push(refuse("stale_route", ""));
+  expect(await broker.send(at, { messages: [plain()] })).toMatchObject({ code: "unavailable" });
+  expect(world.count(/send/)).toBe(4);
+});
+
+test("when some queues fail, the answer says what is stored, and the key completes it", async () => {
+  const world = new World();
+  world.topic("t", 8);
+  const broker = createBroker(world.ground);
+  const messages = Array.from({ length: 16 }, (_, index) => plain({ messageGroup: `g${index}` }));
+  const broken = queueOfWord("g0", 8);
+  world.queue("t", broken).refusals.push({ ...refuse("overloaded", "busy"), retryAfterMs: 3_000 });
+  const outcome = await broker.send(at, { messages, keyed: keyed(1) });
+  expect(outcome).toMatchObject({ ok: false, code: "unavailable", retryAfterMs: 3_000 });
+  const facts = outcome.ok ? undefined : outcome.facts;
+  const partial = facts?.["messages"] as { id?: string; error?: string }[];
+  expect(partial).toHaveLength(16);
+  for (const [index, each] of partial.entries()) {
+    const failed = queueOfWord(`g${index}`, 8) === broken;
+    expect(each.error).toBe(failed ? "overloaded" : undefined);
+    expect(typeof each.id).toBe(failed ? "undefined" : "string");
+  }
+  const done = sentOf(await broker.send(at, { messages, keyed: keyed(1) }));
+  expect(done.replayed).toBe(false);
+  expect([...world.queues.values()].reduce((sum, queue) => sum + queue.log.length, 0)).toBe(16);
+  expect(sentOf(await broker.send(at, { messages, keyed: keyed(1) })).replayed).toBe(true);
+});
+
+test("a refusal of the only queue comes through as it is", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  world.queue("t", 0).refusals.push(refuse("idempotency_key_reused", "another body"));
+  expect(await broker.send(at, { messages: [plain()] })).toMatchObject({
+    code: "idempotency_key_reused",
+  });
+});
+
+test("a keyed request that comes again after a growth is found in its former queues", async () => {
+  const world = new World();
+  world.topic("t", 2);
+  const broker = createBroker(world.ground);
+  const messages = Array.from({ length: 24 }, (_, index) =>
+    index % 3 === 0 ? plain() : plain({ messageGroup: `g${index}` }),
+  );
+  const first = sentOf(await broker.send(at, { messages, keyed: keyed(3) }));
+  world.nowMs += 1_000;
+  world.topic("t", 16);
+  world.nowMs += 1_000;
+  world.topic("t", 64);
+  const again = sentOf(await broker.send(at, { messages, keyed: keyed(3) }));
+  expect(again.messages).toEqual(first.messages);
+  expect(again.replayed).toBe(true);
+  world.calls.length = 0;
+  await broker.send(at, { messages: [plain({ messageGroup: "x" })] });
+  expect(world.count(/replay/), "only keyed requests ask").toBe(0);
+});
+
+test("a request that failed half-way before a growth is completed after it, never doubled", async () => {
+  const world = new World();
+  world.topic("t", 2);
+  const broker = createBroker(world.ground);
+  const messages = Array.from({ length: 24 }, (_, index) => plain({ messageGroup: `g${index}` }));
+  world.queue("t", 1).refusals.push(refuse("unavailable", "down"));
+  expect((await broker.send(at, { messages, keyed: keyed(4) })).ok).toBe(false);
+  world.nowMs += 1_000;
+  world.topic("t", 8);
+  sentOf(await broker.send(at, { messages, keyed: keyed(4) }));
+  sentOf(await broker.send(at, { messages, keyed: keyed(4) }));
+  expect([...world.queues.values()].reduce((sum, queue) => sum + queue.log.length, 0)).toBe(24);
+});
+
+test("an unknown topic is made, unless auto-creation is off", async () => {
+  const world = new World();
+  await createBroker(world.ground).send(at, { messages: [plain()] });
+  expect(world.routes.has("t")).toBe(true);
+  const closed = createBroker({ ...world.ground, autoCreate: false });
+  const other = { namespace: "default", topic: "other" };
+  expect(await closed.send(other, { messages: [plain()] })).toMatchObject({
+    code: "topic_not_found",
+  });
+});
