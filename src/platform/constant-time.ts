@@ -1,0 +1,25 @@
+/**
+ * SHA-256 digests and their comparison in a time that does not depend on where they differ.
+ * It never compares the texts themselves: their lengths would show.
+ */
+
+const encoder = new TextEncoder();
+
+/** workerd has it, Node's Web Crypto has not. */
+interface TimingSafe {
+  timingSafeEqual?(one: Uint8Array, other: Uint8Array): boolean;
+}
+
+export async function sha256(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+}
+
+/** True when two digests are the same bytes. */
+export function equalDigests(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  const subtle = crypto.subtle as unknown as TimingSafe;
+  if (subtle.timingSafeEqual !== undefined) return subtle.timingSafeEqual(one, other);
+  let difference = 0;
+  for (const [at, byte] of one.entries()) difference |= byte ^ (other[at] ?? 0);
+  return difference === 0;
+}

@@ -1,0 +1,28 @@
+/**
+ * The text of a key: `hmq_<namespace>.<name>.<secret>`, written by the registry and read by auth. A name may hold dots, so
+ * it is read from both ends. It never judges whether a key is a good one.
+ */
+import { base64url, randomBytes } from "./random.ts";
+
+const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const KEY = /^hmq_([a-z0-9][a-z0-9-]{0,62})\.([A-Za-z0-9_\-.%]{1,127})\.([A-Za-z0-9_-]{43})$/;
+const SECRET_BYTES = 32;
+
+export interface KeyText {
+  readonly namespace: string;
+  readonly name: string;
+  readonly secret: string;
+}
+
+export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
+
+export const newSecret = (): string => base64url(randomBytes(SECRET_BYTES));
+
+export const keyText = ({ namespace, name, secret }: KeyText): string =>
+  `hmq_${namespace}.${name}.${secret}`;
+
+export function parseKeyText(text: string): KeyText | undefined {
+  const [, namespace, name, secret] = KEY.exec(text) ?? [];
+  if (namespace === undefined || name === undefined || secret === undefined) return undefined;
+  return { namespace, name, secret };
+}

@@ -1,0 +1,52 @@
+/**
+ * A registry's ports over the deployment's Durable Objects. Every call here is safe to repeat, and bounded in time: an
+ * object that does not answer must not hold its topic for ever.
+ */
+import { systemClock } from "../platform/clock.ts";
+import { log } from "../platform/log.ts";
+import { randomBytes } from "../platform/random.ts";
+import { callObject } from "../platform/stub.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
+import {
+  coordinatorObjectName,
+  type CoordinatorRpc,
+  type Env,
+  queueObjectName,
+  type QueueRpc,
+} from "../protocol/rpc.ts";
+import type { Ports, QueueAddress } from "./ground.ts";
+
+const CALL_TIMEOUT_MS = 10_000;
+
+export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: number) => void): Ports {
+  const onQueue = <T>(
+    { topic, queue }: QueueAddress,
+    call: (stub: QueueRpc) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> =>
+    callObject(
+      () => env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as unknown as QueueRpc,
+      call,
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
+  return {
+    namespace,
+    configureQueue: (route, queue) =>
+      onQueue({ topic: route.topic, queue }, (stub) => stub.configure(route, queue)),
+    queueInUse: (at, incarnation) => onQueue(at, (stub) => stub.inUse(incarnation)),
+    dropQueue: (at, incarnation) => onQueue(at, (stub) => stub.drop(incarnation)),
+    pokeQueue: (at) => onQueue(at, async (stub) => accept(await stub.poke())),
+    configureCoordinator: (group, record) =>
+      callObject(
+        () =>
+          env.COORDINATOR.getByName(
+            coordinatorObjectName(namespace, group),
+          ) as unknown as CoordinatorRpc,
+        async (stub) => accept(await stub.configure(record)),
+        { timeoutMs: CALL_TIMEOUT_MS },
+      ),
+    armAlarm,
+    randomBytes,
+    clock: systemClock,
+    log,
+  };
+}

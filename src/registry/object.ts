@@ -1,0 +1,135 @@
+/**
+ * The Durable Object of one namespace's registry: a shell that gives the catalogue its storage, ports and alarm.
+ * Every public method answers over RPC; it never decides anything.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { systemClock } from "../platform/clock.ts";
+import { log } from "../platform/log.ts";
+import type { Env, RegistryRpc } from "../protocol/rpc.ts";
+import { durablePorts } from "./durable-ports.ts";
+import { missing } from "./keys.ts";
+import { Registry } from "./registry.ts";
+import { hasTables } from "./schema.ts";
+
+/** When an alarm that broke off is tried again. */
+const ALARM_RETRY_MS = 30_000;
+
+type Args<K extends keyof RegistryRpc> = Parameters<RegistryRpc[K]>;
+type Answer<K extends keyof RegistryRpc> = ReturnType<RegistryRpc[K]>;
+
+export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
+  #made: Registry | undefined;
+  #armedAt = Number.POSITIVE_INFINITY;
+
+  /** Made at the first call that may write; the constructor leaves an object that nobody owns without a row. */
+  get #registry(): Registry {
+    const namespace = this.ctx.id.name;
+    if (namespace === undefined) throw new Error("a registry is reached by its name only");
+    this.#made ??= new Registry(
+      this.ctx.storage,
+      durablePorts(this.env, namespace, (atMs) => this.#arm(atMs)),
+    );
+    return this.#made;
+  }
+
+  #arm(atMs: number): void {
+    if (this.#armedAt <= atMs) return;
+    this.#armedAt = atMs;
+    void this.ctx.storage.setAlarm(atMs);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armedAt = Number.POSITIVE_INFINITY;
+    try {
+      await this.#registry.alarm();
+    } catch (error) {
+      log.error("registry.alarm_failed", { message: String(error) });
+      this.#arm(systemClock.nowMs() + ALARM_RETRY_MS);
+    }
+  }
+
+  topic(...args: Args<"topic">): Answer<"topic"> {
+    return this.#registry.topics.topic(...args);
+  }
+
+  topicByIncarnation(...args: Args<"topicByIncarnation">): Answer<"topicByIncarnation"> {
+    return this.#registry.topics.byIncarnation(...args);
+  }
+
+  putTopic(...args: Args<"putTopic">): Answer<"putTopic"> {
+    return this.#registry.topics.put(...args);
+  }
+
+  async listTopics(...args: Args<"listTopics">): Answer<"listTopics"> {
+    return this.#registry.topics.list(...args);
+  }
+
+  deleteTopic(...args: Args<"deleteTopic">): Answer<"deleteTopic"> {
+    return this.#registry.topics.delete(...args);
+  }
+
+  putGroup(...args: Args<"putGroup">): Answer<"putGroup"> {
+    return this.#registry.groups.put(...args);
+  }
+
+  pauseGroup(...args: Args<"pauseGroup">): Answer<"pauseGroup"> {
+    return this.#registry.groups.pause(...args);
+  }
+
+  deleteGroup(...args: Args<"deleteGroup">): Answer<"deleteGroup"> {
+    return this.#registry.groups.delete(...args);
+  }
+
+  putProducerGroup(...args: Args<"putProducerGroup">): Answer<"putProducerGroup"> {
+    return this.#registry.producerGroups.put(...args);
+  }
+
+  rotateProducerSecret(...args: Args<"rotateProducerSecret">): Answer<"rotateProducerSecret"> {
+    return this.#registry.producerGroups.rotate(...args);
+  }
+
+  async producerGroup(...args: Args<"producerGroup">): Answer<"producerGroup"> {
+    return this.#registry.producerGroups.get(...args);
+  }
+
+  deleteProducerGroup(...args: Args<"deleteProducerGroup">): Answer<"deleteProducerGroup"> {
+    return this.#registry.producerGroups.delete(...args);
+  }
+
+  async listProducerGroups(...args: Args<"listProducerGroups">): Answer<"listProducerGroups"> {
+    return this.#registry.producerGroups.list(...args);
+  }
+
+  seeProducerGroup(...args: Args<"seeProducerGroup">): Answer<"seeProducerGroup"> {
+    return this.#registry.producerGroups.see(...args);
+  }
+
+  putKey(...args: Args<"putKey">): Answer<"putKey"> {
+    return this.#registry.keys.put(...args);
+  }
+
+  async key(...args: Args<"key">): Answer<"key"> {
+    return this.#registry.keys.get(...args);
+  }
+
+  async listKeys(...args: Args<"listKeys">): Answer<"listKeys"> {
+    return this.#registry.keys.list(...args);
+  }
+
+  async deleteKey(...args: Args<"deleteKey">): Answer<"deleteKey"> {
+    return this.#registry.keys.delete(...args);
+  }
+
+  /** Asked before anyone is authenticated: a namespace that somebody made up gets no tables. */
+  async keyHash(name: string): Answer<"keyHash"> {
+    return hasTables(this.ctx.storage) ? this.#registry.keys.hash(name) : missing(name);
+  }
+
+  changes(...args: Args<"changes">): Answer<"changes"> {
+    return this.#registry.changes.read(...args);
+  }
+
+  watchdog(): Answer<"watchdog"> {
+    return this.#registry.watchdog();
+  }
+}
