@@ -9,7 +9,11 @@ interface Kind {
   readonly retryable: boolean;
 }
 
-const kind = (status: number, title: string, retryable = false): Kind => ({ status, title, retryable });
+const kind = (status: number, title: string, retryable = false): Kind => ({
+  status,
+  title,
+  retryable,
+});
 
 /** Codes on the wire (docs/PROTOCOL.md, Codes). */
 export const ERRORS = {
@@ -59,7 +63,9 @@ export type ErrorCode = keyof typeof ERRORS;
 export type ReceiptCode = "receipt_expired" | "receipt_invalid";
 
 /** Facts beside a code: the limit, the actual value, the field, the winning state… */
-export type Facts = Readonly<Record<string, string | number | boolean | readonly unknown[] | Readonly<Record<string, unknown>>>>;
+export type Facts = Readonly<
+  Record<string, string | number | boolean | readonly unknown[] | Readonly<Record<string, unknown>>>
+>;
 
 /**
  * A refusal as a value. It crosses Workers RPC unchanged, which an exception would not.

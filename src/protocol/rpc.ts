@@ -241,7 +241,11 @@ export interface SettleCall {
 }
 
 export type Settled =
-  | { readonly receipt: string; readonly ok: true; readonly extended?: { readonly receipt: string; readonly invisibleUntil: number } }
+  | {
+      readonly receipt: string;
+      readonly ok: true;
+      readonly extended?: { readonly receipt: string; readonly invisibleUntil: number };
+    }
   | { readonly receipt: string; readonly ok: false; readonly code: ReceiptCode };
 
 export interface BellCall {
@@ -345,7 +349,11 @@ export interface Forwarded {
   /** The highest number taken so far. */
   readonly taken: number;
   /** Where the given ones stand now, in order; shorter when they were taken before and are no longer known. */
-  readonly placed: readonly { readonly queue: number; readonly offset?: number; readonly deliverAt?: number }[];
+  readonly placed: readonly {
+    readonly queue: number;
+    readonly offset?: number;
+    readonly deliverAt?: number;
+  }[];
 }
 
 // ---------------------------------------------------------------- the objects
@@ -355,7 +363,9 @@ export interface QueueRpc {
   /** Written through by the registry before it answers; an older version than the known one is ignored. Idempotent. */
   configure(route: TopicRoute, queue: number): Promise<Outcome<{ nextOffset: number }>>;
   /** What would be lost by a delete. */
-  inUse(incarnation: number): Promise<Outcome<{ prepared: number; delayed: number; forwarding: number }>>;
+  inUse(
+    incarnation: number,
+  ): Promise<Outcome<{ prepared: number; delayed: number; forwarding: number }>>;
   /** Deletes everything of that incarnation; pending forwards are sent first, storage goes when they are. Idempotent. */
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>>;
   /** Runs whatever is due; the watchdog's call. */
@@ -365,7 +375,11 @@ export interface QueueRpc {
   /** The stored answer of an earlier keyed request, if this queue has it. */
   replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>>;
   recall(stamp: Stamp, id: string): Promise<Outcome<{ id: string }>>;
-  retime(stamp: Stamp, id: string, deliverAt: number): Promise<Outcome<{ id: string; deliverAt: number }>>;
+  retime(
+    stamp: Stamp,
+    id: string,
+    deliverAt: number,
+  ): Promise<Outcome<{ id: string; deliverAt: number }>>;
 
   prepare(call: PrepareCall): Promise<Outcome<Prepared>>;
   decide(call: DecideCall): Promise<Outcome<Decided>>;
@@ -385,7 +399,10 @@ export interface QueueRpc {
     withContent: boolean,
   ): Promise<Outcome<readonly CheckBegun[]>>;
   /** Content of open checks for a poller; decided ones are left out. */
-  readChecks(incarnation: number, positions: readonly number[]): Promise<Outcome<readonly CheckBegun[]>>;
+  readChecks(
+    incarnation: number,
+    positions: readonly number[],
+  ): Promise<Outcome<readonly CheckBegun[]>>;
   /** The end of a check, answered or not (`unknown`). Refusals are of no use to the caller and come back only to be logged. */
   endCheck(
     incarnation: number,
@@ -400,13 +417,25 @@ export interface QueueRpc {
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;
   /** On queue 0 only: another queue has `count` visible messages for the group. Answers how many still wait. */
   ring(incarnation: number, group: number, queue: number, count: number): Promise<number>;
-  seek(stamp: Stamp, group: string, to: "earliest" | "latest" | { at: number } | { offset: number }): Promise<Outcome<{ offset: number }>>;
+  seek(
+    stamp: Stamp,
+    group: string,
+    to: "earliest" | "latest" | { at: number } | { offset: number },
+  ): Promise<Outcome<{ offset: number }>>;
 
   peek(call: PeekCall): Promise<Outcome<Peeked>>;
   message(stamp: Stamp, id: string): Promise<Outcome<MessageView>>;
   stats(stamp: Stamp): Promise<Outcome<QueueStats>>;
-  deadLetters(stamp: Stamp, group: string, query: { cursor?: string; limit: number }): Promise<Outcome<DeadLetters>>;
-  redrive(stamp: Stamp, group: string, ids?: readonly string[]): Promise<Outcome<{ redriven: number }>>;
+  deadLetters(
+    stamp: Stamp,
+    group: string,
+    query: { cursor?: string; limit: number },
+  ): Promise<Outcome<DeadLetters>>;
+  redrive(
+    stamp: Stamp,
+    group: string,
+    ids?: readonly string[],
+  ): Promise<Outcome<{ redriven: number }>>;
   purgeDeadLetters(stamp: Stamp, group: string): Promise<Outcome<{ purged: number }>>;
 
   forward(call: ForwardCall): Promise<Outcome<Forwarded>>;
@@ -438,10 +467,17 @@ export interface ChangeEvent {
   readonly sequence: number;
   readonly at: number;
   readonly type:
-    | "topic.created" | "topic.updated" | "topic.deleted"
-    | "group.created" | "group.updated" | "group.deleted"
-    | "producerGroup.updated" | "producerGroup.deleted"
-    | "route.changed" | "key.updated" | "key.deleted";
+    | "topic.created"
+    | "topic.updated"
+    | "topic.deleted"
+    | "group.created"
+    | "group.updated"
+    | "group.deleted"
+    | "producerGroup.updated"
+    | "producerGroup.deleted"
+    | "route.changed"
+    | "key.updated"
+    | "key.deleted";
   readonly data: Facts;
 }
 
@@ -456,7 +492,10 @@ export interface RegistryRpc {
   /** The route; with `create`, an unknown topic is made with defaults (unless its name was deleted within 60 s). */
   topic(name: string, create: boolean): Promise<Outcome<TopicRoute>>;
   topicByIncarnation(incarnation: number): Promise<Outcome<TopicRoute>>;
-  putTopic(name: string, patch: Partial<TopicSettings>): Promise<Outcome<{ route: TopicRoute; created: boolean }>>;
+  putTopic(
+    name: string,
+    patch: Partial<TopicSettings>,
+  ): Promise<Outcome<{ route: TopicRoute; created: boolean }>>;
   listTopics(query: { limit: number; cursor?: string }): Promise<Outcome<Page<TopicRoute>>>;
   deleteTopic(name: string, force: boolean): Promise<Outcome<{ deleted: true }>>;
 
@@ -470,11 +509,17 @@ export interface RegistryRpc {
   pauseGroup(topic: string, group: string, paused: boolean): Promise<Outcome<TopicRoute>>;
   deleteGroup(topic: string, group: string): Promise<Outcome<TopicRoute>>;
 
-  putProducerGroup(group: string, patch: { check?: CheckTarget }): Promise<Outcome<{ record: ProducerGroupRecord; created: boolean }>>;
+  putProducerGroup(
+    group: string,
+    patch: { check?: CheckTarget },
+  ): Promise<Outcome<{ record: ProducerGroupRecord; created: boolean }>>;
   rotateProducerSecret(group: string): Promise<Outcome<ProducerGroupRecord>>;
   producerGroup(group: string): Promise<Outcome<ProducerGroupRecord>>;
   deleteProducerGroup(group: string): Promise<Outcome<{ deleted: true }>>;
-  listProducerGroups(query: { limit: number; cursor?: string }): Promise<Outcome<Page<ProducerGroupRecord>>>;
+  listProducerGroups(query: {
+    limit: number;
+    cursor?: string;
+  }): Promise<Outcome<Page<ProducerGroupRecord>>>;
   /** Makes a producer group known on its first prepare, without a target. */
   seeProducerGroup(group: string): Promise<Outcome<ProducerGroupRecord>>;
 
@@ -490,7 +535,10 @@ export interface RegistryRpc {
   keyHash(name: string): Promise<Outcome<{ record: KeyRecord; hash: Uint8Array }>>;
 
   /** Changes after `after`, waiting up to `waitMs` for the first. `after` -1: from now on. */
-  changes(after: number, waitMs: number): Promise<Outcome<{ events: readonly ChangeEvent[]; last: number; gap: boolean }>>;
+  changes(
+    after: number,
+    waitMs: number,
+  ): Promise<Outcome<{ events: readonly ChangeEvent[]; last: number; gap: boolean }>>;
   /** Every queue object of the namespace runs what is due; returns how many were poked. */
   watchdog(): Promise<number>;
 }
@@ -508,14 +556,26 @@ export interface CoordinatorRpc {
     query: { maxMessages: number; waitMs: number; bytesMax: number; consumerId?: string },
   ): Promise<Outcome<{ checks: readonly CheckBegun[] }>>;
   /** Who asked or was asked, and when. */
-  seen(): Promise<{ lastPolledAt?: number; lastCalledAt?: number; lastOutcome?: string; pollers: readonly { consumerId: string; lastSeenAt: number }[]; waiting: number; open: number }>;
+  seen(): Promise<{
+    lastPolledAt?: number;
+    lastCalledAt?: number;
+    lastOutcome?: string;
+    pollers: readonly { consumerId: string; lastSeenAt: number }[];
+    waiting: number;
+    open: number;
+  }>;
+}
+
+/** As much of a Durable Object namespace as is used, so that these shapes need no platform's types. */
+export interface ObjectNamespace {
+  getByName(name: string): unknown;
 }
 
 /** The bindings of the deployment, as the Worker and the objects get them. */
 export interface Env {
-  readonly QUEUE: DurableObjectNamespace;
-  readonly REGISTRY: DurableObjectNamespace;
-  readonly COORDINATOR: DurableObjectNamespace;
+  readonly QUEUE: ObjectNamespace;
+  readonly REGISTRY: ObjectNamespace;
+  readonly COORDINATOR: ObjectNamespace;
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;

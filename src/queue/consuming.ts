@@ -5,7 +5,16 @@ import { decodeEntry } from "../core/entry.ts";
 import { messageId, parseMessageId, parseReceipt, receipt } from "../core/ids.ts";
 import { decodeRecord, frame } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
-import type { Delivered, MessageView, PeekCall, Peeked, QueueStats, ReceiveCall, Settled, SettleCall } from "../protocol/rpc.ts";
+import type {
+  Delivered,
+  MessageView,
+  PeekCall,
+  Peeked,
+  QueueStats,
+  ReceiveCall,
+  Settled,
+  SettleCall,
+} from "../protocol/rpc.ts";
 import { Delayed } from "./delayed.ts";
 import type { Chosen, Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
@@ -20,7 +29,12 @@ export type Received =
   /** The scan goes on in the next flush. */
   | { readonly is: "unfinished" };
 
-export function receive(store: QueueStore, group: Group, call: ReceiveCall, nowMs: number): Received {
+export function receive(
+  store: QueueStore,
+  group: Group,
+  call: ReceiveCall,
+  nowMs: number,
+): Received {
   group.seen(call.consumerId, nowMs);
   group.promote(nowMs);
   const attempt = call.attempt === undefined ? undefined : group.state.attempts.get(call.attempt);
@@ -28,21 +42,33 @@ export function receive(store: QueueStore, group: Group, call: ReceiveCall, nowM
     const held = attempt.items.flatMap((item) => heldBy(store, group, item, nowMs));
     return { is: "delivered", delivered: delivered(store, group, held) };
   }
-  if (call.replayOnly === true || group.route.paused) return { is: "empty", paused: group.route.paused };
+  if (call.replayOnly === true || group.route.paused)
+    return { is: "empty", paused: group.route.paused };
   const { chosen, unfinished } = group.receive(call, nowMs);
   if (unfinished) return { is: "unfinished" };
   if (chosen.length === 0) return { is: "empty", paused: false };
   if (call.attempt !== undefined) {
-    group.state.rememberAttempt(call.attempt, { until: nowMs + call.invisibleMs, items: chosen }, nowMs);
+    group.state.rememberAttempt(
+      call.attempt,
+      { until: nowMs + call.invisibleMs, items: chosen },
+      nowMs,
+    );
   }
   return { is: "delivered", delivered: delivered(store, group, chosen) };
 }
 
 /** A message of an attempt, if the attempt's own lease on it still lives. */
-function heldBy(store: QueueStore, group: Group, item: { offset: number; generation: number }, nowMs: number): Chosen[] {
+function heldBy(
+  store: QueueStore,
+  group: Group,
+  item: { offset: number; generation: number },
+  nowMs: number,
+): Chosen[] {
   const standing = group.standing(item.offset, item.generation);
-  if (standing.is !== "live" || !standing.flight.leased || standing.flight.dueAt <= nowMs) return [];
-  const read = store.deadLetters.content(group.route.number, item.offset) ?? store.messages.read(item.offset);
+  if (standing.is !== "live" || !standing.flight.leased || standing.flight.dueAt <= nowMs)
+    return [];
+  const read =
+    store.deadLetters.content(group.route.number, item.offset) ?? store.messages.read(item.offset);
   if (read === undefined) return [];
   const { attempt, dueAt } = standing.flight;
   return [{ ...item, ...read, attempt, invisibleUntil: dueAt }];
@@ -56,7 +82,9 @@ function delivered(store: QueueStore, group: Group, chosen: readonly Chosen[]): 
     offsets: chosen.map(({ offset }) => offset),
     storedAts: chosen.map(({ storedAt }) => storedAt),
     attempts: chosen.map(({ attempt }) => attempt),
-    receipts: chosen.map(({ offset, generation }) => receipt({ incarnation, queue, group: group.route.number, epoch, generation, offset })),
+    receipts: chosen.map(({ offset, generation }) =>
+      receipt({ incarnation, queue, group: group.route.number, epoch, generation, offset }),
+    ),
     invisibleUntils: chosen.map(({ invisibleUntil }) => invisibleUntil),
     paused: group.route.paused,
     more: group.mayHave,
@@ -74,17 +102,26 @@ export const nothing = (paused: boolean): Delivered => ({
   more: false,
 });
 
-export function settle(store: QueueStore, group: Group, call: SettleCall, nowMs: number): Settled[] {
+export function settle(
+  store: QueueStore,
+  group: Group,
+  call: SettleCall,
+  nowMs: number,
+): Settled[] {
   group.seen(undefined, nowMs);
   group.promote(nowMs);
   const acked: number[] = [];
   const results = call.receipts.map((text): Settled => {
     const address = parseReceipt(text);
-    const foreign = address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue;
+    const foreign =
+      address === undefined ||
+      address.incarnation !== store.incarnation ||
+      address.queue !== store.queue;
     if (foreign || address.group !== group.route.number || address.epoch > group.state.epoch) {
       return { receipt: text, ok: false, code: "receipt_invalid" };
     }
-    if (address.epoch < group.state.epoch) return { receipt: text, ok: false, code: "receipt_expired" };
+    if (address.epoch < group.state.epoch)
+      return { receipt: text, ok: false, code: "receipt_expired" };
     const standing = group.standing(address.offset, address.generation);
     if (standing.is === "unknown") return { receipt: text, ok: false, code: "receipt_invalid" };
     if (standing.is === "stale") return { receipt: text, ok: false, code: "receipt_expired" };
@@ -92,13 +129,15 @@ export function settle(store: QueueStore, group: Group, call: SettleCall, nowMs:
       if (standing.is === "live") acked.push(address.offset);
       return { receipt: text, ok: true };
     }
-    if (standing.is === "done" || acked.includes(address.offset)) return { receipt: text, ok: false, code: "receipt_expired" };
+    if (standing.is === "done" || acked.includes(address.offset))
+      return { receipt: text, ok: false, code: "receipt_expired" };
     if (call.verb === "nack") {
       group.nack(standing.flight, call, nowMs);
       return { receipt: text, ok: true };
     }
     const invisibleUntil = nowMs + (call.invisibleMs ?? group.route.settings.invisibleMs);
-    if (!group.extend(standing.flight, invisibleUntil)) return { receipt: text, ok: false, code: "receipt_expired" };
+    if (!group.extend(standing.flight, invisibleUntil))
+      return { receipt: text, ok: false, code: "receipt_expired" };
     return { receipt: text, ok: true, extended: { receipt: text, invisibleUntil } };
   });
   if (acked.length > 0) group.ack([...new Set(acked)]);
@@ -116,11 +155,20 @@ export function peek(store: QueueStore, call: PeekCall): Peeked {
   const storedAts: number[] = [];
   let bytes = 0;
   let scanned = 0;
-  for (; offset < messages.next && offsets.length < call.limit && scanned < PEEK_SCAN_MAX; offset++, scanned++) {
+  for (
+    ;
+    offset < messages.next && offsets.length < call.limit && scanned < PEEK_SCAN_MAX;
+    offset++, scanned++
+  ) {
     const read = messages.read(offset);
     if (read === undefined) continue;
-    if (call.to !== undefined && read.storedAt >= call.to) return { entries: frame(entries), offsets, storedAts };
-    if (call.key !== undefined && decodeRecord(decodeEntry(read.entry).record).keys?.includes(call.key) !== true) continue;
+    if (call.to !== undefined && read.storedAt >= call.to)
+      return { entries: frame(entries), offsets, storedAts };
+    if (
+      call.key !== undefined &&
+      decodeRecord(decodeEntry(read.entry).record).keys?.includes(call.key) !== true
+    )
+      continue;
     if (offsets.length > 0 && bytes + read.entry.length > call.bytesMax) break;
     bytes += read.entry.length;
     entries.push(read.entry);
@@ -135,7 +183,12 @@ const unknown = refuse("message_not_found", "There is no such message.");
 
 export function message(store: QueueStore, id: string, nowMs: number): Outcome<MessageView> {
   const address = parseMessageId(id);
-  if (address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue) return unknown;
+  if (
+    address === undefined ||
+    address.incarnation !== store.incarnation ||
+    address.queue !== store.queue
+  )
+    return unknown;
   if (address.origin === "log") return stored(store, id, address.position, nowMs);
   if (address.origin === "delayed") return waitingOrMoved(store, id, address.position, nowMs);
   const decided = store.halves.decidedAt(address.position);
@@ -157,7 +210,12 @@ export function message(store: QueueStore, id: string, nowMs: number): Outcome<M
   });
 }
 
-function waitingOrMoved(store: QueueStore, id: string, position: number, nowMs: number): Outcome<MessageView> {
+function waitingOrMoved(
+  store: QueueStore,
+  id: string,
+  position: number,
+  nowMs: number,
+): Outcome<MessageView> {
   const read = store.delayed.log.read(position);
   if (read === undefined) return unknown;
   const fate = store.delayed.fate(position);
@@ -174,31 +232,55 @@ function waitingOrMoved(store: QueueStore, id: string, position: number, nowMs: 
   });
 }
 
-function stored(store: QueueStore, id: string, offset: number, nowMs: number): Outcome<MessageView> {
+function stored(
+  store: QueueStore,
+  id: string,
+  offset: number,
+  nowMs: number,
+): Outcome<MessageView> {
   if (offset >= store.messages.next) return unknown;
   const read = store.messages.read(offset);
   const place = { id, topic: store.route.topic, queue: store.queue, offset };
   if (read === undefined) return accept({ ...place, state: "expired", sentAt: 0, groups: [] });
   const entry = decodeEntry(read.entry);
-  const own = messageId({ incarnation: store.incarnation, queue: store.queue, origin: "log", position: offset, index: 0 });
+  const own = messageId({
+    incarnation: store.incarnation,
+    queue: store.queue,
+    origin: "log",
+    position: offset,
+    index: 0,
+  });
   if ((entry.id ?? own) !== id) return unknown;
   return accept({
     ...place,
     state: entry.expiresAt !== undefined && entry.expiresAt <= nowMs ? "expired" : "ready",
     sentAt: entry.sentAt ?? read.storedAt,
     storedAt: read.storedAt,
-    groups: [...store.groups.values()].map((group) => ({ group: group.route.name, ...standing(store, group, offset, nowMs) })),
+    groups: [...store.groups.values()].map((group) => ({
+      group: group.route.name,
+      ...standing(store, group, offset, nowMs),
+    })),
   });
 }
 
-function standing(store: QueueStore, group: Group, offset: number, nowMs: number): Omit<MessageView["groups"][number], "group"> {
+function standing(
+  store: QueueStore,
+  group: Group,
+  offset: number,
+  nowMs: number,
+): Omit<MessageView["groups"][number], "group"> {
   const number = group.route.number;
   const flight = store.deadLetters.flight(number, offset) ?? group.state.flight(offset);
   if (flight !== undefined) {
     const leased = flight.leased && flight.dueAt > nowMs && flight.attempt > 0;
-    return { state: leased ? "leased" : "retrying", deliveryAttempt: flight.attempt, dueAt: flight.dueAt };
+    return {
+      state: leased ? "leased" : "retrying",
+      deliveryAttempt: flight.attempt,
+      dueAt: flight.dueAt,
+    };
   }
-  if (store.deadLetters.has(number, offset)) return { state: "deadLettered", deliveryAttempt: group.route.settings.maxAttempts };
+  if (store.deadLetters.has(number, offset))
+    return { state: "deadLettered", deliveryAttempt: group.route.settings.maxAttempts };
   return { state: group.state.isDone(offset) ? "acked" : "waiting", deliveryAttempt: 0 };
 }
 
@@ -242,4 +324,3 @@ function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats[
     ...(group.lastSeenAt === 0 ? {} : { lastSeenAt: group.lastSeenAt }),
   };
 }
-

@@ -35,7 +35,13 @@ const idOf = (store: QueueStore, position: number): string =>
   transactionId({ incarnation: store.incarnation, queue: store.queue, position });
 
 const halfId = (store: QueueStore, position: number, index: number): string =>
-  messageId({ incarnation: store.incarnation, queue: store.queue, origin: "half", position, index });
+  messageId({
+    incarnation: store.incarnation,
+    queue: store.queue,
+    origin: "half",
+    position,
+    index,
+  });
 
 // ---------------------------------------------------------------- prepare
 
@@ -50,14 +56,24 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
     const remote = target === undefined || isHome(store, target) ? undefined : target;
     const { dedupId, messageGroup } = readRecordHead(record);
     const id = halfId(store, position, index);
-    const first = dedupId === undefined || remote !== undefined ? undefined : store.firstWithDedup(messageGroup, dedupId, nowMs);
+    const first =
+      dedupId === undefined || remote !== undefined
+        ? undefined
+        : store.firstWithDedup(messageGroup, dedupId, nowMs);
     if (first === undefined && dedupId !== undefined && remote === undefined) {
       store.rememberDedup(messageGroup, dedupId, id, nowMs);
     }
     messageIds.push(first ?? id);
-    return { ...(remote === undefined ? {} : { target: remote }), ...(first === undefined ? {} : { duplicateOf: first }), record };
+    return {
+      ...(remote === undefined ? {} : { target: remote }),
+      ...(first === undefined ? {} : { duplicateOf: first }),
+      record,
+    };
   });
-  const open = store.halves.prepare({ producerGroup: call.producerGroup, policy: call.check, messages }, nowMs);
+  const open = store.halves.prepare(
+    { producerGroup: call.producerGroup, policy: call.check, messages },
+    nowMs,
+  );
   const answer = {
     transactionId: idOf(store, position),
     producerGroup: call.producerGroup,
@@ -92,7 +108,10 @@ function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<Deci
   const open = store.halves.open.get(call.position);
   switch (verdict.do) {
     case "refuse":
-      return refuse(verdict.code, `The transaction is ${state}.`, { state, transactionId: idOf(store, call.position) });
+      return refuse(verdict.code, `The transaction is ${state}.`, {
+        state,
+        transactionId: idOf(store, call.position),
+      });
     case "repeat":
       return accept(decidedAnswer(store, call.position, true));
     case "resume": {
@@ -103,7 +122,8 @@ function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<Deci
     case "postpone":
       if (open === undefined) return missing;
       // An older check's `unknown` says nothing of the newest one.
-      if (call.attempt === undefined || call.attempt === open.checks) store.halves.postpone(open, nowMs + open.policy.intervalMs);
+      if (call.attempt === undefined || call.attempt === open.checks)
+        store.halves.postpone(open, nowMs + open.policy.intervalMs);
       return accept(decidedAnswer(store, call.position, false));
     case "move":
       if (open === undefined) return missing;
@@ -112,25 +132,44 @@ function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<Deci
   }
 }
 
-function settle(store: QueueStore, open: OpenHalf, how: { to: "committed" | "rolledBack" | "discarded"; by: Decider | undefined }, nowMs: number): void {
+function settle(
+  store: QueueStore,
+  open: OpenHalf,
+  how: { to: "committed" | "rolledBack" | "discarded"; by: Decider | undefined },
+  nowMs: number,
+): void {
   const half = store.halves.read(open.position);
   const placed =
     how.to === "committed"
-      ? (half?.messages ?? []).map((message, index) => deliver(store, { position: open.position, index, preparedAt: open.preparedAt }, message, nowMs))
+      ? (half?.messages ?? []).map((message, index) =>
+          deliver(
+            store,
+            { position: open.position, index, preparedAt: open.preparedAt },
+            message,
+            nowMs,
+          ),
+        )
       : [];
-  if (how.to !== "committed") for (const message of half?.messages ?? []) freeDedup(store, message, nowMs);
+  if (how.to !== "committed")
+    for (const message of half?.messages ?? []) freeDedup(store, message, nowMs);
   const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks: open.checks, placed };
   store.halves.decide(open, decided);
 }
 
 function freeDedup(store: QueueStore, message: HalfMessage, nowMs: number): void {
   const { dedupId, messageGroup } = readRecordHead(message.record);
-  if (dedupId === undefined || message.duplicateOf !== undefined || message.target !== undefined) return;
+  if (dedupId === undefined || message.duplicateOf !== undefined || message.target !== undefined)
+    return;
   store.awakeKeys().remove(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
 }
 
 /** One message of a committed transaction takes its place; its delay counts from now. */
-function deliver(store: QueueStore, half: { position: number; index: number; preparedAt: number }, message: HalfMessage, nowMs: number): Placed {
+function deliver(
+  store: QueueStore,
+  half: { position: number; index: number; preparedAt: number },
+  message: HalfMessage,
+  nowMs: number,
+): Placed {
   if (message.duplicateOf !== undefined) return { at: "duplicate", id: message.duplicateOf };
   const dueAt = QueueStore.dueAt(message.record, nowMs);
   const source = { from: "half" as const, position: half.position, index: half.index };
@@ -185,7 +224,9 @@ function messagesOf(store: QueueStore, position: number): TransactionMessage[] {
   const placed = store.halves.decidedAt(position)?.placed ?? [];
   return (half?.messages ?? []).map((message, index) => ({
     id: message.duplicateOf ?? halfId(store, position, index),
-    ...(message.target === undefined || message.target.topic === store.route.topic ? {} : { topic: message.target.topic }),
+    ...(message.target === undefined || message.target.topic === store.route.topic
+      ? {}
+      : { topic: message.target.topic }),
     queue: message.target?.queue ?? store.queue,
     ...placeView(store, placed[index]),
   }));
@@ -196,14 +237,17 @@ function placeView(store: QueueStore, placed: Placed | undefined): Partial<Trans
   if (placed.at === "undeliverable") return { undeliverable: true };
   if (placed.at === "delayed") {
     const fate = store.delayed.fate(placed.position);
-    if (fate === undefined) return { deliverAt: store.delayed.dueAt(placed.position) ?? placed.deliverAt };
+    if (fate === undefined)
+      return { deliverAt: store.delayed.dueAt(placed.position) ?? placed.deliverAt };
     return fate.offset >= 0 ? { offset: fate.offset } : {};
   }
   if (placed.at !== "log" && placed.at !== "remote") return {};
   return {
     queue: placed.queue,
     ...(placed.offset === undefined ? {} : { offset: placed.offset }),
-    ...(placed.at === "log" || placed.deliverAt === undefined ? {} : { deliverAt: placed.deliverAt }),
+    ...(placed.at === "log" || placed.deliverAt === undefined
+      ? {}
+      : { deliverAt: placed.deliverAt }),
   };
 }
 
@@ -238,9 +282,14 @@ export function list(
 ): { items: TransactionView[]; next?: number } {
   const items: TransactionView[] = [];
   const { state } = query;
-  const narrow = state === "prepared" ? [...store.halves.open.keys()] : state === "discarded" ? [...store.halves.discarded] : undefined;
+  const narrow =
+    state === "prepared"
+      ? [...store.halves.open.keys()]
+      : state === "discarded"
+        ? [...store.halves.discarded]
+        : undefined;
   if (narrow !== undefined) {
-    const positions = narrow.filter((position) => position >= query.from).sort((a, b) => a - b);
+    const positions = narrow.filter((position) => position >= query.from).toSorted((a, b) => a - b);
     for (const position of positions.slice(0, query.limit)) {
       const found = view(store, position);
       if (found !== undefined) items.push(found);
@@ -261,7 +310,11 @@ export function list(
 // ---------------------------------------------------------------- checks
 
 /** Discards what ran out of checks; answers the offers to make, by producer group. Bounded. */
-export function sweep(store: QueueStore, nowMs: number, max: number): { offers: Map<string, CheckOffer[]>; discarded: string[] } {
+export function sweep(
+  store: QueueStore,
+  nowMs: number,
+  max: number,
+): { offers: Map<string, CheckOffer[]>; discarded: string[] } {
   const offers = new Map<string, CheckOffer[]>();
   const discarded: string[] = [];
   for (const open of store.halves.takeDue(nowMs, max)) {
@@ -274,7 +327,13 @@ export function sweep(store: QueueStore, nowMs: number, max: number): { offers: 
     if (what === "check") {
       const group = offers.get(open.producerGroup) ?? [];
       const { topic, incarnation } = store.route;
-      group.push({ topic, incarnation, queue: store.queue, position: open.position, attempt: open.checks + 1 });
+      group.push({
+        topic,
+        incarnation,
+        queue: store.queue,
+        position: open.position,
+        attempt: open.checks + 1,
+      });
       offers.set(open.producerGroup, group);
       open.offeredUntil = nowMs + OFFER_MS;
     }
@@ -300,13 +359,22 @@ export function beginChecks(
   return begun;
 }
 
-export function checkContent(store: QueueStore, open: OpenHalf, withContent: boolean): CheckBegun | undefined {
+export function checkContent(
+  store: QueueStore,
+  open: OpenHalf,
+  withContent: boolean,
+): CheckBegun | undefined {
   const half = store.halves.read(open.position);
   if (half === undefined) return undefined;
   const { topic, incarnation } = store.route;
   const messages = withContent ? half.messages : [];
   const entries = messages.map(({ record }, index) =>
-    encodeEntry({ id: halfId(store, open.position, index), sentAt: half.preparedAt, transactionId: idOf(store, open.position), record }),
+    encodeEntry({
+      id: halfId(store, open.position, index),
+      sentAt: half.preparedAt,
+      transactionId: idOf(store, open.position),
+      record,
+    }),
   );
   return {
     transactionId: idOf(store, open.position),
@@ -334,6 +402,10 @@ export function endCheck(
     return accept({ state });
   }
   if (end.resolution === "unknown") return accept({ state });
-  const outcome = apply(store, { stamp: store.route, position: end.position, decision: end.resolution, by: "check" }, nowMs);
+  const outcome = apply(
+    store,
+    { stamp: store.route, position: end.position, decision: end.resolution, by: "check" },
+    nowMs,
+  );
   return outcome.ok ? accept({ state: outcome.value.state }) : outcome;
 }

@@ -33,7 +33,11 @@ class DelayedPage implements Page {
   encode(writer: ByteWriter): void {
     const base = this.number * DELAYED_PAGE;
     writer.byte(VERSION).uint(this.fates.size);
-    for (const [position, { offset, at }] of this.fates) writer.uint(position - base).uint(offset - SENT_ON).uint(at);
+    for (const [position, { offset, at }] of this.fates)
+      writer
+        .uint(position - base)
+        .uint(offset - SENT_ON)
+        .uint(at);
     writer.uint(this.retimed.size);
     for (const [position, dueAt] of this.retimed) writer.uint(position - base).uint(dueAt);
   }
@@ -47,7 +51,8 @@ class DelayedPage implements Page {
     for (let left = reader.uint(); left > 0; left--) {
       page.fates.set(base + reader.uint(), { offset: reader.uint() + SENT_ON, at: reader.uint() });
     }
-    for (let left = reader.uint(); left > 0; left--) page.retimed.set(base + reader.uint(), reader.uint());
+    for (let left = reader.uint(); left > 0; left--)
+      page.retimed.set(base + reader.uint(), reader.uint());
     return page;
   }
 }
@@ -106,7 +111,9 @@ export class Delayed {
     if (retimed !== undefined) return retimed;
     const segment = this.log.segmentAt(position);
     if (segment === undefined) return undefined;
-    return (JSON.parse(new TextDecoder().decode(segment.head)) as number[])[position - segment.first];
+    return (JSON.parse(new TextDecoder().decode(segment.head)) as number[])[
+      position - segment.first
+    ];
   }
 
   #page(position: number): DelayedPage {
@@ -121,7 +128,12 @@ export class Delayed {
 
   #settle(position: number, offset: number, nowMs: number): void {
     const page = this.#page(position);
-    this.#journal.change(page).byte(OPERATION.moved).uint(position).uint(offset - SENT_ON).uint(nowMs);
+    this.#journal
+      .change(page)
+      .byte(OPERATION.moved)
+      .uint(position)
+      .uint(offset - SENT_ON)
+      .uint(nowMs);
     page.fates.set(position, { offset, at: nowMs });
     page.retimed.delete(position);
     this.#done++;
@@ -186,7 +198,8 @@ export class Delayed {
     const from = this.index.indexedUpTo();
     for (const { first, head } of this.log.heads(from, 1_000_000)) {
       const dues = JSON.parse(new TextDecoder().decode(head)) as number[];
-      for (const [index, dueAt] of dues.entries()) if (first + index >= from) this.index.restore(first + index, dueAt);
+      for (const [index, dueAt] of dues.entries())
+        if (first + index >= from) this.index.restore(first + index, dueAt);
     }
     let held = 0;
     for (const page of this.#pages.values()) {

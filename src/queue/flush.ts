@@ -38,7 +38,11 @@ export class Flush {
   #lastMs = 0;
 
   /** `begin` runs what is due before the commands, `end` writes the rows after them. */
-  constructor(ports: FlushPorts, clock: Clock, hooks: { begin: (nowMs: number) => void; end: (nowMs: number) => void }) {
+  constructor(
+    ports: FlushPorts,
+    clock: Clock,
+    hooks: { begin: (nowMs: number) => void; end: (nowMs: number) => void },
+  ) {
     this.#ports = ports;
     this.#clock = clock;
     this.#begin = hooks.begin;
@@ -62,7 +66,8 @@ export class Flush {
   #arm(): void {
     if (this.#armed || this.#syncing) return;
     this.#armed = true;
-    const waitMs = this.spacingMs === 0 ? 0 : Math.max(0, this.#lastMs + this.spacingMs - this.#clock.nowMs());
+    const waitMs =
+      this.spacingMs === 0 ? 0 : Math.max(0, this.#lastMs + this.spacingMs - this.#clock.nowMs());
     this.#clock.after(waitMs, () => {
       this.#armed = false;
       this.#flush();

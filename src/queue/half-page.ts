@@ -15,7 +15,12 @@ export type Placed =
   | { readonly at: "delayed"; readonly position: number; readonly deliverAt: number }
   /** On its way to another queue. */
   | { readonly at: "link" }
-  | { readonly at: "remote"; readonly queue: number; readonly offset?: number; readonly deliverAt?: number }
+  | {
+      readonly at: "remote";
+      readonly queue: number;
+      readonly offset?: number;
+      readonly deliverAt?: number;
+    }
   | { readonly at: "undeliverable" }
   /** Another message with its dedup id was there first. */
   | { readonly at: "duplicate"; readonly id: string };
@@ -50,7 +55,11 @@ export function writePlaced(writer: ByteWriter, placed: Placed): void {
       writer.byte(3);
       return;
     case "remote":
-      writer.byte(4).uint(placed.queue).uint((placed.offset ?? -1) + 1).uint(placed.deliverAt ?? 0);
+      writer
+        .byte(4)
+        .uint(placed.queue)
+        .uint((placed.offset ?? -1) + 1)
+        .uint(placed.deliverAt ?? 0);
       return;
     case "undeliverable":
       writer.byte(5);
@@ -74,7 +83,12 @@ export function readPlaced(reader: ByteReader): Placed {
       const queue = reader.uint();
       const offset = reader.uint() - 1;
       const deliverAt = reader.uint();
-      return { at: "remote", queue, ...(offset < 0 ? {} : { offset }), ...(deliverAt === 0 ? {} : { deliverAt }) };
+      return {
+        at: "remote",
+        queue,
+        ...(offset < 0 ? {} : { offset }),
+        ...(deliverAt === 0 ? {} : { deliverAt }),
+      };
     }
     case 5:
       return { at: "undeliverable" };
@@ -86,7 +100,9 @@ export function readPlaced(reader: ByteReader): Placed {
 }
 
 export function writeDecided(writer: ByteWriter, decided: Decided): void {
-  writer.byte(STATES.indexOf(decided.state)).byte(decided.by === undefined ? 0 : DECIDERS.indexOf(decided.by) + 1);
+  writer
+    .byte(STATES.indexOf(decided.state))
+    .byte(decided.by === undefined ? 0 : DECIDERS.indexOf(decided.by) + 1);
   writer.uint(decided.at).uint(decided.checks).uint(decided.placed.length);
   for (const placed of decided.placed) writePlaced(writer, placed);
 }
@@ -124,7 +140,11 @@ export class HalfPage implements Page {
     const base = this.number * HALF_PAGE;
     writer.byte(VERSION).uint(this.progress.size);
     for (const [position, { checks, nextCheckAt, openUntil }] of this.progress) {
-      writer.uint(position - base).uint(checks).uint(nextCheckAt).uint(openUntil);
+      writer
+        .uint(position - base)
+        .uint(checks)
+        .uint(nextCheckAt)
+        .uint(openUntil);
     }
     writer.uint(this.decided.size);
     for (const [position, decided] of this.decided) {
@@ -141,9 +161,14 @@ export class HalfPage implements Page {
     if (reader.byte() !== VERSION) throw new CodecError("unknown half page version");
     for (let left = reader.uint(); left > 0; left--) {
       const position = base + reader.uint();
-      page.progress.set(position, { checks: reader.uint(), nextCheckAt: reader.uint(), openUntil: reader.uint() });
+      page.progress.set(position, {
+        checks: reader.uint(),
+        nextCheckAt: reader.uint(),
+        openUntil: reader.uint(),
+      });
     }
-    for (let left = reader.uint(); left > 0; left--) page.decided.set(base + reader.uint(), readDecided(reader));
+    for (let left = reader.uint(); left > 0; left--)
+      page.decided.set(base + reader.uint(), readDecided(reader));
     return page;
   }
 }

@@ -12,7 +12,17 @@ import { Heap } from "../core/heap.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Target, TransactionState } from "../protocol/rpc.ts";
 import type { CheckPolicy } from "../protocol/topic.ts";
-import { HALF_PAGE, HalfPage, readDecided, readPlaced, writeDecided, writePlaced, type Decided, type Placed, type Progress } from "./half-page.ts";
+import {
+  HALF_PAGE,
+  HalfPage,
+  readDecided,
+  readPlaced,
+  writeDecided,
+  writePlaced,
+  type Decided,
+  type Placed,
+  type Progress,
+} from "./half-page.ts";
 import type { Journal, Page } from "./journal.ts";
 import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
@@ -49,7 +59,11 @@ export interface OpenHalf extends Undecided {
 function encodeHalf(half: HalfRecord): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(1_024);
   writer.byte(VERSION).text(half.producerGroup);
-  writer.uint(half.policy.timeoutMs).uint(half.policy.intervalMs).uint(half.policy.maxChecks).uint(half.messages.length);
+  writer
+    .uint(half.policy.timeoutMs)
+    .uint(half.policy.intervalMs)
+    .uint(half.policy.maxChecks)
+    .uint(half.messages.length);
   for (const { target, duplicateOf, record } of half.messages) {
     writer.byte((target === undefined ? 0 : 1) | (duplicateOf === undefined ? 0 : 2));
     if (target !== undefined) writer.text(target.topic).uint(target.incarnation).uint(target.queue);
@@ -67,9 +81,16 @@ function decodeHalf(bytes: Uint8Array): HalfRecord {
   const messages: HalfMessage[] = [];
   for (let left = reader.uint(); left > 0; left--) {
     const flags = reader.byte();
-    const target = (flags & 1) !== 0 ? { topic: reader.text(), incarnation: reader.uint(), queue: reader.uint() } : undefined;
+    const target =
+      (flags & 1) !== 0
+        ? { topic: reader.text(), incarnation: reader.uint(), queue: reader.uint() }
+        : undefined;
     const duplicateOf = (flags & 2) !== 0 ? reader.text() : undefined;
-    messages.push({ ...(target === undefined ? {} : { target }), ...(duplicateOf === undefined ? {} : { duplicateOf }), record: reader.blob() });
+    messages.push({
+      ...(target === undefined ? {} : { target }),
+      ...(duplicateOf === undefined ? {} : { duplicateOf }),
+      record: reader.blob(),
+    });
   }
   return { producerGroup, policy, messages };
 }
@@ -80,7 +101,11 @@ export class Halves implements Page {
   dirtySeq = 0;
   readonly log: SegmentLog;
   readonly open = new Map<number, OpenHalf>();
-  readonly counts: Record<"committed" | "rolledBack" | "discarded", number> = { committed: 0, rolledBack: 0, discarded: 0 };
+  readonly counts: Record<"committed" | "rolledBack" | "discarded", number> = {
+    committed: 0,
+    rolledBack: 0,
+    discarded: 0,
+  };
   readonly discarded = new Set<number>();
   readonly #sql: Sql;
   readonly #journal: Journal;
@@ -94,7 +119,11 @@ export class Halves implements Page {
   constructor(sql: Sql, journal: Journal) {
     this.#sql = sql;
     this.#journal = journal;
-    this.log = new SegmentLog(sql, { table: "half_log", pageEntries: HALF_PAGE, summarize: () => new Uint8Array() });
+    this.log = new SegmentLog(sql, {
+      table: "half_log",
+      pageEntries: HALF_PAGE,
+      summarize: () => new Uint8Array(),
+    });
   }
 
   // ------------------------------------------------------------ changing
@@ -105,7 +134,12 @@ export class Halves implements Page {
     return this.#opened(position, half, preparedAt, undefined);
   }
 
-  #opened(position: number, half: HalfRecord, preparedAt: number, progress: Progress | undefined): OpenHalf {
+  #opened(
+    position: number,
+    half: HalfRecord,
+    preparedAt: number,
+    progress: Progress | undefined,
+  ): OpenHalf {
     const open: OpenHalf = {
       position,
       producerGroup: half.producerGroup,
@@ -128,14 +162,24 @@ export class Halves implements Page {
 
   checkBegun(open: OpenHalf, nextCheckAt: number, openUntil: number): void {
     const page = this.#page(open.position);
-    this.#journal.change(page).byte(OPERATION.checkBegun).uint(open.position).uint(open.checks + 1).uint(nextCheckAt).uint(openUntil);
+    this.#journal
+      .change(page)
+      .byte(OPERATION.checkBegun)
+      .uint(open.position)
+      .uint(open.checks + 1)
+      .uint(nextCheckAt)
+      .uint(openUntil);
     this.#progress(page, open, { checks: open.checks + 1, nextCheckAt, openUntil });
   }
 
   checkEnded(open: OpenHalf): void {
     const page = this.#page(open.position);
     this.#journal.change(page).byte(OPERATION.checkEnded).uint(open.position);
-    this.#progress(page, open, { checks: open.checks, nextCheckAt: open.nextCheckAt, openUntil: 0 });
+    this.#progress(page, open, {
+      checks: open.checks,
+      nextCheckAt: open.nextCheckAt,
+      openUntil: 0,
+    });
   }
 
   postpone(open: OpenHalf, nextCheckAt: number): void {
@@ -217,7 +261,9 @@ export class Halves implements Page {
 
   read(position: number): (HalfRecord & { preparedAt: number }) | undefined {
     const read = this.log.read(position);
-    return read === undefined ? undefined : { ...decodeHalf(read.entry), preparedAt: read.storedAt };
+    return read === undefined
+      ? undefined
+      : { ...decodeHalf(read.entry), preparedAt: read.storedAt };
   }
 
   /** The earliest instant at which something is due. */
@@ -270,14 +316,20 @@ export class Halves implements Page {
 
   #archiveIfComplete(page: HalfPage): void {
     if (!page.complete) return;
-    for (const { placed } of page.decided.values()) if (placed.some(({ at }) => at === "link")) return;
+    for (const { placed } of page.decided.values())
+      if (placed.some(({ at }) => at === "link")) return;
     let until = 0;
     for (const { state, at } of page.decided.values()) {
       until = Math.max(until, at + (state === "discarded" ? LIMITS.keptCopyMs : 0));
     }
     const writer = new ByteWriter(16_384);
     page.encode(writer);
-    this.#sql.exec("INSERT OR REPLACE INTO half_archive (no, until, data) VALUES (?, ?, ?)", page.number, until, withCrc(writer.view()));
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO half_archive (no, until, data) VALUES (?, ?, ?)",
+      page.number,
+      until,
+      withCrc(writer.view()),
+    );
     this.#journal.retire(page);
     this.#pages.delete(page.number);
     this.#archived.add(page.number);
@@ -323,7 +375,12 @@ export class Halves implements Page {
   // ------------------------------------------------------------ waking
 
   encode(writer: ByteWriter): void {
-    writer.byte(VERSION).uint(this.counts.committed).uint(this.counts.rolledBack).uint(this.counts.discarded).uint(this.#base);
+    writer
+      .byte(VERSION)
+      .uint(this.counts.committed)
+      .uint(this.counts.rolledBack)
+      .uint(this.counts.discarded)
+      .uint(this.#base);
     writer.uint(this.#archived.size);
     for (const number of this.#archived) writer.uint(number);
     writer.uint(this.discarded.size);
@@ -355,7 +412,11 @@ export class Halves implements Page {
     if (news) this.#journal.restoreDirty(page, seq);
     switch (kind) {
       case OPERATION.checkBegun: {
-        const progress = { checks: reader.uint(), nextCheckAt: reader.uint(), openUntil: reader.uint() };
+        const progress = {
+          checks: reader.uint(),
+          nextCheckAt: reader.uint(),
+          openUntil: reader.uint(),
+        };
         if (news) page.progress.set(position, progress);
         return;
       }
@@ -396,7 +457,11 @@ export class Halves implements Page {
       if (before !== undefined) page.progress.set(position, { ...before, openUntil: 0 });
       return;
     }
-    page.progress.set(position, { checks: before?.checks ?? 0, nextCheckAt, openUntil: before?.openUntil ?? 0 });
+    page.progress.set(position, {
+      checks: before?.checks ?? 0,
+      nextCheckAt,
+      openUntil: before?.openUntil ?? 0,
+    });
   }
 
   /** After the replay: everything in the log that has no decision is open. */
@@ -408,7 +473,8 @@ export class Halves implements Page {
       for (let position = number * HALF_PAGE; position < end; position++) {
         if (page?.decided.has(position) === true) continue;
         const half = this.read(position);
-        if (half !== undefined) this.#opened(position, half, half.preparedAt, page?.progress.get(position));
+        if (half !== undefined)
+          this.#opened(position, half, half.preparedAt, page?.progress.get(position));
       }
     }
   }

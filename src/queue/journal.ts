@@ -10,7 +10,7 @@
  */
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { withCrc, withoutCrc } from "../core/crc32.ts";
-import { bytesOf, type Sql } from "./storage.ts";
+import { bytesOf, textOf, type Sql } from "./storage.ts";
 
 /** Rows in the ring; a page is rewritten at most once in as many flushes. */
 export const RING = 1_024;
@@ -59,7 +59,11 @@ export class Journal {
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
     const pages: SavedPage[] = [];
     for (const row of this.#sql.exec("SELECT name, seq, data FROM page")) {
-      pages.push({ name: String(row["name"]), seq: Number(row["seq"]), data: withoutCrc(bytesOf(row["data"])) });
+      pages.push({
+        name: textOf(row["name"]),
+        seq: Number(row["seq"]),
+        data: withoutCrc(bytesOf(row["data"])),
+      });
     }
     const deltas: SavedDelta[] = [];
     for (const row of this.#sql.exec("SELECT seq, data FROM delta ORDER BY seq")) {
@@ -73,7 +77,10 @@ export class Journal {
   /** Key blobs that stand in deltas newer than `afterSeq`, in order. */
   keyBlobs(afterSeq: number): Uint8Array[] {
     const blobs: Uint8Array[] = [];
-    for (const row of this.#sql.exec("SELECT keys FROM delta WHERE seq > ? AND keys IS NOT NULL ORDER BY seq", afterSeq)) {
+    for (const row of this.#sql.exec(
+      "SELECT keys FROM delta WHERE seq > ? AND keys IS NOT NULL ORDER BY seq",
+      afterSeq,
+    )) {
       blobs.push(bytesOf(row["keys"]));
     }
     return blobs;

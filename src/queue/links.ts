@@ -71,12 +71,25 @@ export class Links implements Page {
   }
 
   #openLink(key: string, target: Target): Link {
-    this.#journal.change(this).byte(OPERATION.linkOpened).text(target.topic).uint(target.incarnation).uint(target.queue);
+    this.#journal
+      .change(this)
+      .byte(OPERATION.linkOpened)
+      .text(target.topic)
+      .uint(target.incarnation)
+      .uint(target.queue);
     return this.#add(key, target);
   }
 
   #add(key: string, target: Target): Link {
-    const link: Link = { number: this.#byNumber.length, target, first: 1, parcels: [], busy: false, retryAt: 0, failures: 0 };
+    const link: Link = {
+      number: this.#byNumber.length,
+      target,
+      first: 1,
+      parcels: [],
+      busy: false,
+      retryAt: 0,
+      failures: 0,
+    };
     this.#byNumber.push(link);
     this.#out.set(key, link);
     return link;
@@ -86,7 +99,11 @@ export class Links implements Page {
   delivered(link: Link, nextNumber: number): Parcel[] {
     const count = Math.min(link.parcels.length, nextNumber - link.first);
     if (count <= 0) return [];
-    this.#journal.change(this).byte(OPERATION.linkTaken).uint(link.number).uint(link.first + count);
+    this.#journal
+      .change(this)
+      .byte(OPERATION.linkTaken)
+      .uint(link.number)
+      .uint(link.first + count);
     link.first += count;
     return link.parcels.splice(0, count);
   }
@@ -101,17 +118,31 @@ export class Links implements Page {
   }
 
   #writeParcel(writer: ByteWriter, parcel: Parcel): void {
-    writer.byte(parcel.from === "half" ? 0 : 1).uint(parcel.position).uint(parcel.index).uint(parcel.deliverAt);
+    writer
+      .byte(parcel.from === "half" ? 0 : 1)
+      .uint(parcel.position)
+      .uint(parcel.index)
+      .uint(parcel.deliverAt);
   }
 
   #readParcel(reader: ByteReader): Parcel {
-    return { from: reader.byte() === 0 ? "half" : "delayed", position: reader.uint(), index: reader.uint(), deliverAt: reader.uint() };
+    return {
+      from: reader.byte() === 0 ? "half" : "delayed",
+      position: reader.uint(),
+      index: reader.uint(),
+      deliverAt: reader.uint(),
+    };
   }
 
   encode(writer: ByteWriter): void {
     writer.byte(VERSION).uint(this.#byNumber.length);
     for (const { target, first, parcels } of this.#byNumber) {
-      writer.text(target.topic).uint(target.incarnation).uint(target.queue).uint(first).uint(parcels.length);
+      writer
+        .text(target.topic)
+        .uint(target.incarnation)
+        .uint(target.queue)
+        .uint(first)
+        .uint(parcels.length);
       for (const parcel of parcels) this.#writeParcel(writer, parcel);
     }
     writer.uint(this.#taken.size);
@@ -125,7 +156,8 @@ export class Links implements Page {
     for (let left = reader.uint(); left > 0; left--) {
       const link = this.#readLink(reader);
       link.first = reader.uint();
-      for (let parcels = reader.uint(); parcels > 0; parcels--) link.parcels.push(this.#readParcel(reader));
+      for (let parcels = reader.uint(); parcels > 0; parcels--)
+        link.parcels.push(this.#readParcel(reader));
     }
     for (let left = reader.uint(); left > 0; left--) this.#taken.set(reader.text(), reader.uint());
   }

@@ -6,7 +6,14 @@ import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
 import { accept, refuse } from "../protocol/errors.ts";
-import { coordinatorObjectName, queueObjectName, type CoordinatorRpc, type Env, type QueueRpc, type SentMessage } from "../protocol/rpc.ts";
+import {
+  coordinatorObjectName,
+  queueObjectName,
+  type CoordinatorRpc,
+  type Env,
+  type QueueRpc,
+  type SentMessage,
+} from "../protocol/rpc.ts";
 import { message, peek, settle, stats } from "./consuming.ts";
 import { beginChecks, checkContent, endCheck, list, prepare, view } from "./deciding.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
@@ -41,8 +48,13 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   inUse(incarnation: number): Rpc<"inUse"> {
     return this.#queue.run(() => {
       const { store } = this.#queue;
-      if (store.identity?.route.incarnation !== incarnation) return accept({ prepared: 0, delayed: 0, forwarding: 0 });
-      return accept({ prepared: store.halves.open.size, delayed: store.delayed.count, forwarding: store.links.pending });
+      if (store.identity?.route.incarnation !== incarnation)
+        return accept({ prepared: 0, delayed: 0, forwarding: 0 });
+      return accept({
+        prepared: store.halves.open.size,
+        delayed: store.delayed.count,
+        forwarding: store.links.pending,
+      });
     });
   }
 
@@ -62,7 +74,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#queue.stamped(stamp, (nowMs) => {
       const found = answered<SentMessage[]>(this.#queue.store, keyed, nowMs);
       if (!found.ok) return found;
-      return accept(found.value === undefined ? undefined : { messages: found.value, replayed: true });
+      return accept(
+        found.value === undefined ? undefined : { messages: found.value, replayed: true },
+      );
     });
   }
 
@@ -95,7 +109,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 
   beginChecks(...[incarnation, checks, withContent]: Args<"beginChecks">): Rpc<"beginChecks"> {
     return this.#queue.run((nowMs) =>
-      this.#is(incarnation) ? accept(beginChecks(this.#queue.store, checks, withContent, nowMs)) : accept([]),
+      this.#is(incarnation)
+        ? accept(beginChecks(this.#queue.store, checks, withContent, nowMs))
+        : accept([]),
     );
   }
 
@@ -114,7 +130,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 
   endCheck(...[incarnation, position, attempt, resolution]: Args<"endCheck">): Rpc<"endCheck"> {
     return this.#queue.run((nowMs) =>
-      this.#is(incarnation) ? endCheck(this.#queue.store, { position, attempt, resolution }, nowMs) : noTransaction,
+      this.#is(incarnation)
+        ? endCheck(this.#queue.store, { position, attempt, resolution }, nowMs)
+        : noTransaction,
     );
   }
 
@@ -123,7 +141,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 
   settle(...[call]: Args<"settle">): Rpc<"settle"> {
-    return this.#queue.grouped(call.stamp, call.group, (group, nowMs) => accept(settle(this.#queue.store, group, call, nowMs)));
+    return this.#queue.grouped(call.stamp, call.group, (group, nowMs) =>
+      accept(settle(this.#queue.store, group, call, nowMs)),
+    );
   }
 
   waitAtBell(...[call]: Args<"waitAtBell">): Rpc<"waitAtBell"> {
@@ -151,15 +171,21 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 
   deadLetters(...[stamp, name, query]: Args<"deadLetters">): Rpc<"deadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) => accept(deadLetters(this.#queue.store, group, query)));
+    return this.#queue.grouped(stamp, name, (group) =>
+      accept(deadLetters(this.#queue.store, group, query)),
+    );
   }
 
   redrive(...[stamp, name, ids]: Args<"redrive">): Rpc<"redrive"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) => accept(redrive(this.#queue.store, group, ids, nowMs)));
+    return this.#queue.grouped(stamp, name, (group, nowMs) =>
+      accept(redrive(this.#queue.store, group, ids, nowMs)),
+    );
   }
 
   purgeDeadLetters(...[stamp, name]: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) => accept(purgeDeadLetters(this.#queue.store, group)));
+    return this.#queue.grouped(stamp, name, (group) =>
+      accept(purgeDeadLetters(this.#queue.store, group)),
+    );
   }
 
   forward(...[call]: Args<"forward">): Rpc<"forward"> {
@@ -189,7 +215,9 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     transaction: (run) => ctx.storage.transactionSync(run),
     synced: () => ctx.storage.sync(),
     abort: (cause) => {
-      log.error("queue.aborted", { error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) });
+      log.error("queue.aborted", {
+        error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+      });
       ctx.abort("flush failed");
     },
     setAlarm: (atMs) => void ctx.storage.setAlarm(atMs),
@@ -198,11 +226,16 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
       void ctx.storage.deleteAll().then(() => ctx.abort("topic deleted"));
     },
     offer: (namespace, producerGroup, offers) => {
-      const stub = env.COORDINATOR.getByName(coordinatorObjectName(namespace, producerGroup)) as unknown as CoordinatorRpc;
+      const stub = env.COORDINATOR.getByName(
+        coordinatorObjectName(namespace, producerGroup),
+      ) as unknown as CoordinatorRpc;
       return stub.offer(namespace, producerGroup, offers);
     },
-    forward: (namespace, target, call) => queueOf(namespace, target.topic, target.queue).forward(call),
-    ring: (route, group, queue, count) => queueOf(route.namespace, route.topic, 0).ring(route.incarnation, group, queue, count),
-    drained: (route, group, from, to) => queueOf(route.namespace, route.topic, to).drained(route.incarnation, group, from),
+    forward: (namespace, target, call) =>
+      queueOf(namespace, target.topic, target.queue).forward(call),
+    ring: (route, group, queue, count) =>
+      queueOf(route.namespace, route.topic, 0).ring(route.incarnation, group, queue, count),
+    drained: (route, group, from, to) =>
+      queueOf(route.namespace, route.topic, to).drained(route.incarnation, group, from),
   };
 }

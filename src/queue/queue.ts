@@ -12,7 +12,17 @@ import type { Log } from "../platform/log.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type {
-  BellCall, CheckOffer, DecideCall, Decided, Delivered, ForwardCall, Forwarded, ReceiveCall, Stamp, Target, TopicRoute,
+  BellCall,
+  CheckOffer,
+  DecideCall,
+  Decided,
+  Delivered,
+  ForwardCall,
+  Forwarded,
+  ReceiveCall,
+  Stamp,
+  Target,
+  TopicRoute,
 } from "../protocol/rpc.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
 import { decide, isForwarding, parcelEntry, sweep } from "./deciding.ts";
@@ -74,7 +84,10 @@ export class Queue {
     this.#log = log;
     this.#armedAt = ports.armedAt;
     this.store = this.#open();
-    this.#flush = new Flush(ports, clock, { begin: (nowMs) => this.#sweep(nowMs), end: (nowMs) => this.#end(nowMs) });
+    this.#flush = new Flush(ports, clock, {
+      begin: (nowMs) => this.#sweep(nowMs),
+      end: (nowMs) => this.#end(nowMs),
+    });
     this.#flush.spacingMs = this.store.identity?.route.settings.flushSpacingMs ?? 0;
     // On wake, whatever is due or unarmed is looked at once.
     if (this.store.identity !== undefined) void this.run(() => accept(undefined));
@@ -83,7 +96,13 @@ export class Queue {
   #open(): QueueStore {
     return new QueueStore(this.#sql, {
       dead: (group, offset, reason) =>
-        this.#log.error("message.dead", { topic: this.store.route.topic, queue: this.store.queue, group, offset, reason }),
+        this.#log.error("message.dead", {
+          topic: this.store.route.topic,
+          queue: this.store.queue,
+          group,
+          offset,
+          reason,
+        }),
     });
   }
 
@@ -100,25 +119,41 @@ export class Queue {
   }
 
   /** The same for a command that needs a group. */
-  grouped<T>(stamp: Stamp, name: string, command: (group: Group, nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+  grouped<T>(
+    stamp: Stamp,
+    name: string,
+    command: (group: Group, nowMs: number) => Outcome<T>,
+  ): Promise<Outcome<T>> {
     return this.stamped(stamp, (nowMs) => {
       const group = this.store.groups.get(name);
-      return group === undefined ? refuse("stale_route", "The group is not known here.") : command(group, nowMs);
+      return group === undefined
+        ? refuse("stale_route", "The group is not known here.")
+        : command(group, nowMs);
     });
   }
 
   #stale(stamp: Stamp): ReturnType<typeof refuse> | undefined {
     const { identity } = this.store;
-    if (identity === undefined || identity.dropping === true || identity.route.incarnation !== stamp.incarnation) {
+    if (
+      identity === undefined ||
+      identity.dropping === true ||
+      identity.route.incarnation !== stamp.incarnation
+    ) {
       return refuse("stale_route", "The topic is another one by now.");
     }
-    return stamp.version < identity.route.version ? refuse("stale_route", "The topic has changed.") : undefined;
+    return stamp.version < identity.route.version
+      ? refuse("stale_route", "The topic has changed.")
+      : undefined;
   }
 
   configure(route: TopicRoute, queue: number): Promise<Outcome<{ nextOffset: number }>> {
     return this.run(() => {
       const before = this.store.identity;
-      if (before !== undefined && before.route.incarnation === route.incarnation && before.route.version >= route.version) {
+      if (
+        before !== undefined &&
+        before.route.incarnation === route.incarnation &&
+        before.route.version >= route.version
+      ) {
         return accept({ nextOffset: this.store.messages.next });
       }
       if (before !== undefined && before.route.incarnation > route.incarnation) {
@@ -133,12 +168,14 @@ export class Queue {
     const { store } = this;
     const fences = [...(before?.fences ?? [])];
     for (const { from, to } of route.growths) {
-      if (queue < from && !fences.some((fence) => fence.to === to)) fences.push({ from, to, offset: store.messages.next });
+      if (queue < from && !fences.some((fence) => fence.to === to))
+        fences.push({ from, to, offset: store.messages.next });
     }
     store.saveIdentity({ route, queue, fences });
     this.#flush.spacingMs = route.settings.flushSpacingMs;
     const kept = new Set(route.groups.map(({ number }) => number));
-    for (const [name, group] of store.groups) if (!kept.has(group.route.number)) this.#forgetGroup(name, group);
+    for (const [name, group] of store.groups)
+      if (!kept.has(group.route.number)) this.#forgetGroup(name, group);
     for (const groupRoute of route.groups) {
       const known = store.groups.get(groupRoute.name);
       if (known !== undefined) known.update(groupRoute);
@@ -151,7 +188,11 @@ export class Queue {
     const group = this.store.newGroup(route);
     const { startFrom } = route.settings;
     const offset =
-      startFrom === "earliest" ? messages.first : startFrom === "latest" ? messages.next : messages.positionAt(startFrom);
+      startFrom === "earliest"
+        ? messages.first
+        : startFrom === "latest"
+          ? messages.next
+          : messages.positionAt(startFrom);
     group.state.begin(offset);
     group.settle();
     this.store.groups.set(route.name, group);
@@ -161,14 +202,16 @@ export class Queue {
     group.state.forget();
     this.store.deadLetters.forget(group.route.number);
     this.store.groups.delete(name);
-    for (const waiter of this.#waiters.get(name) ?? []) waiter.answer(refuse("stale_route", "The group was deleted."));
+    for (const waiter of this.#waiters.get(name) ?? [])
+      waiter.answer(refuse("stale_route", "The group was deleted."));
     this.#waiters.delete(name);
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
     return this.run((): Outcome<{ dropped: boolean }> => {
       const { identity } = this.store;
-      if (identity === undefined || identity.route.incarnation !== incarnation) return accept({ dropped: true });
+      if (identity === undefined || identity.route.incarnation !== incarnation)
+        return accept({ dropped: true });
       for (const [name, group] of this.store.groups) this.#forgetGroup(name, group);
       this.store.saveIdentity({ ...identity, dropping: true });
       if (this.store.links.pending > 0) return accept({ dropped: false });
@@ -187,12 +230,15 @@ export class Queue {
     for (const group of store.groups.values()) group.promote(nowMs);
     if (moveDue(store, nowMs, SWEEP_MAX)) this.#more = true;
     const { offers, discarded } = sweep(store, nowMs, SWEEP_MAX);
-    for (const id of discarded) this.#log.error("transaction.discarded", { topic: store.route.topic, transactionId: id });
+    for (const id of discarded)
+      this.#log.error("transaction.discarded", { topic: store.route.topic, transactionId: id });
     for (const [producerGroup, checks] of offers) {
       this.#flush.after(() => {
-        this.#ports.offer(store.route.namespace, producerGroup, checks).catch((error: unknown) =>
-          this.#log.error("checks.offer.failed", { producerGroup, error: String(error) }),
-        );
+        this.#ports
+          .offer(store.route.namespace, producerGroup, checks)
+          .catch((error: unknown) =>
+            this.#log.error("checks.offer.failed", { producerGroup, error: String(error) }),
+          );
       });
     }
     if (nowMs >= this.#retainAt) this.#retain(nowMs);
@@ -201,7 +247,12 @@ export class Queue {
   #retain(nowMs: number): void {
     this.#retainAt = nowMs + RETENTION_EVERY_MS;
     for (const { group, expired } of this.store.retain(nowMs, SWEEP_MAX)) {
-      this.#log.error("messages.expired", { topic: this.store.route.topic, queue: this.store.queue, group, expired });
+      this.#log.error("messages.expired", {
+        topic: this.store.route.topic,
+        queue: this.store.queue,
+        group,
+        expired,
+      });
     }
     this.store.dropOld(nowMs);
   }
@@ -226,8 +277,10 @@ export class Queue {
       for (const group of store.groups.values()) consider(group.nextDueAt());
       consider(store.delayed.index.next());
       consider(store.halves.nextDueAt());
-      const oldest = store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
-      if (oldest !== undefined) consider(Math.max(oldest.storedAt + store.route.settings.retentionMs, this.#retainAt));
+      const oldest =
+        store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
+      if (oldest !== undefined)
+        consider(Math.max(oldest.storedAt + store.route.settings.retentionMs, this.#retainAt));
     }
     consider(store.links.nextDueAt());
     if (next === Infinity) return;
@@ -260,7 +313,9 @@ export class Queue {
   receive(call: ReceiveCall): Promise<Outcome<Delivered>> {
     return new Promise((resolve) => {
       const turn = (): void => {
-        const answer = this.grouped<Received>(call.stamp, call.group, (group, nowMs) => accept(receive(this.store, group, call, nowMs)));
+        const answer = this.grouped<Received>(call.stamp, call.group, (group, nowMs) =>
+          accept(receive(this.store, group, call, nowMs)),
+        );
         void answer.then((outcome) => {
           if (!outcome.ok) resolve(outcome);
           else if (outcome.value.is === "delivered") resolve(accept(outcome.value.delivered));
@@ -280,7 +335,9 @@ export class Queue {
     const waiters = this.#waiters.get(call.group) ?? [];
     this.#waiters.set(call.group, waiters);
     if (waiters.length >= LIMITS.waitersMax) {
-      answer(refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }));
+      answer(
+        refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
+      );
       return;
     }
     const waiter: Waiter = {
@@ -300,7 +357,8 @@ export class Queue {
 
   #serve(name: string, waiters: Waiter[], nowMs: number): void {
     const group = this.store.groups.get(name);
-    while (group !== undefined && waiters.length > 0 && group.mayHave) {
+    if (group === undefined) return;
+    while (waiters.length > 0 && group.mayHave) {
       const [waiter] = waiters;
       if (waiter === undefined) return;
       const received = receive(this.store, group, waiter.call, nowMs);
@@ -322,11 +380,14 @@ export class Queue {
     const group = this.store.groups.get(call.group);
     const stale = this.#stale(call.stamp);
     if (stale !== undefined) return Promise.resolve(stale);
-    if (group === undefined) return Promise.resolve(refuse("stale_route", "The group is not known here."));
+    if (group === undefined)
+      return Promise.resolve(refuse("stale_route", "The group is not known here."));
     const waiters = this.#bell.get(group.route.number) ?? [];
     this.#bell.set(group.route.number, waiters);
     if (waiters.length >= LIMITS.waitersMax) {
-      return Promise.resolve(refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }));
+      return Promise.resolve(
+        refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
+      );
     }
     return new Promise((resolve) => {
       const waiter: BellWaiter = {
@@ -360,7 +421,10 @@ export class Queue {
     if (this.#rung.has(number)) return;
     this.#rung.add(number);
     const { route, queue } = this.store;
-    const told = queue === 0 ? Promise.resolve(this.ring(number, 0, group.visibleCount)) : this.#ports.ring(route, number, queue, group.visibleCount);
+    const told =
+      queue === 0
+        ? Promise.resolve(this.ring(number, 0, group.visibleCount))
+        : this.#ports.ring(route, number, queue, group.visibleCount);
     told.then(
       (waiting) => {
         if (waiting > 0) this.#rung.delete(number);
@@ -380,7 +444,9 @@ export class Queue {
       if (this.#toldDrained.has(key) || group.state.lowWater(messages.next) < offset) continue;
       this.#toldDrained.add(key);
       for (let target = from; target < to; target++) {
-        this.#ports.drained(this.store.route, group.route.name, queue, target).catch(() => this.#toldDrained.delete(key));
+        this.#ports
+          .drained(this.store.route, group.route.name, queue, target)
+          .catch(() => this.#toldDrained.delete(key));
       }
     }
   }
@@ -389,12 +455,17 @@ export class Queue {
 
   async decide(call: DecideCall): Promise<Outcome<Decided>> {
     const outcome = await this.stamped(call.stamp, (nowMs) => decide(this.store, call, nowMs));
-    if (!outcome.ok || outcome.value.state !== "committed" || outcome.value.replayed) return outcome;
+    if (!outcome.ok || outcome.value.state !== "committed" || outcome.value.replayed)
+      return outcome;
     if (!isForwarding(this.store, call.position)) return outcome;
     await this.#placed(call.position);
     // The offsets are known now; the remembered answer becomes the one that is given.
     return this.stamped(call.stamp, (nowMs) => {
-      const fresh = decide(this.store, { stamp: call.stamp, position: call.position, decision: call.decision, by: call.by }, nowMs);
+      const fresh = decide(
+        this.store,
+        { stamp: call.stamp, position: call.position, decision: call.decision, by: call.by },
+        nowMs,
+      );
       if (!fresh.ok) return fresh;
       const value = { ...fresh.value, repeated: outcome.value.repeated };
       const { replayed: _, ...answer } = value;
@@ -428,10 +499,16 @@ export class Queue {
     // While the call is out, the alarm stands for its failure.
     link.retryAt = nowMs + 30_000;
     const home = `${route.namespace}/${route.topic}/${queue}#${route.incarnation}`;
-    const call = { home, incarnation: link.target.incarnation, first: link.first, entries: frame(entries) };
+    const call = {
+      home,
+      incarnation: link.target.incarnation,
+      first: link.first,
+      entries: frame(entries),
+    };
     this.#ports.forward(route.namespace, link.target, call).then(
       (outcome) => this.#forwarded(link, call.first, entries.length, outcome),
-      (error: unknown) => this.#forwarded(link, call.first, entries.length, refuse("unavailable", String(error))),
+      (error: unknown) =>
+        this.#forwarded(link, call.first, entries.length, refuse("unavailable", String(error))),
     );
   }
 
@@ -451,13 +528,20 @@ export class Queue {
       for (const [index, parcel] of this.store.links.delivered(link, until).entries()) {
         if (parcel.from !== "half") continue;
         const place = outcome.ok ? outcome.value.placed[index - skipped] : undefined;
-        const placed = outcome.ok ? { at: "remote" as const, ...(place ?? { queue: link.target.queue }) } : { at: "undeliverable" as const };
+        const placed = outcome.ok
+          ? { at: "remote" as const, ...(place ?? { queue: link.target.queue }) }
+          : { at: "undeliverable" as const };
         this.store.halves.place(parcel.position, parcel.index, placed);
-        if (gone) this.#log.error("message.undeliverable", { topic: link.target.topic, position: parcel.position });
+        if (gone)
+          this.#log.error("message.undeliverable", {
+            topic: link.target.topic,
+            position: parcel.position,
+          });
         this.#flush.after(() => this.#wakePlaced(parcel.position));
       }
       const { identity } = this.store;
-      if (identity?.dropping === true && this.store.links.pending === 0) this.#flush.after(() => this.#ports.deleteAll());
+      if (identity?.dropping === true && this.store.links.pending === 0)
+        this.#flush.after(() => this.#ports.deleteAll());
       return accept(undefined);
     });
   }

@@ -9,7 +9,7 @@
  * archive     wholly decided pages of the half log and the delayed log, kept until `until`
  * dead_letter one row per dead letter with its own copy; deleted on purge, ack after redrive, or after 30 days
  */
-import type { Sql } from "./storage.ts";
+import { textOf, type Sql } from "./storage.ts";
 
 const SEGMENTS = (name: string): string => `
   CREATE TABLE IF NOT EXISTS ${name} (
@@ -47,10 +47,15 @@ export function createTables(sql: Sql, more: readonly string[]): void {
 }
 
 export function readMeta(sql: Sql, name: string): string | undefined {
-  for (const row of sql.exec("SELECT value FROM meta WHERE name = ?", name)) return String(row["value"]);
+  for (const row of sql.exec("SELECT value FROM meta WHERE name = ?", name))
+    return textOf(row["value"]);
   return undefined;
 }
 
 export function writeMeta(sql: Sql, name: string, value: string): void {
-  sql.exec("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value);
+  sql.exec(
+    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    name,
+    value,
+  );
 }

@@ -79,7 +79,11 @@ export class SegmentLog {
   #wake(): void {
     const base = readMeta(this.#sql, `${this.#options.table}.base`);
     if (base !== undefined) {
-      const { next, total, storedAt } = JSON.parse(base) as { next: number; total: number; storedAt: number };
+      const { next, total, storedAt } = JSON.parse(base) as {
+        next: number;
+        total: number;
+        storedAt: number;
+      };
       this.#first = this.#next = next;
       this.#total = total;
       this.#lastStoredAt = storedAt;
@@ -194,7 +198,8 @@ export class SegmentLog {
     let bytes = this.#tail.bytes;
     // In halves, so that the array is not shifted with every append.
     if (bytes <= TAIL_BYTES) return;
-    while (bytes > TAIL_BYTES / 2 && drop < segments.length - 1) bytes -= segments[drop++]?.bytes ?? 0;
+    while (bytes > TAIL_BYTES / 2 && drop < segments.length - 1)
+      bytes -= segments[drop++]?.bytes ?? 0;
     segments.splice(0, drop);
     this.#tail.bytes = bytes;
   }
@@ -207,7 +212,9 @@ export class SegmentLog {
     }
     const segment = this.segmentAt(position);
     const entry = segment?.entries[position - segment.first];
-    return segment === undefined || entry === undefined ? undefined : { entry, storedAt: segment.storedAt };
+    return segment === undefined || entry === undefined
+      ? undefined
+      : { entry, storedAt: segment.storedAt };
   }
 
   /** The segment that holds the position, from memory or disk; what the flush under way appended is not in one yet. */
@@ -252,7 +259,10 @@ export class SegmentLog {
   }
 
   /** Summaries from a position on, at most `limit` rows, without their bodies. */
-  heads(position: number, limit: number): { first: number; count: number; storedAt: number; head: Uint8Array }[] {
+  heads(
+    position: number,
+    limit: number,
+  ): { first: number; count: number; storedAt: number; head: Uint8Array }[] {
     const heads = [];
     const query = `SELECT first, count, stored_at, head FROM ${this.#options.table} WHERE first >= ? ORDER BY first LIMIT ?`;
     for (const row of this.#sql.exec(query, position, limit)) {
@@ -338,7 +348,8 @@ export class SegmentLog {
     }
     this.#sql.exec(`DELETE FROM ${table} WHERE first >= ? AND first < ?`, from, to);
     this.#first = this.#next;
-    for (const row of this.#sql.exec(`SELECT first FROM ${table} ORDER BY first LIMIT 1`)) this.#first = Number(row["first"]);
+    for (const row of this.#sql.exec(`SELECT first FROM ${table} ORDER BY first LIMIT 1`))
+      this.#first = Number(row["first"]);
     this.#forget();
   }
 

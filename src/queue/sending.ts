@@ -7,15 +7,27 @@ import { messageId, parseMessageId } from "../core/ids.ts";
 import { readRecordHead, unframe } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { ForwardCall, Forwarded, Keyed, SendCall, Sent, SentMessage } from "../protocol/rpc.ts";
+import type {
+  ForwardCall,
+  Forwarded,
+  Keyed,
+  SendCall,
+  Sent,
+  SentMessage,
+} from "../protocol/rpc.ts";
 import { Delayed } from "./delayed.ts";
 import type { Placed } from "./half-page.ts";
 import { QueueStore } from "./store.ts";
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, index) => byte === b[index]);
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 /** What was answered to this key before; a refusal when the key came with another body. */
-export function answered<T>(store: QueueStore, keyed: Keyed | undefined, nowMs: number): Outcome<T | undefined> {
+export function answered<T>(
+  store: QueueStore,
+  keyed: Keyed | undefined,
+  nowMs: number,
+): Outcome<T | undefined> {
   if (keyed === undefined) return accept(undefined);
   const found = store.awakeKeys().find(keyed.key, nowMs);
   if (found === undefined) return accept(undefined);
@@ -26,10 +38,20 @@ export function answered<T>(store: QueueStore, keyed: Keyed | undefined, nowMs: 
 }
 
 /** Remembers an answer under its key, in the flush under way. */
-export function remember(store: QueueStore, keyed: Keyed | undefined, answer: unknown, nowMs: number): void {
+export function remember(
+  store: QueueStore,
+  keyed: Keyed | undefined,
+  answer: unknown,
+  nowMs: number,
+): void {
   if (keyed === undefined) return;
   const value = new TextEncoder().encode(JSON.stringify(answer));
-  store.awakeKeys().add(keyed.key, { body: keyed.body, atMs: nowMs, untilMs: nowMs + LIMITS.idempotencyWindowMs, value });
+  store.awakeKeys().add(keyed.key, {
+    body: keyed.body,
+    atMs: nowMs,
+    untilMs: nowMs + LIMITS.idempotencyWindowMs,
+    value,
+  });
 }
 
 export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<Sent> {
@@ -58,7 +80,8 @@ function sendOne(store: QueueStore, record: Uint8Array, nowMs: number): SentMess
     if (first !== undefined) return duplicateOf(store, first);
   }
   const dueAt = QueueStore.dueAt(record, nowMs);
-  const placed = dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
+  const placed =
+    dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
   const sent = sentMessage(store, placed);
   if (dedupId !== undefined) store.rememberDedup(messageGroup, dedupId, sent.id, nowMs);
   return sent;
@@ -67,16 +90,31 @@ function sendOne(store: QueueStore, record: Uint8Array, nowMs: number): SentMess
 function sentMessage(store: QueueStore, placed: Placed): SentMessage {
   const { incarnation, queue } = store;
   if (placed.at === "delayed") {
-    return { id: store.delayedId(placed.position, undefined), queue, state: "delayed", deliverAt: placed.deliverAt };
+    return {
+      id: store.delayedId(placed.position, undefined),
+      queue,
+      state: "delayed",
+      deliverAt: placed.deliverAt,
+    };
   }
   const offset = placed.at === "log" ? placed.offset : 0;
-  return { id: messageId({ incarnation, queue, origin: "log", position: offset, index: 0 }), queue, offset, state: "ready" };
+  return {
+    id: messageId({ incarnation, queue, origin: "log", position: offset, index: 0 }),
+    queue,
+    offset,
+    state: "ready",
+  };
 }
 
 function duplicateOf(store: QueueStore, id: string): SentMessage {
   const address = parseMessageId(id);
   const offset = address?.origin === "log" ? address.position : undefined;
-  return { id, queue: address?.queue ?? store.queue, ...(offset === undefined ? {} : { offset }), state: "duplicate" };
+  return {
+    id,
+    queue: address?.queue ?? store.queue,
+    ...(offset === undefined ? {} : { offset }),
+    state: "duplicate",
+  };
 }
 
 type Waiting = { readonly position: number; readonly entry: Uint8Array };
@@ -84,15 +122,23 @@ type Waiting = { readonly position: number; readonly entry: Uint8Array };
 function waiting(store: QueueStore, id: string): Outcome<Waiting> {
   const address = parseMessageId(id);
   const missing = refuse("message_not_found", "There is no such message.");
-  if (address === undefined || address.incarnation !== store.incarnation || address.queue !== store.queue) return missing;
+  if (
+    address === undefined ||
+    address.incarnation !== store.incarnation ||
+    address.queue !== store.queue
+  )
+    return missing;
   if (address.origin === "log") {
-    return address.position < store.messages.next ? refuse("already_delivered", "The message was not delayed.") : missing;
+    return address.position < store.messages.next
+      ? refuse("already_delivered", "The message was not delayed.")
+      : missing;
   }
   let position = address.position;
   if (address.origin === "half") {
     const placed = store.halves.decidedAt(address.position)?.placed[address.index];
     if (placed === undefined) return missing;
-    if (placed.at !== "delayed") return refuse("already_delivered", "The message is delivered already.");
+    if (placed.at !== "delayed")
+      return refuse("already_delivered", "The message is delivered already.");
     position = placed.position;
   }
   const fate = store.delayed.fate(position);
@@ -112,7 +158,11 @@ export function recall(store: QueueStore, id: string, nowMs: number): Outcome<{ 
   return accept({ id });
 }
 
-export function retime(store: QueueStore, id: string, deliverAt: number): Outcome<{ id: string; deliverAt: number }> {
+export function retime(
+  store: QueueStore,
+  id: string,
+  deliverAt: number,
+): Outcome<{ id: string; deliverAt: number }> {
   const found = waiting(store, id);
   if (!found.ok) return found;
   store.delayed.retime(found.value.position, deliverAt);
@@ -132,7 +182,10 @@ export function moveDue(store: QueueStore, nowMs: number, max: number): boolean 
     if (read === undefined) continue;
     const entry = decodeEntry(read.entry);
     const source = { from: "delayed" as const, position, index: 0 };
-    const placed = store.append({ ...entry, id: store.delayedId(position, entry.id), source }, nowMs);
+    const placed = store.append(
+      { ...entry, id: store.delayedId(position, entry.id), source },
+      nowMs,
+    );
     if (placed.at === "log") store.delayed.moved(position, placed.offset, nowMs);
     else store.delayed.sentOn(position, nowMs);
   }
@@ -140,7 +193,11 @@ export function moveDue(store: QueueStore, nowMs: number, max: number): boolean 
 }
 
 /** Takes what another queue forwards, exactly once and in order. */
-export function takeForwarded(store: QueueStore, call: ForwardCall, nowMs: number): Outcome<Forwarded> {
+export function takeForwarded(
+  store: QueueStore,
+  call: ForwardCall,
+  nowMs: number,
+): Outcome<Forwarded> {
   const taken = store.links.takenFrom(call.home);
   const entries = unframe(call.entries).map(decodeEntry);
   // A gap would mean that something is lost between; only the next number is taken.
@@ -151,19 +208,26 @@ export function takeForwarded(store: QueueStore, call: ForwardCall, nowMs: numbe
   return accept({ taken: Math.max(taken, call.first + entries.length - 1), placed });
 }
 
-function placeForwarded(store: QueueStore, entry: ReturnType<typeof decodeEntry>, nowMs: number): Forwarded["placed"][number] {
+function placeForwarded(
+  store: QueueStore,
+  entry: ReturnType<typeof decodeEntry>,
+  nowMs: number,
+): Forwarded["placed"][number] {
   const { dedupId, messageGroup } = readRecordHead(entry.record);
   if (dedupId !== undefined && entry.id !== undefined) {
     const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
     if (first !== undefined && first !== entry.id) return { queue: store.queue };
     store.rememberDedup(messageGroup, dedupId, entry.id, nowMs);
   }
-  const dueAt = entry.deliverAt !== undefined && entry.deliverAt > nowMs ? entry.deliverAt : undefined;
+  const dueAt =
+    entry.deliverAt !== undefined && entry.deliverAt > nowMs ? entry.deliverAt : undefined;
   const { deliverAt: _, ...arrival } = entry;
   if (dueAt !== undefined) {
     store.delay(arrival, dueAt, nowMs);
     return { queue: store.queue, deliverAt: dueAt };
   }
   const placed = store.append(arrival, nowMs);
-  return placed.at === "log" ? { queue: store.queue, offset: placed.offset } : { queue: store.queue };
+  return placed.at === "log"
+    ? { queue: store.queue, offset: placed.offset }
+    : { queue: store.queue };
 }

@@ -18,6 +18,12 @@ export function bytesOf(value: SqlValue | undefined): Uint8Array {
   throw new CodecError(`a blob was expected, not ${value === null ? "null" : typeof value}`);
 }
 
+/** A text column's text. */
+export function textOf(value: SqlValue | undefined): string {
+  if (typeof value === "string") return value;
+  throw new CodecError(`a text was expected, not ${value === null ? "null" : typeof value}`);
+}
+
 /** An integer column's number. */
 export function numberOf(value: SqlValue | undefined): number {
   if (typeof value === "number") return value;

@@ -27,7 +27,11 @@ export interface Identity {
   readonly route: TopicRoute;
   readonly queue: number;
   /** Offset at which each growth of the topic found this queue. */
-  readonly fences: readonly { readonly to: number; readonly from: number; readonly offset: number }[];
+  readonly fences: readonly {
+    readonly to: number;
+    readonly from: number;
+    readonly offset: number;
+  }[];
   /** The topic is deleted; only what must still be forwarded keeps the object. */
   readonly dropping?: boolean;
 }
@@ -71,7 +75,10 @@ export class QueueStore {
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql);
-    this.messages = new SegmentLog(sql, { table: "message_log", summarize: () => new Uint8Array() });
+    this.messages = new SegmentLog(sql, {
+      table: "message_log",
+      summarize: () => new Uint8Array(),
+    });
     this.halves = new Halves(sql, this.journal);
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
@@ -83,14 +90,16 @@ export class QueueStore {
   // ------------------------------------------------------------ waking
 
   #wake(): void {
-    for (const route of this.identity?.route.groups ?? []) this.groups.set(route.name, this.newGroup(route));
+    for (const route of this.identity?.route.groups ?? [])
+      this.groups.set(route.name, this.newGroup(route));
     const { pages, deltas } = this.journal.load();
     const byNumber = new Map([...this.groups.values()].map((group) => [group.route.number, group]));
     // Heads first: they say which pages still count.
     for (const { name, seq, data } of pages) {
       if (name === "h") this.halves.restoreHead(data, seq);
       else if (name === "l") this.links.restore(data, seq);
-      else if (/^g\d+$/.test(name)) byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
+      else if (/^g\d+$/.test(name))
+        byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
     }
     for (const { name, seq, data } of pages) {
       const [owner = "", number] = name.split(":");
@@ -136,7 +145,10 @@ export class QueueStore {
     if (this.#keysAwake) return this.keys;
     this.#keysAwake = true;
     const mark = this.keys.lastMark();
-    const from = mark === undefined ? { m: 0, h: 0, d: 0, j: 0 } : (JSON.parse(mark) as { m: number; h: number; d: number; j: number });
+    const from =
+      mark === undefined
+        ? { m: 0, h: 0, d: 0, j: 0 }
+        : (JSON.parse(mark) as { m: number; h: number; d: number; j: number });
     const blobs = [
       ...this.messages.keyBlobs(from.m),
       ...this.halves.log.keyBlobs(from.h),
@@ -152,18 +164,33 @@ export class QueueStore {
     const text = `${messageGroup ?? ""}\0${dedupId}`;
     const key = new Uint8Array(16);
     const view = new DataView(key.buffer);
-    for (let lane = 0; lane < 4; lane++) view.setUint32(lane * 4, hash32(`${lane}\0${text}\0${lane * 7}`));
+    for (let lane = 0; lane < 4; lane++)
+      view.setUint32(lane * 4, hash32(`${lane}\0${text}\0${lane * 7}`));
     return key;
   }
 
-  rememberDedup(messageGroup: string | undefined, dedupId: string, id: string, nowMs: number): void {
+  rememberDedup(
+    messageGroup: string | undefined,
+    dedupId: string,
+    id: string,
+    nowMs: number,
+  ): void {
     const windowMs = this.route.settings.dedupWindowMs;
     if (windowMs === 0) return;
     const value = new TextEncoder().encode(id);
-    this.awakeKeys().add(QueueStore.dedupKey(messageGroup, dedupId), { body: NO_BODY, atMs: nowMs, untilMs: nowMs + windowMs, value });
+    this.awakeKeys().add(QueueStore.dedupKey(messageGroup, dedupId), {
+      body: NO_BODY,
+      atMs: nowMs,
+      untilMs: nowMs + windowMs,
+      value,
+    });
   }
 
-  firstWithDedup(messageGroup: string | undefined, dedupId: string, nowMs: number): string | undefined {
+  firstWithDedup(
+    messageGroup: string | undefined,
+    dedupId: string,
+    nowMs: number,
+  ): string | undefined {
     const found = this.awakeKeys().find(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
     return found === undefined ? undefined : new TextDecoder().decode(found.value);
   }
@@ -198,7 +225,9 @@ export class QueueStore {
 
   /** Does the message group still belong here, or has a growth moved it? */
   ownerOf(messageGroup: string | undefined): number {
-    return messageGroup === undefined ? this.queue : queueOfWord(messageGroup, this.route.settings.queues);
+    return messageGroup === undefined
+      ? this.queue
+      : queueOfWord(messageGroup, this.route.settings.queues);
   }
 
   /** When the message may no longer be delivered; counted from when it gets its offset. */
@@ -211,7 +240,10 @@ export class QueueStore {
   append(arrival: Arrival, nowMs: number): Placed {
     const owner = this.ownerOf(readRecordHead(arrival.record).messageGroup);
     if (owner !== this.queue && arrival.source !== undefined) {
-      this.links.push({ topic: this.route.topic, incarnation: this.incarnation, queue: owner }, { ...arrival.source, deliverAt: 0 });
+      this.links.push(
+        { topic: this.route.topic, incarnation: this.incarnation, queue: owner },
+        { ...arrival.source, deliverAt: 0 },
+      );
       return { at: "link" };
     }
     const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
@@ -244,7 +276,16 @@ export class QueueStore {
   }
 
   delayedId(position: number, entryId: string | undefined): string {
-    return entryId ?? messageId({ incarnation: this.incarnation, queue: this.queue, origin: "delayed", position, index: 0 });
+    return (
+      entryId ??
+      messageId({
+        incarnation: this.incarnation,
+        queue: this.queue,
+        origin: "delayed",
+        position,
+        index: 0,
+      })
+    );
   }
 
   // ------------------------------------------------------------ the end of a flush
@@ -252,7 +293,8 @@ export class QueueStore {
   /** Writes everything that the flush changed. */
   commit(nowMs: number): void {
     let keys = this.#keysAwake ? this.keys.takeUnsaved() : undefined;
-    for (const log of [this.messages, this.halves.log, this.delayed.log]) if (log.commit(keys)) keys = undefined;
+    for (const log of [this.messages, this.halves.log, this.delayed.log])
+      if (log.commit(keys)) keys = undefined;
     if (this.delayed.index.sealDue()) this.delayed.index.seal();
     if (this.delayed.index.mergeDue()) this.delayed.index.mergeStep();
     const seq = this.journal.seq;
@@ -264,7 +306,12 @@ export class QueueStore {
   }
 
   #sealKeys(nowMs: number): void {
-    const mark = { m: this.messages.next, h: this.halves.log.next, d: this.delayed.log.next, j: this.journal.seq };
+    const mark = {
+      m: this.messages.next,
+      h: this.halves.log.next,
+      d: this.delayed.log.next,
+      j: this.journal.seq,
+    };
     this.keys.seal(JSON.stringify(mark), nowMs);
   }
 
@@ -278,7 +325,9 @@ export class QueueStore {
     for (const segment of this.messages.oldest(segmentsMax)) {
       const end = segment.first + segment.count;
       if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
-      const held = [...this.groups.values()].some(({ state }) => state.holdsBetween(segment.first, end));
+      const held = [...this.groups.values()].some(({ state }) =>
+        state.holdsBetween(segment.first, end),
+      );
       if (held) break;
       excess -= segment.bytes;
       to = end;

@@ -3,8 +3,20 @@ import { encodeRecord, frame, type Content } from "../../src/core/record.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
-import type { CheckOffer, ForwardCall, Forwarded, GroupRoute, Target, TopicRoute } from "../../src/protocol/rpc.ts";
-import { GROUP_DEFAULTS, TOPIC_DEFAULTS, type GroupSettings, type TopicSettings } from "../../src/protocol/topic.ts";
+import type {
+  CheckOffer,
+  ForwardCall,
+  Forwarded,
+  GroupRoute,
+  Target,
+  TopicRoute,
+} from "../../src/protocol/rpc.ts";
+import {
+  GROUP_DEFAULTS,
+  TOPIC_DEFAULTS,
+  type GroupSettings,
+  type TopicSettings,
+} from "../../src/protocol/topic.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 /** Time that moves only when told; timers run in order of their due instants. */
@@ -27,7 +39,7 @@ export class TestClock implements Clock {
     const end = this.#nowMs + byMs;
     for (;;) {
       await settled();
-      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      const due = this.#timers.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
       if (due === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer !== due);
       this.#nowMs = Math.max(this.#nowMs, due.at);
@@ -43,7 +55,11 @@ export const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 };
 
-export const group = (name: string, settings: Partial<GroupSettings> = {}, number = 1): GroupRoute => ({
+export const group = (
+  name: string,
+  settings: Partial<GroupSettings> = {},
+  number = 1,
+): GroupRoute => ({
   name,
   number,
   settings: { ...GROUP_DEFAULTS, ...settings },
@@ -75,7 +91,8 @@ export class Bench {
   readonly logged: { event: string; fields: unknown }[] = [];
   alarmAt: number | undefined;
   aborted: unknown;
-  forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () => new Promise(() => {});
+  forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
+    new Promise(() => {});
   queue: Queue;
 
   constructor(sql = new TestSql()) {
@@ -95,7 +112,7 @@ export class Bench {
   #ports(): QueuePorts {
     return {
       armedAt: this.alarmAt,
-      transaction: (run) => void this.sql.transactionSync(run),
+      transaction: (run) => this.sql.transactionSync(run),
       synced: () => Promise.resolve(),
       abort: (cause) => void (this.aborted = cause),
       setAlarm: (atMs) => void (this.alarmAt = atMs),
@@ -115,12 +132,14 @@ export class Bench {
 
   /** Runs a call to its end, at the present instant. */
   async run<T>(call: Promise<Outcome<T>>): Promise<T> {
-    let outcome: Outcome<T> | undefined;
-    void call.then((value) => (outcome = value));
-    for (let turn = 0; turn < 20 && outcome === undefined; turn++) await this.clock.advance(0);
+    const ended: Outcome<T>[] = [];
+    void call.then((value) => ended.push(value));
+    for (let turn = 0; turn < 20 && ended.length === 0; turn++) await this.clock.advance(0);
+    const [outcome] = ended;
     if (this.aborted !== undefined) throw this.aborted;
     if (outcome === undefined) throw new Error("the call did not end");
-    if (!outcome.ok) throw Object.assign(new Error(`${outcome.code}: ${outcome.detail}`), { code: outcome.code });
+    if (!outcome.ok)
+      throw Object.assign(new Error(`${outcome.code}: ${outcome.detail}`), { code: outcome.code });
     return outcome.value;
   }
 
@@ -140,4 +159,8 @@ export class Bench {
 }
 
 export const records = (...contents: readonly Partial<Content>[]): Uint8Array =>
-  frame(contents.map((content, index) => encodeRecord({ body: { json: `{"n":${index}}` }, ...content })));
+  frame(
+    contents.map((content, index) =>
+      encodeRecord({ body: { json: `{"n":${index}}` }, ...content }),
+    ),
+  );

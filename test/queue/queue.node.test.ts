@@ -16,15 +16,45 @@ async function started(topic = route()): Promise<Bench> {
 }
 
 const sendAll = (bench: Bench, ...contents: readonly Partial<Content>[]) =>
-  bench.run(bench.queue.stamped(stamp, (nowMs) => send(bench.queue.store, { stamp, records: records(...contents) }, nowMs)));
+  bench.run(
+    bench.queue.stamped(stamp, (nowMs) =>
+      send(bench.queue.store, { stamp, records: records(...contents) }, nowMs),
+    ),
+  );
 
-const take = (bench: Bench, maxMessages = 16, more: { attempt?: string; waitMs?: number } = {}): Promise<Delivered> =>
-  bench.run(bench.queue.receive({ stamp, group: "g", maxMessages, invisibleMs: 30_000, waitMs: 0, bytesMax: 1e6, ...more }));
+const take = (
+  bench: Bench,
+  maxMessages = 16,
+  more: { attempt?: string; waitMs?: number } = {},
+): Promise<Delivered> =>
+  bench.run(
+    bench.queue.receive({
+      stamp,
+      group: "g",
+      maxMessages,
+      invisibleMs: 30_000,
+      waitMs: 0,
+      bytesMax: 1e6,
+      ...more,
+    }),
+  );
 
-const ack = (bench: Bench, receipts: readonly string[], verb: "ack" | "nack" = "ack", delayMs?: number): Promise<readonly Settled[]> =>
+const ack = (
+  bench: Bench,
+  receipts: readonly string[],
+  verb: "ack" | "nack" = "ack",
+  delayMs?: number,
+): Promise<readonly Settled[]> =>
   bench.run(
     bench.queue.grouped(stamp, "g", (found, nowMs) =>
-      accept(settle(bench.queue.store, found, { stamp, group: "g", verb, receipts, ...(delayMs === undefined ? {} : { delayMs }) }, nowMs)),
+      accept(
+        settle(
+          bench.queue.store,
+          found,
+          { stamp, group: "g", verb, receipts, ...(delayMs === undefined ? {} : { delayMs }) },
+          nowMs,
+        ),
+      ),
     ),
   );
 
@@ -85,7 +115,9 @@ describe("a queue", () => {
     await ack(bench, got.receipts.slice(0, 1));
     bench.wake();
     await bench.run(bench.queue.run(() => accept(undefined)));
-    const { groups } = await bench.run(bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))));
+    const { groups } = await bench.run(
+      bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))),
+    );
     expect(groups[0]).toMatchObject({ lag: 3, inFlight: 2 });
   });
 
@@ -117,7 +149,9 @@ describe("a queue", () => {
     const first = await take(bench);
     await bench.pass(30_001);
     const second = await take(bench);
-    expect(await ack(bench, first.receipts)).toMatchObject([{ ok: false, code: "receipt_expired" }]);
+    expect(await ack(bench, first.receipts)).toMatchObject([
+      { ok: false, code: "receipt_expired" },
+    ]);
     await bench.pass(30_001);
     expect(await ack(bench, second.receipts)).toMatchObject([{ ok: true }]);
     expect(await ack(bench, first.receipts)).toMatchObject([{ ok: true }]);
@@ -125,7 +159,14 @@ describe("a queue", () => {
 
   it("keeps a long poll until something comes", async () => {
     const bench = await started();
-    const poll = bench.queue.receive({ stamp, group: "g", maxMessages: 1, invisibleMs: 30_000, waitMs: 20_000, bytesMax: 1e6 });
+    const poll = bench.queue.receive({
+      stamp,
+      group: "g",
+      maxMessages: 1,
+      invisibleMs: 30_000,
+      waitMs: 20_000,
+      bytesMax: 1e6,
+    });
     await bench.clock.advance(5_000);
     await sendAll(bench, {});
     expect((await bench.run(poll)).offsets).toEqual([0]);
@@ -158,7 +199,9 @@ describe("a queue", () => {
     await ack(bench, (await take(bench)).receipts, "nack", 0);
     await ack(bench, (await take(bench)).receipts, "nack", 0);
     expect((await take(bench)).offsets).toEqual([]);
-    const { groups } = await bench.run(bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))));
+    const { groups } = await bench.run(
+      bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))),
+    );
     expect(groups[0]).toMatchObject({ lag: 0, deadLetters: 1 });
   });
 });
@@ -170,9 +213,15 @@ describe("a transaction", () => {
     expect((await take(bench)).offsets).toEqual([]);
     bench.wake();
     const committed = await decide(bench, 0, "commit");
-    expect(committed).toMatchObject({ state: "committed", repeated: false, messages: [{ id: messageIds[0], offset: 0 }] });
+    expect(committed).toMatchObject({
+      state: "committed",
+      repeated: false,
+      messages: [{ id: messageIds[0], offset: 0 }],
+    });
     expect(await decide(bench, 0, "commit")).toMatchObject({ repeated: true });
-    await expect(decide(bench, 0, "rollback")).rejects.toMatchObject({ code: "transaction_committed" });
+    await expect(decide(bench, 0, "rollback")).rejects.toMatchObject({
+      code: "transaction_committed",
+    });
     expect((await take(bench)).offsets).toEqual([0]);
   });
 
@@ -185,7 +234,11 @@ describe("a transaction", () => {
       await bench.pass(1_000);
       for (const { position, attempt } of bench.offers.splice(0)) {
         const checks = await bench.run(
-          bench.queue.run((nowMs) => accept(beginChecks(bench.queue.store, [{ position, attempt, openUntil: 0 }], true, nowMs))),
+          bench.queue.run((nowMs) =>
+            accept(
+              beginChecks(bench.queue.store, [{ position, attempt, openUntil: 0 }], true, nowMs),
+            ),
+          ),
         );
         if (checks.length > 0) begun.push(bench.clock.nowMs() - start);
       }
@@ -216,7 +269,14 @@ describe("waiting without a lease", () => {
     const bench = await started();
     const found = bench.queue.store.groups.get("g");
     if (found === undefined) throw new Error("no group");
-    const call = { stamp, group: "g", maxMessages: 1, invisibleMs: 1_000, waitMs: 0, bytesMax: 1e6 };
+    const call = {
+      stamp,
+      group: "g",
+      maxMessages: 1,
+      invisibleMs: 1_000,
+      waitMs: 0,
+      bytesMax: 1e6,
+    };
     expect(receive(bench.queue.store, found, call, bench.clock.nowMs()).is).toBe("empty");
   });
 });

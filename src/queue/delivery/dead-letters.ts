@@ -2,7 +2,7 @@
  * Dead letters of all groups of a queue: the one thing that has a row each, with its own copy of the message, because
  * it outlives the log's retention and is rare. A redriven one is in flight again from here, until it is acked or dies anew.
  */
-import { bytesOf, type Sql } from "../storage.ts";
+import { bytesOf, textOf, type Sql } from "../storage.ts";
 import type { Flight } from "./page.ts";
 
 export interface DeadLetter {
@@ -22,7 +22,9 @@ export class DeadLetters {
 
   constructor(sql: Sql) {
     this.#sql = sql;
-    for (const row of sql.exec("SELECT grp, offset, generation, attempts, due_at FROM dead_letter WHERE redriven = 1")) {
+    for (const row of sql.exec(
+      "SELECT grp, offset, generation, attempts, due_at FROM dead_letter WHERE redriven = 1",
+    )) {
       this.#of(Number(row["grp"])).set(Number(row["offset"]), {
         offset: Number(row["offset"]),
         generation: Number(row["generation"]),
@@ -31,7 +33,9 @@ export class DeadLetters {
         leased: true,
       });
     }
-    for (const row of sql.exec("SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp")) {
+    for (const row of sql.exec(
+      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp",
+    )) {
       this.#counts.set(Number(row["grp"]), Number(row["n"]));
     }
   }
@@ -63,22 +67,42 @@ export class DeadLetters {
 
   has(group: number, offset: number): boolean {
     if (this.count(group) === 0) return false;
-    for (const _ of this.#sql.exec("SELECT 1 FROM dead_letter WHERE grp = ? AND offset = ? AND redriven = 0", group, offset)) return true;
+    for (const _ of this.#sql.exec(
+      "SELECT 1 FROM dead_letter WHERE grp = ? AND offset = ? AND redriven = 0",
+      group,
+      offset,
+    ))
+      return true;
     return false;
   }
 
   content(group: number, offset: number): { entry: Uint8Array; storedAt: number } | undefined {
     if (this.flight(group, offset) === undefined) return undefined;
-    for (const row of this.#sql.exec("SELECT entry, stored_at FROM dead_letter WHERE grp = ? AND offset = ?", group, offset)) {
+    for (const row of this.#sql.exec(
+      "SELECT entry, stored_at FROM dead_letter WHERE grp = ? AND offset = ?",
+      group,
+      offset,
+    )) {
       return { entry: bytesOf(row["entry"]), storedAt: Number(row["stored_at"]) };
     }
     return undefined;
   }
 
-  add(group: number, flight: Flight, death: { entry: Uint8Array; storedAt: number; reason: string; nowMs: number }): void {
+  add(
+    group: number,
+    flight: Flight,
+    death: { entry: Uint8Array; storedAt: number; reason: string; nowMs: number },
+  ): void {
     this.#sql.exec(
       "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, redriven, due_at, entry) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
-      group, flight.offset, death.storedAt, death.nowMs, flight.attempt, flight.generation, death.reason, death.entry,
+      group,
+      flight.offset,
+      death.storedAt,
+      death.nowMs,
+      flight.attempt,
+      flight.generation,
+      death.reason,
+      death.entry,
     );
     this.#count(group, 1);
   }
@@ -86,16 +110,36 @@ export class DeadLetters {
   buryAgain(group: number, flight: Flight, reason: string, nowMs: number): void {
     this.#sql.exec(
       "UPDATE dead_letter SET redriven = 0, dead_at = ?, attempts = ?, generation = ?, reason = ? WHERE grp = ? AND offset = ?",
-      nowMs, flight.attempt, flight.generation, reason, group, flight.offset,
+      nowMs,
+      flight.attempt,
+      flight.generation,
+      reason,
+      group,
+      flight.offset,
     );
     this.#of(group).delete(flight.offset);
     this.#count(group, 1);
   }
 
   redrive(group: number, offset: number, nowMs: number): void {
-    this.#sql.exec("UPDATE dead_letter SET redriven = 1, attempts = 0, due_at = ? WHERE grp = ? AND offset = ?", nowMs, group, offset);
-    for (const row of this.#sql.exec("SELECT generation FROM dead_letter WHERE grp = ? AND offset = ?", group, offset)) {
-      this.#of(group).set(offset, { offset, generation: Number(row["generation"]), attempt: 0, dueAt: nowMs, leased: false });
+    this.#sql.exec(
+      "UPDATE dead_letter SET redriven = 1, attempts = 0, due_at = ? WHERE grp = ? AND offset = ?",
+      nowMs,
+      group,
+      offset,
+    );
+    for (const row of this.#sql.exec(
+      "SELECT generation FROM dead_letter WHERE grp = ? AND offset = ?",
+      group,
+      offset,
+    )) {
+      this.#of(group).set(offset, {
+        offset,
+        generation: Number(row["generation"]),
+        attempt: 0,
+        dueAt: nowMs,
+        leased: false,
+      });
     }
     this.#count(group, -1);
   }
@@ -103,11 +147,19 @@ export class DeadLetters {
   #save(group: number, flight: Flight): void {
     this.#sql.exec(
       "UPDATE dead_letter SET generation = ?, attempts = ?, due_at = ? WHERE grp = ? AND offset = ?",
-      flight.generation, flight.attempt, flight.dueAt, group, flight.offset,
+      flight.generation,
+      flight.attempt,
+      flight.dueAt,
+      group,
+      flight.offset,
     );
   }
 
-  lease(group: number, flight: Flight, delivery: { generation: number; attempt: number; dueAt: number }): void {
+  lease(
+    group: number,
+    flight: Flight,
+    delivery: { generation: number; attempt: number; dueAt: number },
+  ): void {
     Object.assign(flight, delivery, { leased: true });
     this.#save(group, flight);
   }
@@ -130,14 +182,15 @@ export class DeadLetters {
 
   list(group: number, after: number, limit: number): DeadLetter[] {
     const items: DeadLetter[] = [];
-    const query = "SELECT * FROM dead_letter WHERE grp = ? AND offset > ? AND redriven = 0 ORDER BY offset LIMIT ?";
+    const query =
+      "SELECT * FROM dead_letter WHERE grp = ? AND offset > ? AND redriven = 0 ORDER BY offset LIMIT ?";
     for (const row of this.#sql.exec(query, group, after, limit)) {
       items.push({
         offset: Number(row["offset"]),
         storedAt: Number(row["stored_at"]),
         deadAt: Number(row["dead_at"]),
         attempts: Number(row["attempts"]),
-        reason: String(row["reason"]),
+        reason: textOf(row["reason"]),
         entry: bytesOf(row["entry"]),
       });
     }
@@ -163,7 +216,9 @@ export class DeadLetters {
     if (this.#counts.size === 0) return;
     this.#sql.exec("DELETE FROM dead_letter WHERE redriven = 0 AND dead_at < ?", deadBefore);
     this.#counts.clear();
-    for (const row of this.#sql.exec("SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp")) {
+    for (const row of this.#sql.exec(
+      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp",
+    )) {
       this.#counts.set(Number(row["grp"]), Number(row["n"]));
     }
   }

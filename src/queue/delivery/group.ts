@@ -13,7 +13,7 @@ import { backoffMs } from "../../core/retry.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
 import type { Journal } from "../journal.ts";
 import type { SegmentLog } from "../segments.ts";
-import { DeadLetters } from "./dead-letters.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import { OrderLocks } from "./order.ts";
 import type { Flight } from "./page.ts";
 import { GroupState } from "./state.ts";
@@ -94,7 +94,8 @@ export class Group {
   update(route: GroupRoute): void {
     const before = this.route;
     this.route = route;
-    const filterChanged = JSON.stringify(before.settings.filter) !== JSON.stringify(route.settings.filter);
+    const filterChanged =
+      JSON.stringify(before.settings.filter) !== JSON.stringify(route.settings.filter);
     if (filterChanged) this.state.saveAll();
     if (filterChanged || before.settings.ordered !== route.settings.ordered) {
       // What an unordered group passed over is done; say so before order makes gaps mean something else.
@@ -128,7 +129,8 @@ export class Group {
       const offset = due.topValue;
       if (dueAt === undefined || offset === undefined) return undefined;
       const flight = this.#flight(offset);
-      if (flight !== undefined && flight.dueAt === dueAt && !this.#isVisible.has(offset)) return dueAt;
+      if (flight !== undefined && flight.dueAt === dueAt && !this.#isVisible.has(offset))
+        return dueAt;
       due.pop();
     }
   }
@@ -150,7 +152,9 @@ export class Group {
   }
 
   #exhausted(flight: Flight): boolean {
-    return this.route.settings.onPoison !== "block" && flight.attempt >= this.route.settings.maxAttempts;
+    return (
+      this.route.settings.onPoison !== "block" && flight.attempt >= this.route.settings.maxAttempts
+    );
   }
 
   #bury(flight: Flight, reason: string, nowMs: number): void {
@@ -159,7 +163,8 @@ export class Group {
     if (this.#ports.deadLetters.flight(this.route.number, flight.offset) !== undefined) {
       this.#ports.deadLetters.buryAgain(this.route.number, flight, reason, nowMs);
     } else {
-      if (read !== undefined) this.#ports.deadLetters.add(this.route.number, flight, { ...read, reason, nowMs });
+      if (read !== undefined)
+        this.#ports.deadLetters.add(this.route.number, flight, { ...read, reason, nowMs });
       this.state.done(flight.offset, 1);
     }
     this.#ports.dead(this.route.name, flight.offset, reason);
@@ -171,19 +176,27 @@ export class Group {
   }
 
   #content(offset: number): { entry: Uint8Array; storedAt: number } | undefined {
-    return this.#ports.deadLetters.content(this.route.number, offset) ?? this.#ports.log.read(offset);
+    return (
+      this.#ports.deadLetters.content(this.route.number, offset) ?? this.#ports.log.read(offset)
+    );
   }
 
   /** Might a receive find something now? Cheap; a filter may still say no. */
   get mayHave(): boolean {
     if (this.route.paused) return false;
-    return this.#visible.size > 0 || this.#locks.ready.length > 0 || this.state.cursor < this.#ports.log.next;
+    return (
+      this.#visible.size > 0 ||
+      this.#locks.ready.length > 0 ||
+      this.state.cursor < this.#ports.log.next
+    );
   }
 
   /** About how many messages are visible. */
   get visibleCount(): number {
     if (this.route.paused) return 0;
-    return this.#isVisible.size + this.#locks.ready.length + (this.#ports.log.next - this.state.cursor);
+    return (
+      this.#isVisible.size + this.#locks.ready.length + (this.#ports.log.next - this.state.cursor)
+    );
   }
 
   // ------------------------------------------------------------ choosing
@@ -235,7 +248,16 @@ export class Group {
   }
 
   /** Answers false when the message does not fit into the answer any more. */
-  #take(offset: number, into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[]; flight?: Flight }): boolean {
+  #take(
+    offset: number,
+    into: {
+      nowMs: number;
+      until: number;
+      room: { bytes: number };
+      chosen: Chosen[];
+      flight?: Flight;
+    },
+  ): boolean {
     const read = this.#content(offset);
     if (read === undefined) {
       this.#isVisible.delete(offset);
@@ -249,7 +271,8 @@ export class Group {
     const { expiresAt } = decodeEntry(read.entry);
     if (expiresAt !== undefined && expiresAt <= into.nowMs) {
       this.#isVisible.delete(offset);
-      if (this.#ports.deadLetters.flight(this.route.number, offset) === undefined) this.state.expire(offset);
+      if (this.#ports.deadLetters.flight(this.route.number, offset) === undefined)
+        this.state.expire(offset);
       else this.#ports.deadLetters.remove(this.route.number, offset);
       this.#unlock(offset);
       return true;
@@ -267,7 +290,10 @@ export class Group {
     return true;
   }
 
-  #takeReady(into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] }, full: () => boolean): void {
+  #takeReady(
+    into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] },
+    full: () => boolean,
+  ): void {
     let turns = this.#locks.ready.length;
     while (!full() && turns-- > 0) {
       const messageGroup = this.#locks.ready.shift();
@@ -302,13 +328,20 @@ export class Group {
     for (; offset < end && found.length < 256; offset++) {
       if (this.state.isDone(offset) || this.state.flight(offset) !== undefined) continue;
       const read = this.#ports.log.read(offset);
-      if (read !== undefined && readRecordHead(decodeEntry(read.entry).record).messageGroup === messageGroup) found.push(offset);
+      if (
+        read !== undefined &&
+        readRecordHead(decodeEntry(read.entry).record).messageGroup === messageGroup
+      )
+        found.push(offset);
     }
     this.#locks.refill(messageGroup, found, offset < this.state.cursor ? offset : undefined);
   }
 
   /** Reads on from the cursor. Answers whether it stopped before the tail for its own limit. */
-  #scan(into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] }, full: () => boolean): boolean {
+  #scan(
+    into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] },
+    full: () => boolean,
+  ): boolean {
     const { state } = this;
     const { filter } = this.route.settings;
     const tags = filter !== undefined && "tags" in filter ? new Set(filter.tags) : undefined;
@@ -331,7 +364,11 @@ export class Group {
     return false;
   }
 
-  #takeChecked(offset: number, tags: ReadonlySet<string> | undefined, into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] }): boolean {
+  #takeChecked(
+    offset: number,
+    tags: ReadonlySet<string> | undefined,
+    into: { nowMs: number; until: number; room: { bytes: number }; chosen: Chosen[] },
+  ): boolean {
     const read = this.#ports.log.read(offset);
     if (read === undefined) return true;
     const { tag, messageGroup } = readRecordHead(decodeEntry(read.entry).record);
@@ -360,7 +397,10 @@ export class Group {
   // ------------------------------------------------------------ settling
 
   /** What a receipt's generation means now. */
-  standing(offset: number, generation: number): { is: "live"; flight: Flight } | { is: "done" } | { is: "stale" } | { is: "unknown" } {
+  standing(
+    offset: number,
+    generation: number,
+  ): { is: "live"; flight: Flight } | { is: "done" } | { is: "stale" } | { is: "unknown" } {
     const flight = this.#flight(offset);
     if (flight !== undefined) {
       if (flight.generation === generation) return { is: "live", flight };
@@ -376,7 +416,8 @@ export class Group {
     const plain: number[] = [];
     for (const offset of offsets) {
       this.#isVisible.delete(offset);
-      if (this.state.flight(offset) === undefined) this.#ports.deadLetters.remove(this.route.number, offset);
+      if (this.state.flight(offset) === undefined)
+        this.#ports.deadLetters.remove(this.route.number, offset);
       else plain.push(offset);
     }
     plain.sort((a, b) => a - b);
@@ -391,7 +432,11 @@ export class Group {
     for (const offset of offsets) this.#unlock(offset);
   }
 
-  nack(flight: Flight, how: { delayMs?: number; reason?: string; retry?: boolean }, nowMs: number): void {
+  nack(
+    flight: Flight,
+    how: { delayMs?: number; reason?: string; retry?: boolean },
+    nowMs: number,
+  ): void {
     if (!flight.leased) return;
     if (how.retry === false || this.#exhausted(flight)) {
       this.#bury(flight, how.reason ?? "nacked", nowMs);

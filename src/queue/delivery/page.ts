@@ -73,7 +73,12 @@ export class DeliveryPage implements Page {
     writer.byte(VERSION).raw(this.#done).uint(this.flights.size);
     const base = this.number * PAGE_OFFSETS;
     for (const flight of this.flights.values()) {
-      writer.uint(flight.offset - base).uint(flight.generation).uint(flight.attempt).uint(flight.dueAt).byte(flight.leased ? 1 : 0);
+      writer
+        .uint(flight.offset - base)
+        .uint(flight.generation)
+        .uint(flight.attempt)
+        .uint(flight.dueAt)
+        .byte(flight.leased ? 1 : 0);
     }
   }
 
@@ -87,7 +92,13 @@ export class DeliveryPage implements Page {
     for (const byte of done) page.#doneCount += POPULATION[byte] ?? 0;
     for (let left = reader.uint(); left > 0; left--) {
       const offset = number * PAGE_OFFSETS + reader.uint();
-      const flight = { offset, generation: reader.uint(), attempt: reader.uint(), dueAt: reader.uint(), leased: reader.byte() === 1 };
+      const flight = {
+        offset,
+        generation: reader.uint(),
+        attempt: reader.uint(),
+        dueAt: reader.uint(),
+        leased: reader.byte() === 1,
+      };
       page.flights.set(offset, flight);
     }
     return page;

@@ -75,7 +75,8 @@ export class GroupState implements Page {
   /** Is anything of [from, to) leased or waiting for a retry? */
   holdsBetween(from: number, to: number): boolean {
     for (let number = Math.floor(from / PAGE_OFFSETS); number * PAGE_OFFSETS < to; number++) {
-      for (const offset of this.pages.get(number)?.flights.keys() ?? []) if (offset >= from && offset < to) return true;
+      for (const offset of this.pages.get(number)?.flights.keys() ?? [])
+        if (offset >= from && offset < to) return true;
     }
     return false;
   }
@@ -97,7 +98,11 @@ export class GroupState implements Page {
   }
 
   /** Leases a run of consecutive offsets that share generation and attempt. */
-  lease(first: number, count: number, delivery: { generation: number; attempt: number; dueAt: number }): void {
+  lease(
+    first: number,
+    count: number,
+    delivery: { generation: number; attempt: number; dueAt: number },
+  ): void {
     let from = first;
     const end = first + count;
     while (from < end) {
@@ -116,7 +121,12 @@ export class GroupState implements Page {
     this.cursor = Math.max(this.cursor, end);
   }
 
-  #applyLease(page: DeliveryPage, from: number, to: number, delivery: { generation: number; attempt: number; dueAt: number }): void {
+  #applyLease(
+    page: DeliveryPage,
+    from: number,
+    to: number,
+    delivery: { generation: number; attempt: number; dueAt: number },
+  ): void {
     for (let offset = from; offset < to; offset++) {
       page.flights.set(offset, { offset, ...delivery, leased: true });
       this.due.push(delivery.dueAt, offset);
@@ -130,7 +140,9 @@ export class GroupState implements Page {
     while (from < end) {
       const page = this.#page(from);
       const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
-      this.#write(page, OPERATION.done).uint(from).uint(to - from);
+      this.#write(page, OPERATION.done)
+        .uint(from)
+        .uint(to - from);
       for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
       from = to;
     }
@@ -182,7 +194,10 @@ export class GroupState implements Page {
   }
 
   rememberAttempt(key: string, attempt: Attempt, nowMs: number): void {
-    const writer = this.#write(this, OPERATION.attempt).text(key).uint(attempt.until).uint(attempt.items.length);
+    const writer = this.#write(this, OPERATION.attempt)
+      .text(key)
+      .uint(attempt.until)
+      .uint(attempt.items.length);
     for (const { offset, generation } of attempt.items) writer.uint(offset).uint(generation);
     for (const [old, { until }] of this.attempts) if (until <= nowMs) this.attempts.delete(old);
     this.attempts.set(key, attempt);
@@ -225,7 +240,8 @@ export class GroupState implements Page {
   truncate(offset: number): number {
     let lost = 0;
     const first = Math.floor(offset / PAGE_OFFSETS);
-    for (let number = this.base; number < first; number++) lost += PAGE_OFFSETS - (this.pages.get(number)?.doneCount ?? 0);
+    for (let number = this.base; number < first; number++)
+      lost += PAGE_OFFSETS - (this.pages.get(number)?.doneCount ?? 0);
     for (let number = this.base; number <= first; number++) {
       if (number < first) {
         const page = this.pages.get(number);
@@ -233,7 +249,8 @@ export class GroupState implements Page {
         this.pages.delete(number);
       } else if (offset % PAGE_OFFSETS !== 0) {
         const page = this.#page(offset);
-        for (let below = page.number * PAGE_OFFSETS; below < offset; below++) if (page.setDone(below)) lost++;
+        for (let below = page.number * PAGE_OFFSETS; below < offset; below++)
+          if (page.setDone(below)) lost++;
         this.#journal.save(page);
       }
     }
@@ -292,7 +309,8 @@ export class GroupState implements Page {
     this.cursor = reader.uint();
     this.expired = reader.uint();
     for (let left = reader.uint(); left > 0; left--) this.drainedFrom.add(reader.uint());
-    for (let left = reader.uint(); left > 0; left--) this.attempts.set(reader.text(), readAttempt(reader));
+    for (let left = reader.uint(); left > 0; left--)
+      this.attempts.set(reader.text(), readAttempt(reader));
   }
 
   restorePage(number: number, data: Uint8Array, seq: number): void {
@@ -401,6 +419,7 @@ export class GroupState implements Page {
 function readAttempt(reader: ByteReader): Attempt {
   const until = reader.uint();
   const items = [];
-  for (let left = reader.uint(); left > 0; left--) items.push({ offset: reader.uint(), generation: reader.uint() });
+  for (let left = reader.uint(); left > 0; left--)
+    items.push({ offset: reader.uint(), generation: reader.uint() });
   return { until, items };
 }
