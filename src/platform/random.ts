@@ -13,3 +13,6 @@ export function base64(bytes: Uint8Array): string {
 export function base64url(bytes: Uint8Array): string {
   return base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
+
+/** From 0 to below 1. For spreading load, never for secrets. */
+export const random = (): number => Math.random();

@@ -1,0 +1,120 @@
+/**
+ * From the Authorization header to a principal. A missing, malformed, unknown, wrong or expired key gets one and the same
+ * refusal, after the same comparison. It never keeps a key's text, and never remembers a failure.
+ */
+import { type Clock, systemClock } from "../platform/clock.ts";
+import { equalDigests, sha256 } from "../platform/constant-time.ts";
+import { isNamespace, parseKeyText } from "../platform/key-text.ts";
+import { base64url } from "../platform/random.ts";
+import { accept, type Outcome, refuse } from "../protocol/errors.ts";
+import { type Env, type KeyRecord, registryObjectName, type RegistryRpc } from "../protocol/rpc.ts";
+import { ALL_SCOPES, type Principal } from "./principal.ts";
+
+/** A deleted key works on for as long as this. */
+const CACHE_MS = 5_000;
+const CACHE_ENTRIES_MAX = 1_000;
+const NAMESPACE_HEADER = "Halfmq-Namespace";
+const NO_HASH = new Uint8Array(32);
+
+const UNAUTHENTICATED = refuse(
+  "unauthenticated",
+  "Authorization: Bearer with a valid key is required",
+);
+
+interface Known {
+  readonly record: KeyRecord;
+  readonly until: number;
+}
+
+/** By the digest of the whole key. Values only: a promise belongs to the request that made it. */
+const known = new Map<string, Known>();
+
+type Bindings = Pick<Env, "HALFMQ_ROOT_KEY" | "REGISTRY">;
+
+export async function authenticate(
+  headers: Headers,
+  env: Bindings,
+  clock: Clock = systemClock,
+): Promise<Outcome<Principal>> {
+  const root = env.HALFMQ_ROOT_KEY;
+  if (root === undefined || root === "") {
+    return refuse("not_configured", "The deployment has no HALFMQ_ROOT_KEY");
+  }
+  const [, text] = /^Bearer +(\S.*)$/i.exec(headers.get("authorization") ?? "") ?? [];
+  if (text === undefined) return UNAUTHENTICATED;
+  const [digest, rootDigest] = await Promise.all([sha256(text), sha256(root)]);
+  const asked = headers.get(NAMESPACE_HEADER) ?? undefined;
+  if (equalDigests(digest, rootDigest)) return rootIn(asked ?? "default");
+  const record = await findKey(text, base64url(digest), env, clock);
+  if (!record.ok) return record;
+  const { namespace, scopes, topics, name } = record.value;
+  if (asked !== undefined && asked !== namespace) {
+    return refuse("forbidden", "The key belongs to another namespace", { field: NAMESPACE_HEADER });
+  }
+  return accept({
+    namespace,
+    scopes,
+    root: false,
+    keyName: name,
+    ...(topics === undefined ? {} : { topics }),
+  });
+}
+
+function rootIn(namespace: string): Outcome<Principal> {
+  if (!isNamespace(namespace)) {
+    return refuse("invalid_request", "A namespace is 1 to 63 of a-z, 0-9 and -, not - first", {
+      field: NAMESPACE_HEADER,
+    });
+  }
+  return accept({ namespace, scopes: ALL_SCOPES, root: true, keyName: "root" });
+}
+
+async function findKey(
+  text: string,
+  digest: string,
+  env: Bindings,
+  clock: Clock,
+): Promise<Outcome<KeyRecord>> {
+  const cached = known.get(digest);
+  if (cached !== undefined && cached.until > clock.nowMs()) return unexpired(cached.record, clock);
+  known.delete(digest);
+  const parsed = parseKeyText(text);
+  if (parsed === undefined) return UNAUTHENTICATED;
+  // Counted from before the question: the answer may be as old.
+  const until = clock.nowMs() + CACHE_MS;
+  const [secretHash, found] = await Promise.all([
+    sha256(parsed.secret),
+    askRegistry(env, parsed.namespace, parsed.name),
+  ]);
+  if (!found.ok && found.code !== "key_not_found") return found;
+  const isRight = equalDigests(secretHash, found.ok ? found.value.hash : NO_HASH);
+  if (!found.ok || !isRight) return UNAUTHENTICATED;
+  remember(digest, { record: found.value.record, until });
+  return unexpired(found.value.record, clock);
+}
+
+const unexpired = (record: KeyRecord, clock: Clock): Outcome<KeyRecord> =>
+  record.expiresAt !== undefined && record.expiresAt <= clock.nowMs()
+    ? UNAUTHENTICATED
+    : accept(record);
+
+async function askRegistry(
+  env: Bindings,
+  namespace: string,
+  name: string,
+): ReturnType<RegistryRpc["keyHash"]> {
+  try {
+    return await env.REGISTRY.getByName(registryObjectName(namespace)).keyHash(name);
+  } catch {
+    return refuse("unavailable", "The key could not be looked up; come again");
+  }
+}
+
+function remember(digest: string, entry: Known): void {
+  known.set(digest, entry);
+  if (known.size <= CACHE_ENTRIES_MAX) return;
+  for (const oldest of known.keys()) {
+    known.delete(oldest);
+    return;
+  }
+}

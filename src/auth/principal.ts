@@ -1,0 +1,13 @@
+/** Who sent a request, once that is known: plain values, never a secret. */
+import type { Scope } from "../protocol/rpc.ts";
+
+export interface Principal {
+  readonly namespace: string;
+  readonly scopes: readonly Scope[];
+  /** Topic names, or prefixes with a trailing `*`; absent: all. */
+  readonly topics?: readonly string[];
+  readonly root: boolean;
+  readonly keyName: string;
+}
+
+export const ALL_SCOPES: readonly Scope[] = ["send", "transact", "consume", "manage"];
