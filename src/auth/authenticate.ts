@@ -104,7 +104,8 @@ async function askRegistry(
   name: string,
 ): ReturnType<RegistryRpc["keyHash"]> {
   try {
-    return await env.REGISTRY.getByName(registryObjectName(namespace)).keyHash(name);
+    const registry = env.REGISTRY.getByName(registryObjectName(namespace)) as RegistryRpc;
+    return await registry.keyHash(name);
   } catch {
     return refuse("unavailable", "The key could not be looked up; come again");
   }

@@ -27,9 +27,7 @@ class World {
         return found === undefined ? refuse("key_not_found", "none") : accept(found);
       },
     });
-    return { HALFMQ_ROOT_KEY: root, REGISTRY: { getByName } } as unknown as Parameters<
-      typeof authenticate
-    >[1];
+    return { HALFMQ_ROOT_KEY: root, REGISTRY: { getByName } };
   }
 
   async key(name: string, more: Partial<KeyRecord> = {}): Promise<string> {
