@@ -1,23 +1,51 @@
 /**
- * The Worker's entry: exports the Durable Object classes and answers fetch. Wiring only; it never decides anything.
+ * The Worker's entry: exports the Durable Object classes, answers fetch and runs the watchdog. Wiring only; it never
+ * decides anything.
  */
-import { DurableObject } from "cloudflare:workers";
+import { createApp } from "./api/app.ts";
+import { authenticate } from "./auth/authenticate.ts";
+import { createBroker } from "./broker/durable-broker.ts";
+import { durableObjects } from "./broker/durable-objects.ts";
+import { systemClock } from "./platform/clock.ts";
+import { log } from "./platform/log.ts";
+import { base64url, random, randomBytes } from "./platform/random.ts";
+import { targetPolicy } from "./platform/target.ts";
+import { registryObjectName, type Env, type RegistryRpc } from "./protocol/rpc.ts";
 
-export class QueueObject extends DurableObject {}
+export { CoordinatorObject } from "./coordinator/object.ts";
+export { QueueObject } from "./queue/object.ts";
+export { RegistryObject } from "./registry/object.ts";
 
-export class RegistryObject extends DurableObject {}
+type App = ReturnType<typeof createApp>;
 
-export class CoordinatorObject extends DurableObject {}
+/** One per isolate, which has one env: it holds routes and cached values, nothing of a request. */
+let app: App | undefined;
 
-interface Env {
-  readonly HALFMQ_VERSION?: string;
+function makeApp(env: Env): App {
+  const nowMs = (): number => systemClock.nowMs();
+  const objects = durableObjects(env);
+  const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
+  return createApp({
+    broker: createBroker({ objects, nowMs, random, autoCreate }),
+    authenticate: (request) => authenticate(request.headers, env),
+    nowMs,
+    newRequestId: () => base64url(randomBytes(12)),
+    log,
+    targets: targetPolicy(env),
+    version: env.HALFMQ_VERSION ?? "dev",
+  });
 }
 
 export default {
-  fetch(request: Request, env: Env): Response {
-    if (new URL(request.url).pathname === "/v1/health") {
-      return Response.json({ status: "ok", version: env.HALFMQ_VERSION ?? "dev" });
-    }
-    return new Response(null, { status: 404 });
+  fetch: (request: Request, env: Env, context: ExecutionContext) =>
+    (app ??= makeApp(env)).fetch(request, env, context),
+
+  /**
+   * Queues of the namespace `default` whose alarm the platform lost are woken; the alarm itself is what normally runs
+   * them. Those of other namespaces heal with their own traffic: every request runs the due sweep, too.
+   */
+  async scheduled(_event: ScheduledController, env: Env): Promise<void> {
+    const stub: unknown = env.REGISTRY.getByName(registryObjectName("default"));
+    log.info("watchdog", { poked: await (stub as RegistryRpc).watchdog() });
   },
 };

@@ -1,0 +1,147 @@
+/**
+ * The native HTTP dialect: mounts the catalogue and takes each request through the same steps: request id, key, names,
+ * scopes, body, handler, answer. It knows no route by itself and no object at all.
+ */
+import { Hono, type Context } from "hono";
+import type { Principal } from "../auth/principal.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { CATALOGUE } from "./catalogue.ts";
+import { nameFault } from "./fields.ts";
+import type { Answer, Call, Edge, Operation, SentText } from "./operation.ts";
+import { check, checkQuery, parseJson } from "./parse.ts";
+import { pathOf } from "./path.ts";
+import { problemResponse } from "./problem.ts";
+import { readBody } from "./read-body.ts";
+import { forbids, scopesOf } from "./scopes.ts";
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+const NAMES = ["topic", "group", "name"] as const;
+const NO_TEXT: SentText = { bytes: new Uint8Array(), text: "" };
+const NOBODY: Principal = { namespace: "", scopes: [], root: false, keyName: "" };
+
+export function createApp(edge: Edge): Hono {
+  const app = new Hono();
+  for (const operation of CATALOGUE) {
+    const path = operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
+    app.on(operation.method, path, (context) =>
+      guarded(edge, context, (headers) => serve(edge, operation, context, headers)),
+    );
+  }
+  app.notFound((context) =>
+    guarded(edge, context, async (headers) => {
+      const caller = await edge.authenticate(context.req.raw);
+      return problemResponse(caller.ok ? unknown(context, headers) : caller, headers);
+    }),
+  );
+  return app;
+}
+
+type Headers = Record<string, string>;
+
+/** Gives a request its id, and turns what nobody foresaw into a problem that can be found in the log by it. */
+async function guarded(
+  edge: Edge,
+  context: Context,
+  run: (headers: Headers) => Promise<Response>,
+): Promise<Response> {
+  const given = context.req.raw.headers.get("x-request-id");
+  const requestId = given !== null && REQUEST_ID.test(given) ? given : edge.newRequestId();
+  const headers = { "x-request-id": requestId };
+  try {
+    return await run(headers);
+  } catch (error) {
+    edge.log.error("internal_error", {
+      requestId,
+      method: context.req.method,
+      path: pathOf(context.req.url),
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    const refusal = refuse("internal_error", "A bug; the log has it under the request id", {
+      requestId,
+    });
+    return problemResponse(refusal, headers);
+  }
+}
+
+async function serve(
+  edge: Edge,
+  operation: Operation,
+  context: Context,
+  headers: Headers,
+): Promise<Response> {
+  const call = await callOf(edge, operation, context);
+  if (!call.ok) return problemResponse(call, headers);
+  const outcome = await operation.handle(edge, call.value);
+  return outcome.ok ? answerOf(outcome.value, headers) : problemResponse(outcome, headers);
+}
+
+async function callOf(edge: Edge, operation: Operation, context: Context): Promise<Outcome<Call>> {
+  const request = context.req.raw;
+  const caller = await callerOf(edge, operation, request);
+  if (!caller.ok) return caller;
+  const params: Record<string, string> = context.req.param();
+  const misnamed = nameRefusal(params);
+  if (misnamed !== undefined) return misnamed;
+  const forbidden = scopeRefusal(operation, caller.value, params["topic"]);
+  if (forbidden !== undefined) return forbidden;
+  const query =
+    operation.query === undefined ? accept({}) : checkQuery(operation.query, request.url);
+  if (!query.ok) return query;
+  const call = { request, params, caller: caller.value, query: query.value };
+  if (operation.body === undefined) return accept({ ...call, body: undefined, sent: NO_TEXT });
+  const sent = await readBody(request);
+  if (!sent.ok) return sent;
+  const value = parseJson(sent.value.text);
+  if (!value.ok) return value;
+  const body = check(operation.shapeOf?.(value.value) ?? operation.body, value.value);
+  return body.ok ? accept({ ...call, body: body.value, sent: sent.value }) : body;
+}
+
+function callerOf(
+  edge: Edge,
+  operation: Operation,
+  request: Request,
+): Promise<Outcome<Principal>> | Outcome<Principal> {
+  return scopesOf(operation) === "open" ? accept(NOBODY) : edge.authenticate(request);
+}
+
+function nameRefusal(params: Readonly<Record<string, string>>): Refusal | undefined {
+  for (const field of NAMES) {
+    const text = params[field];
+    const fault = text === undefined ? undefined : nameFault(text);
+    if (fault !== undefined) return refuse("invalid_request", `${field}: ${fault}`, { field });
+  }
+  return undefined;
+}
+
+function scopeRefusal(
+  operation: Operation,
+  caller: Principal,
+  topic: string | undefined,
+): Refusal | undefined {
+  const scopes = scopesOf(operation);
+  return scopes === "open" ? undefined : forbids(caller, scopes, topic);
+}
+
+function answerOf(
+  { body, status = 200, contentType, headers: more }: Answer,
+  id: Headers,
+): Response {
+  const headers = { ...id, "content-type": contentType ?? "application/json", ...more };
+  return new Response(body, { status, headers });
+}
+
+/** Patterns of the catalogue's paths, for a request that no route took. */
+const PATHS = CATALOGUE.map(({ path, method }) => ({
+  method,
+  pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]+")}$`),
+}));
+
+function unknown(context: Context, headers: Headers): Refusal {
+  const path = pathOf(context.req.url);
+  const methods = PATHS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  if (methods.length === 0) return refuse("route_not_found", `There is nothing at ${path}`);
+  const allow = [...new Set(methods)].join(", ");
+  headers["allow"] = allow;
+  return refuse("method_not_allowed", `This path takes ${allow}`, { allow: methods });
+}

@@ -1,0 +1,32 @@
+/** Every operation of this dialect: what the server mounts and the description shows. Nothing is mounted from elsewhere. */
+import { changeOperations } from "./changes.ts";
+import { deadLetterOperations } from "./dead-letters.ts";
+import { groupOperations } from "./groups.ts";
+import { healthOperations } from "./health.ts";
+import { keyOperations } from "./keys.ts";
+import { messageOperations } from "./messages.ts";
+import { metricsOperations } from "./metrics.ts";
+import { openapiOperation } from "./openapi.ts";
+import type { Operation } from "./operation.ts";
+import { producerGroupOperations } from "./producer-groups.ts";
+import { receiptOperations } from "./receipts.ts";
+import { statsOperations } from "./stats.ts";
+import { topicOperations } from "./topics.ts";
+import { transactionOperations } from "./transactions.ts";
+
+const described: readonly Operation[] = [
+  ...healthOperations,
+  ...metricsOperations,
+  ...topicOperations,
+  ...statsOperations,
+  ...messageOperations,
+  ...transactionOperations,
+  ...producerGroupOperations,
+  ...groupOperations,
+  ...receiptOperations,
+  ...deadLetterOperations,
+  ...keyOperations,
+  ...changeOperations,
+];
+
+export const CATALOGUE: readonly Operation[] = [...described, openapiOperation(described)];

@@ -1,0 +1,53 @@
+/** Dead letters of a group: list, put back, purge. */
+import { z } from "zod";
+import { accept } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { notYet, nothing, page, words } from "./fields.ts";
+import { deadLetterJson, pageJson } from "./message-json.ts";
+import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
+import { pageQuery } from "./page.ts";
+
+const PATH = "/v1/topics/{topic}/groups/{group}/dead-letters";
+
+const redriveBody = z.strictObject({
+  ids: z.array(words(LIMITS.wordBytesMax)).min(1).max(LIMITS.requestReceiptsMax).optional(),
+  ratePerSecond: notYet("ratePerSecond"),
+});
+
+export const deadLetterOperations: readonly Operation[] = [
+  operation({
+    method: "GET",
+    path: PATH,
+    summary: "Lists what ran out of attempts, with the last reason",
+    statuses: [200],
+    query: z.strictObject(page),
+    async handle(edge, call) {
+      const outcome = await edge.broker.deadLetters(groupNameOf(call), pageQuery(call.query));
+      if (!outcome.ok) return outcome;
+      const { items, nextCursor } = outcome.value;
+      return accept({ body: pageJson(items.map(deadLetterJson), nextCursor) });
+    },
+  }),
+  operation({
+    method: "POST",
+    path: `${PATH}/redrive`,
+    summary: "Puts dead letters back for this group; without ids, all of them",
+    statuses: [200],
+    body: redriveBody,
+    async handle(edge, call) {
+      const outcome = await edge.broker.redrive(groupNameOf(call), call.body.ids);
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+  operation({
+    method: "DELETE",
+    path: PATH,
+    summary: "Deletes all dead letters of the group",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, call) {
+      const outcome = await edge.broker.purgeDeadLetters(groupNameOf(call));
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+];

@@ -1,0 +1,98 @@
+/**
+ * The kinds of fields that requests are made of, each with its limit. The numbers stand in protocol/limits.ts.
+ */
+import { z } from "zod";
+import { utf8Length } from "../core/bytes.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { addFault } from "./parse.ts";
+
+/** The last instant that a Date can hold. */
+const INSTANT_MAX = 8_640_000_000_000_000;
+const NAME = /^[A-Za-z0-9_\-.%]+$/;
+
+/** What is wrong with a text as a name; undefined when nothing is. */
+export function nameFault(text: string): string | undefined {
+  if (text.length > LIMITS.nameCharsMax)
+    return `a name has at most ${LIMITS.nameCharsMax} characters`;
+  if (text === "." || text === "..") return "a name is not . or ..";
+  return NAME.test(text) ? undefined : "a name is made of A-Z a-z 0-9 _ - . %";
+}
+
+export const name = z
+  .string()
+  .check((payload) => {
+    const message = nameFault(payload.value);
+    if (message === undefined) return;
+    const actual = payload.value.length;
+    addFault(
+      payload,
+      actual > LIMITS.nameCharsMax ? { message, limit: LIMITS.nameCharsMax, actual } : { message },
+    );
+  })
+  .meta({ maxLength: LIMITS.nameCharsMax, pattern: NAME.source });
+
+/** Text of 1 to `bytesMax` bytes in UTF-8, without lone surrogates. */
+export const words = (bytesMax: number) =>
+  z
+    .string()
+    .check((payload) => {
+      const text = payload.value;
+      if (!text.isWellFormed()) {
+        addFault(payload, { message: "text is well-formed Unicode, without lone surrogates" });
+        return;
+      }
+      const actual = text.length * 3 <= bytesMax ? text.length : utf8Length(text);
+      if (text.length === 0)
+        addFault(payload, { message: "text is not empty", limit: 1, actual: 0 });
+      else if (actual > bytesMax) {
+        addFault(payload, {
+          message: `at most ${bytesMax} bytes in UTF-8`,
+          limit: bytesMax,
+          actual,
+        });
+      }
+    })
+    .meta({ minLength: 1, maxLength: bytesMax });
+
+export const word = words(LIMITS.wordBytesMax);
+
+export const whole = (min: number, max: number) => z.int().min(min).max(max);
+export const instant = whole(0, INSTANT_MAX);
+export const invisibleMs = whole(LIMITS.invisibleMsMin, LIMITS.invisibleMsMax);
+export const delayMs = whole(0, LIMITS.delayMsMax);
+
+/** A whole number in a query. */
+export const queryWhole = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value),
+    whole(min, max),
+  );
+
+export const page = {
+  limit: queryWhole(1, LIMITS.listItemsMax).default(LIMITS.listItemsDefault),
+  cursor: z.string().min(1).max(16_384).optional(),
+};
+
+/** A field of the contract that this version does not have: refused, never taken and ignored. */
+export const notYet = (what: string) =>
+  z
+    .unknown()
+    .optional()
+    .check((payload) => {
+      if (payload.value !== undefined)
+        addFault(payload, { message: `${what} is not available yet` });
+    })
+    .meta({ description: `Not available yet: ${what}.` });
+
+/** Some values of a field are not available yet. */
+export const availableOnly = <T extends z.ZodType>(
+  schema: T,
+  isAvailable: (value: z.output<T>) => boolean,
+): T =>
+  schema.check((payload) => {
+    if (isAvailable(payload.value)) return;
+    addFault(payload, { message: "this value is not available yet" });
+  });
+
+/** A request without fields. */
+export const nothing = z.strictObject({});

@@ -1,0 +1,101 @@
+/** Keys: make, list, read, delete. A key can be given no right that its maker does not have. */
+import { z } from "zod";
+import type { Principal } from "../auth/principal.ts";
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import type { KeyRecord } from "../protocol/rpc.ts";
+import { nothing, page } from "./fields.ts";
+import { answer, operation, type Operation } from "./operation.ts";
+import { pageQuery } from "./page.ts";
+import { keySettings } from "./settings-schema.ts";
+
+const keyJson = ({ name, namespace, scopes, topics, expiresAt, createdAt }: KeyRecord) => ({
+  name,
+  namespace,
+  scopes,
+  topics,
+  expiresAt,
+  createdAt,
+});
+
+const covers = (pattern: string, topic: string): boolean =>
+  pattern.endsWith("*") ? topic.startsWith(pattern.slice(0, -1)) : topic === pattern;
+
+/** A pattern matches within another when it is at least as narrow. */
+const within = (topic: string, patterns: readonly string[]): boolean =>
+  patterns.some((pattern) =>
+    topic.endsWith("*")
+      ? pattern.endsWith("*") && topic.startsWith(pattern.slice(0, -1))
+      : covers(pattern, topic),
+  );
+
+const no = (field: string): Refusal =>
+  refuse("forbidden", `${field}: a key gives no more than its maker has`, { field });
+
+function exceeds(caller: Principal, settings: z.output<typeof keySettings>): Refusal | undefined {
+  if (caller.root) return undefined;
+  if (settings.namespace !== undefined && settings.namespace !== caller.namespace) {
+    return no("namespace");
+  }
+  if (settings.scopes.some((scope) => !caller.scopes.includes(scope))) return no("scopes");
+  const { topics } = caller;
+  if (topics === undefined) return undefined;
+  const wanted = settings.topics ?? ["*"];
+  return wanted.every((topic) => within(topic, topics)) ? undefined : no("topics");
+}
+
+export const keyOperations: readonly Operation[] = [
+  operation({
+    method: "GET",
+    path: "/v1/keys",
+    summary: "Lists keys, never their text",
+    statuses: [200],
+    query: z.strictObject(page),
+    async handle(edge, call) {
+      const outcome = await edge.broker.keys(call.caller.namespace, pageQuery(call.query));
+      if (!outcome.ok) return outcome;
+      const { items, nextCursor } = outcome.value;
+      return answer({ items: items.map(keyJson), nextCursor });
+    },
+  }),
+  operation({
+    method: "PUT",
+    path: "/v1/keys/{name}",
+    summary: "Makes a key; its text is shown once",
+    statuses: [201],
+    body: keySettings,
+    async handle(edge, { body, caller, params }) {
+      const refusal = exceeds(caller, body);
+      if (refusal !== undefined) return refusal;
+      const { scopes, topics, expiresAt, namespace = caller.namespace } = body;
+      const outcome = await edge.broker.putKey(namespace, params["name"] ?? "", {
+        scopes: [...new Set(scopes)],
+        ...(topics === undefined ? {} : { topics }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      });
+      if (!outcome.ok) return outcome;
+      return answer({ ...keyJson(outcome.value.record), key: outcome.value.key }, 201);
+    },
+  }),
+  operation({
+    method: "GET",
+    path: "/v1/keys/{name}",
+    summary: "Reads a key's rights, never its text",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, { caller, params }) {
+      const outcome = await edge.broker.key(caller.namespace, params["name"] ?? "");
+      return outcome.ok ? answer(keyJson(outcome.value)) : outcome;
+    },
+  }),
+  operation({
+    method: "DELETE",
+    path: "/v1/keys/{name}",
+    summary: "Deletes a key; in force everywhere within 10 seconds",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, { caller, params }) {
+      const outcome = await edge.broker.deleteKey(caller.namespace, params["name"] ?? "");
+      return outcome.ok ? answer({ name: params["name"], deleted: true }) : outcome;
+    },
+  }),
+];

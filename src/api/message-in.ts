@@ -1,0 +1,97 @@
+/**
+ * From a checked message of a request to the content that is stored: the body's text as it came, and the relations that
+ * need the clock. It never changes a field, and never reads a clock: the instant comes with the call.
+ */
+import { utf8Length } from "../core/bytes.ts";
+import type { Content } from "../core/record.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { decodeBase64 } from "./base64.ts";
+import type { Call } from "./operation.ts";
+import type { MessageIn } from "./message-schema.ts";
+
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+export interface Circumstances {
+  readonly nowMs: number;
+  /** Of the request; it travels with each of its messages. */
+  readonly traceparent?: string;
+}
+
+export function circumstancesOf(call: Call, nowMs: number): Circumstances {
+  const traceparent = call.request.headers.get("traceparent");
+  return traceparent !== null && TRACEPARENT.test(traceparent) ? { nowMs, traceparent } : { nowMs };
+}
+
+type Body = Content["body"];
+
+/** `at` stands in front of a field's name in a refusal: `messages[3].`. */
+export function contentOf(
+  message: MessageIn,
+  bodyText: string | undefined,
+  at: string,
+  { nowMs, traceparent }: Circumstances,
+): Outcome<Content> {
+  const body = bodyOf(message, bodyText, at);
+  if (!body.ok) return body;
+  const late = timeFault(message, at, nowMs);
+  if (late !== undefined) return late;
+  const content: { -readonly [K in keyof Content]: Content[K] } = { body: body.value };
+  if (message.contentType !== undefined) content.contentType = message.contentType;
+  if (message.tag !== undefined) content.tag = message.tag;
+  if (message.keys !== undefined) content.keys = message.keys;
+  if (message.properties !== undefined) {
+    content.properties = message.properties as Record<string, string>;
+  }
+  if (message.messageGroup !== undefined) content.messageGroup = message.messageGroup;
+  if (message.delayMs !== undefined && message.delayMs > 0) content.delayMs = message.delayMs;
+  if (message.deliverAt !== undefined) content.deliverAt = message.deliverAt;
+  if (message.ttlMs !== undefined) content.ttlMs = message.ttlMs;
+  if (message.expiresAt !== undefined) content.expiresAt = message.expiresAt;
+  if (message.dedupId !== undefined) content.dedupId = message.dedupId;
+  if (traceparent !== undefined) content.traceparent = traceparent;
+  return accept(content);
+}
+
+function bodyOf(message: MessageIn, text: string | undefined, at: string): Outcome<Body> {
+  const limit = LIMITS.bodyBytesMax;
+  if (message.bodyBase64 === undefined) {
+    const json = text ?? "null";
+    const actual = json.length * 3 <= limit ? json.length : utf8Length(json);
+    return actual > limit ? tooLarge(`${at}body`, actual) : accept({ json });
+  }
+  const field = `${at}bodyBase64`;
+  const bytes = decodeBase64(message.bodyBase64);
+  if (bytes === undefined) {
+    return refuse("invalid_request", `${field}: not base64 (RFC 4648, with padding)`, { field });
+  }
+  return bytes.length > limit ? tooLarge(field, bytes.length) : accept({ bytes });
+}
+
+const tooLarge = (field: string, actual: number): Refusal =>
+  refuse("message_too_large", `${field}: a body has at most ${LIMITS.bodyBytesMax} bytes`, {
+    field,
+    limit: LIMITS.bodyBytesMax,
+    actual,
+  });
+
+function timeFault(message: MessageIn, at: string, nowMs: number): Refusal | undefined {
+  const { delayMs = 0, deliverAt = 0, expiresAt } = message;
+  const latest = nowMs + LIMITS.delayMsMax;
+  if (deliverAt > latest) {
+    const field = `${at}deliverAt`;
+    return refuse("invalid_request", `${field}: at most 366 days from now`, {
+      field,
+      limit: latest,
+      actual: deliverAt,
+    });
+  }
+  const delivery = Math.max(nowMs + delayMs, deliverAt);
+  if (expiresAt === undefined || expiresAt > delivery) return undefined;
+  const field = `${at}expiresAt`;
+  return refuse("invalid_request", `${field}: not after its delivery`, {
+    field,
+    limit: delivery,
+    actual: expiresAt,
+  });
+}

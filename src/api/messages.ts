@@ -1,0 +1,142 @@
+/** Messages: send, peek, look at one, recall, re-time. */
+import { z } from "zod";
+import type { Content } from "../core/record.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { instant, nothing, page, queryWhole, words } from "./fields.ts";
+import { keyedOf, REPLAYED } from "./idempotency.ts";
+import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts";
+import { messageJson, pageJson } from "./message-json.ts";
+import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
+import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
+import { bodiesUnder, bodyOf } from "./raw-body.ts";
+import { forbids, SCOPES } from "./scopes.ts";
+import { withoutAbsent } from "./without-absent.ts";
+
+const retimeBody = z.strictObject({ deliverAt: instant });
+
+const peekQuery = z
+  .strictObject({
+    ...page,
+    queue: queryWhole(0, LIMITS.queuesMax - 1).optional(),
+    offset: queryWhole(0, Number.MAX_SAFE_INTEGER).optional(),
+    key: words(LIMITS.wordBytesMax).optional(),
+    from: queryWhole(0, Number.MAX_SAFE_INTEGER).optional(),
+    to: queryWhole(0, Number.MAX_SAFE_INTEGER).optional(),
+  })
+  .meta({ id: "PeekQuery" });
+
+/** The owner of an id, asked once the id has led to a topic. */
+const byId = (call: Call) => ({
+  namespace: call.caller.namespace,
+  id: call.params["id"] ?? "",
+  permit: (topic: string) => {
+    const scopes = SCOPES[`${call.request.method} /v1/messages/{id}`];
+    return forbids(call.caller, scopes === "open" || scopes === undefined ? [] : scopes, topic);
+  },
+});
+
+function contentsOf(call: Call, circumstances: Circumstances): Outcome<Content[]> {
+  const body = call.body as { messages: MessageIn[] } | MessageIn;
+  if (!("messages" in body)) {
+    const one = contentOf(body, bodyOf(call.sent.text), "", circumstances);
+    return one.ok ? accept([one.value]) : one;
+  }
+  const texts = bodiesUnder(call.sent.text, "messages");
+  const contents: Content[] = [];
+  for (const [index, message] of body.messages.entries()) {
+    const content = contentOf(message, texts[index], `messages[${index}].`, circumstances);
+    if (!content.ok) return content;
+    contents.push(content.value);
+  }
+  return accept(contents);
+}
+
+const send = operation({
+  method: "POST",
+  path: "/v1/topics/{topic}/messages",
+  summary: "Sends one message or a batch",
+  statuses: [200],
+  body: sendBody,
+  shapeOf: sendShapeOf,
+  async handle(edge, call) {
+    const messages = contentsOf(call, circumstancesOf(call, edge.nowMs()));
+    if (!messages.ok) return messages;
+    const keyed = await keyedOf(call);
+    if (!keyed.ok) return keyed;
+    const request = { messages: messages.value };
+    const outcome = await edge.broker.send(
+      topicOf(call),
+      keyed.value === undefined ? request : { ...request, keyed: keyed.value },
+    );
+    if (!outcome.ok) return outcome;
+    const sent = json({ messages: outcome.value.messages });
+    return accept(outcome.value.replayed ? { ...sent, headers: REPLAYED } : sent);
+  },
+});
+
+const peek = operation({
+  method: "GET",
+  path: "/v1/topics/{topic}/messages",
+  summary: "Shows messages without consuming them, by queue and offset, key or time",
+  statuses: [200],
+  query: peekQuery,
+  async handle(edge, call) {
+    const { queue, offset, key, from, to } = call.query;
+    const ways = Number(offset !== undefined) + Number(key !== undefined);
+    if (ways > 1 || (offset !== undefined && (from !== undefined || to !== undefined))) {
+      return refuse("invalid_request", "An offset, a key or a time, not several", {
+        field: "offset",
+      });
+    }
+    const query = withoutAbsent({ ...call.query, queue, offset, key, from, to });
+    const outcome = await edge.broker.peek(topicOf(call), query);
+    if (!outcome.ok) return outcome;
+    const { items, nextCursor } = outcome.value;
+    return accept({ body: pageJson(items.map(messageJson), nextCursor) });
+  },
+});
+
+export const messageOperations: readonly Operation[] = [
+  send,
+  peek,
+  operation({
+    method: "GET",
+    path: "/v1/messages/{id}",
+    summary: "Where a message is, for every group",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, call) {
+      const outcome = await edge.broker.message(byId(call));
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+  operation({
+    method: "PATCH",
+    path: "/v1/messages/{id}",
+    summary: "Gives a delayed message another time",
+    statuses: [200],
+    body: retimeBody,
+    async handle(edge, call) {
+      const { deliverAt } = call.body;
+      const latest = edge.nowMs() + LIMITS.delayMsMax;
+      if (deliverAt > latest) {
+        const facts = { field: "deliverAt", limit: latest, actual: deliverAt };
+        return refuse("invalid_request", "deliverAt: at most 366 days from now", facts);
+      }
+      const outcome = await edge.broker.retime(byId(call), deliverAt);
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+  operation({
+    method: "DELETE",
+    path: "/v1/messages/{id}",
+    summary: "Recalls a delayed message",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, call) {
+      const outcome = await edge.broker.recall(byId(call));
+      return outcome.ok ? answer({ ...outcome.value, state: "recalled" }) : outcome;
+    },
+  }),
+];

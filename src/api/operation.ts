@@ -1,0 +1,99 @@
+/**
+ * What a route of this dialect is made of: one operation, declared with its schemas so that the server, the OpenAPI
+ * description and the tests read the same declaration. It never answers anything itself.
+ */
+import type { z } from "zod";
+import type { Principal } from "../auth/principal.ts";
+import type { Broker, TopicName } from "../broker/broker.ts";
+import type { Log } from "../platform/log.ts";
+import type { TargetPolicy } from "../platform/target.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
+
+/** What the routes need of the world. */
+export interface Edge {
+  readonly broker: Broker;
+  readonly authenticate: (request: Request) => Promise<Outcome<Principal>>;
+  readonly nowMs: () => number;
+  readonly newRequestId: () => string;
+  readonly log: Log;
+  /** Which URLs may be registered to be called. */
+  readonly targets: TargetPolicy;
+  readonly version: string;
+}
+
+/** A request's body as it came. */
+export interface SentText {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+/** One authenticated request, parsed. */
+export interface Call<B = unknown, Q = unknown> {
+  readonly request: Request;
+  /** Decoded; names are well formed. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly caller: Principal;
+  readonly body: B;
+  readonly query: Q;
+  readonly sent: SentText;
+}
+
+export interface Answer {
+  readonly status?: number;
+  readonly body: string | ReadableStream<Uint8Array>;
+  /** Absent: application/json. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+interface Declared {
+  readonly method: Method;
+  /** With `{names}`, as OpenAPI writes it. */
+  readonly path: string;
+  readonly summary: string;
+  /** What the description says of the answer; the first is the usual one. */
+  readonly statuses: readonly number[];
+}
+
+/** An operation whose schemas are erased: what the server mounts. */
+export interface Operation extends Declared {
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodObject;
+  /** Which of the body's shapes a value claims to be, so that a fault is named in that shape. */
+  readonly shapeOf?: (value: unknown) => z.ZodType;
+  readonly handle: (edge: Edge, call: Call) => Promise<Outcome<Answer>>;
+}
+
+interface Typed<B extends z.ZodType, Q extends z.ZodObject> extends Declared {
+  readonly body?: B;
+  readonly query?: Q;
+  readonly shapeOf?: (value: unknown) => z.ZodType;
+  readonly handle: (edge: Edge, call: Call<z.output<B>, z.output<Q>>) => Promise<Outcome<Answer>>;
+}
+
+/** Declares an operation; the schemas give `call.body` and `call.query` their types. */
+export const operation = <B extends z.ZodType, Q extends z.ZodObject>(
+  typed: Typed<B, Q>,
+): Operation => typed as unknown as Operation;
+
+/** An answer of one JSON value. */
+export const json = (value: unknown, status = 200): Answer => ({
+  status,
+  body: JSON.stringify(value),
+});
+
+/** The same as an outcome. */
+export const answer = (value: unknown, status = 200): Outcome<Answer> =>
+  accept(json(value, status));
+
+export const topicOf = (call: Call): TopicName => ({
+  namespace: call.caller.namespace,
+  topic: call.params["topic"] ?? "",
+});
+
+export const groupNameOf = (call: Call) => ({
+  ...topicOf(call),
+  group: call.params["group"] ?? "",
+});

@@ -1,0 +1,81 @@
+/**
+ * A request's body from the wire to text: bounded while it comes, of the right media type, in sound UTF-8.
+ * It never trusts a Content-Length, and never holds more than the limit and one chunk.
+ */
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { SentText } from "./operation.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };
+
+const tooLarge = (actual: number) =>
+  refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
+    field: "body",
+    limit: LIMITS.requestBytesMax,
+    actual,
+  });
+
+export async function readBody(request: Request): Promise<Outcome<SentText>> {
+  if (request.body === null) return accept(EMPTY);
+  const read = await readBytes(request, request.body);
+  if (!read.ok) return read;
+  const bytes = read.value;
+  if (bytes.length === 0) return accept(EMPTY);
+  const type = request.headers.get("content-type");
+  if (!isJson(type)) {
+    return refuse("unsupported_media_type", "The body must be application/json", {
+      field: "Content-Type",
+      actual: type ?? "",
+    });
+  }
+  try {
+    return accept({ bytes, text: decoder.decode(bytes) });
+  } catch {
+    return refuse("invalid_json", "The body is not UTF-8");
+  }
+}
+
+function isJson(type: string | null): boolean {
+  if (type === "application/json") return true;
+  return type !== null && /^application\/json[ \t]*(?:;|$)/i.test(type.trim());
+}
+
+async function readBytes(
+  request: Request,
+  body: ReadableStream<Uint8Array>,
+): Promise<Outcome<Uint8Array>> {
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
+  // What the transport has framed at this length is read in one go; everything else is counted as it comes.
+  if (declared > LIMITS.requestBytesMax) return tooLarge(declared);
+  if (declared <= ONE_GO_BYTES_MAX) {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    return bytes.length > LIMITS.requestBytesMax ? tooLarge(bytes.length) : accept(bytes);
+  }
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.length;
+    if (length > LIMITS.requestBytesMax) {
+      await reader.cancel().catch(() => undefined);
+      return tooLarge(length);
+    }
+    chunks.push(value);
+  }
+  return accept(joined(chunks, length));
+}
+
+const ONE_GO_BYTES_MAX = 256 * 1024;
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

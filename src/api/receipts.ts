@@ -1,0 +1,93 @@
+/** The consumer's loop: receive, ack, nack, extend. */
+import { z } from "zod";
+import { accept } from "../protocol/errors.ts";
+import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
+import type { Settled } from "../protocol/rpc.ts";
+import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
+import { receivedJson } from "./message-json.ts";
+import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
+import { withoutAbsent } from "./without-absent.ts";
+
+const PATH = "/v1/topics/{topic}/groups/{group}";
+const REASON_BYTES_MAX = 1_024;
+const RECEIPT_CHARS_MAX = 1_024;
+
+const receiveBody = z.strictObject({
+  maxMessages: whole(1, LIMITS.receiveMessagesMax).default(DEFAULTS.maxMessages),
+  waitMs: whole(0, LIMITS.waitMsMax).default(0),
+  invisibleMs: invisibleMs.optional(),
+  attemptId: word.optional(),
+  consumerId: word.optional(),
+});
+
+const receipts = z.array(z.string().max(RECEIPT_CHARS_MAX)).min(1).max(LIMITS.requestReceiptsMax);
+
+const ackBody = z.strictObject({ receipts });
+const nackBody = z.strictObject({
+  receipts,
+  delayMs: delayMs.optional(),
+  reason: words(REASON_BYTES_MAX).optional(),
+  retry: z.boolean().optional(),
+});
+const extendBody = z.strictObject({ receipts, invisibleMs });
+
+/** An extended lease shows its new receipt in the place of the old one's answer. */
+function resultOf(settled: Settled) {
+  const { receipt } = settled;
+  if (!settled.ok) return { receipt, ok: false, code: settled.code };
+  return settled.extended === undefined ? { receipt, ok: true } : { ok: true, ...settled.extended };
+}
+
+const resultsOf = (results: readonly Settled[]) => ({ results: results.map(resultOf) });
+
+export const receiptOperations: readonly Operation[] = [
+  operation({
+    method: "POST",
+    path: `${PATH}/receive`,
+    summary: "Leases messages, waiting for the first",
+    statuses: [200],
+    body: receiveBody,
+    async handle(edge, call) {
+      const request = { ...withoutAbsent(call.body), signal: call.request.signal };
+      const outcome = await edge.broker.receive(groupNameOf(call), request);
+      if (!outcome.ok) return outcome;
+      return accept({ body: receivedJson(outcome.value.messages, outcome.value.paused) });
+    },
+  }),
+  operation({
+    method: "POST",
+    path: `${PATH}/ack`,
+    summary: "Says that messages are done",
+    statuses: [200],
+    body: ackBody,
+    async handle(edge, call) {
+      const request = { verb: "ack", receipts: call.body.receipts } as const;
+      const outcome = await edge.broker.settle(groupNameOf(call), request);
+      return outcome.ok ? answer(resultsOf(outcome.value)) : outcome;
+    },
+  }),
+  operation({
+    method: "POST",
+    path: `${PATH}/nack`,
+    summary: "Gives messages back, to come again after a delay",
+    statuses: [200],
+    body: nackBody,
+    async handle(edge, call) {
+      const request = { verb: "nack", ...withoutAbsent(call.body) } as const;
+      const outcome = await edge.broker.settle(groupNameOf(call), request);
+      return outcome.ok ? answer(resultsOf(outcome.value)) : outcome;
+    },
+  }),
+  operation({
+    method: "POST",
+    path: `${PATH}/extend`,
+    summary: "Makes leases longer",
+    statuses: [200],
+    body: extendBody,
+    async handle(edge, call) {
+      const request = { verb: "extend", ...call.body } as const;
+      const outcome = await edge.broker.settle(groupNameOf(call), request);
+      return outcome.ok ? answer(resultsOf(outcome.value)) : outcome;
+    },
+  }),
+];

@@ -1,0 +1,86 @@
+/**
+ * The settings of topics, groups, producer groups and keys as requests write them: every field optional, none unknown.
+ * What a version does not have yet is refused by name.
+ */
+import { z } from "zod";
+import { isNamespace } from "../platform/key-text.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import { availableOnly, delayMs, instant, invisibleMs, notYet, whole, word } from "./fields.ts";
+import { checkPatch } from "./message-schema.ts";
+
+const FLUSH_SPACING_MS_MAX = 50;
+const DELAYS_MAX = 1_000;
+const TAGS_MAX = 100;
+const FACTOR_MAX = 100;
+const CALL_TIMEOUT_MS_MAX = 60_000;
+const CALL_TIMEOUT_MS_MIN = 100;
+const URL_CHARS_MAX = 2_048;
+const KEY_TOPICS_MAX = 100;
+
+export const topicPatch = z.strictObject({
+  queues: whole(1, LIMITS.queuesMax).optional(),
+  retentionMs: whole(LIMITS.retentionMsMin, LIMITS.retentionMsMax).optional(),
+  transaction: checkPatch.optional(),
+  dedupWindowMs: whole(0, LIMITS.dedupWindowMsMax).optional(),
+  retentionBytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  maxBacklog: notYet("maxBacklog"),
+  durability: availableOnly(z.enum(["disk", "memory"]), (value) => value === "disk").optional(),
+  trace: availableOnly(z.boolean(), (value) => !value).optional(),
+  flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
+});
+
+const backoff = z.union([
+  z.strictObject({
+    initialMs: delayMs.optional(),
+    factor: z.number().min(1).max(FACTOR_MAX).optional(),
+    maxMs: delayMs.optional(),
+  }),
+  z.strictObject({ delaysMs: z.array(delayMs).min(1).max(DELAYS_MAX) }),
+]);
+
+export const groupPatch = z.strictObject({
+  startFrom: z.union([z.enum(["earliest", "latest"]), instant]).optional(),
+  invisibleMs: invisibleMs.optional(),
+  maxAttempts: whole(1, LIMITS.attemptsMax).optional(),
+  backoff: backoff.optional(),
+  ordered: z.boolean().optional(),
+  onPoison: z.enum(["deadLetter", "block"]).optional(),
+  filter: z
+    .strictObject({
+      tags: z.array(word).min(1).max(TAGS_MAX).optional(),
+      sql: notYet("a filter in SQL"),
+    })
+    .refine((filter) => filter.tags !== undefined, { message: "tags are required", path: ["tags"] })
+    .optional(),
+  /** `broadcast` of a known group is a change that is refused as such; of a new one it is not available yet. */
+  mode: z.enum(["shared", "broadcast"]).optional(),
+  push: notYet("push"),
+});
+
+const callTimeoutMs = whole(CALL_TIMEOUT_MS_MIN, CALL_TIMEOUT_MS_MAX).optional();
+
+export const producerGroupPatch = z.strictObject({
+  check: z
+    .union([
+      z.strictObject({ url: z.string().min(1).max(URL_CHARS_MAX), timeoutMs: callTimeoutMs }),
+      z.strictObject({
+        binding: z.string().regex(/^[A-Za-z_$][\w$]{0,127}$/),
+        timeoutMs: callTimeoutMs,
+      }),
+    ])
+    .optional(),
+});
+
+export const keySettings = z.strictObject({
+  scopes: z
+    .array(z.enum(["send", "transact", "consume", "manage"]))
+    .min(1)
+    .max(4),
+  topics: z
+    .array(z.string().regex(/^(?=.{1,128}$)[A-Za-z0-9_\-.%]{0,127}\*?$/))
+    .min(1)
+    .max(KEY_TOPICS_MAX)
+    .optional(),
+  namespace: z.string().refine(isNamespace, "1 to 63 of a-z, 0-9 and -, not - first").optional(),
+  expiresAt: instant.optional(),
+});
