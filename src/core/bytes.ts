@@ -55,7 +55,8 @@ export class ByteWriter {
 
   /** A non-negative integer up to 2^53 − 1. */
   uint(value: number): this {
-    if (!Number.isSafeInteger(value) || value < 0) throw new CodecError(`not an unsigned integer: ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new CodecError(`not an unsigned integer: ${value}`);
     this.#reserve(8);
     let rest = value;
     while (rest >= 0x80) {

@@ -32,11 +32,14 @@ const WINNER = {
 /** What a decision does to a transaction in this state. */
 export function decide(state: TransactionState, decision: Decision): Verdict {
   if (decision === "resume") {
-    return state === "discarded" ? { do: "resume" } : { do: "refuse", code: "transaction_not_discarded" };
+    return state === "discarded"
+      ? { do: "resume" }
+      : { do: "refuse", code: "transaction_not_discarded" };
   }
   if (state !== "prepared") {
     const same =
-      (decision === "commit" && state === "committed") || (decision === "rollback" && state === "rolledBack");
+      (decision === "commit" && state === "committed") ||
+      (decision === "rollback" && state === "rolledBack");
     return same ? { do: "repeat" } : { do: "refuse", code: WINNER[state] };
   }
   switch (decision) {

@@ -111,7 +111,8 @@ function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead
   if (flags & FLAG.messageGroup) head.messageGroup = reader.text();
   if (flags & FLAG.tag) head.tag = reader.text();
   if (flags & FLAG.dedupId) head.dedupId = reader.text();
-  if (flags & FLAG.producer) head.producer = { id: reader.text(), epoch: reader.uint(), sequence: reader.uint() };
+  if (flags & FLAG.producer)
+    head.producer = { id: reader.text(), epoch: reader.uint(), sequence: reader.uint() };
   return { flags, head };
 }
 
@@ -120,7 +121,8 @@ const EMPTY_HEAD: RecordHead = {};
 /** The routing fields alone; the body is not looked at. */
 export function readRecordHead(record: Uint8Array): RecordHead {
   // The plainest message (JSON body, nothing else) is by far the commonest: two bytes tell it.
-  if (record[0] === VERSION && record[1] !== undefined && record[1] <= FLAG.jsonBody) return EMPTY_HEAD;
+  if (record[0] === VERSION && record[1] !== undefined && record[1] <= FLAG.jsonBody)
+    return EMPTY_HEAD;
   return readHead(new ByteReader(record)).head;
 }
 
