@@ -117,7 +117,13 @@ export function settle(
       address === undefined ||
       address.incarnation !== store.incarnation ||
       address.queue !== store.queue;
-    if (foreign || address.group !== group.route.number || address.epoch > group.state.epoch) {
+    if (foreign) return { receipt: text, ok: false, code: "receipt_invalid" };
+    if (address.group !== group.route.number) {
+      // Numbers are never given twice: one that nobody has belonged to a group that was deleted.
+      const others = [...store.groups.values()].some(({ route }) => route.number === address.group);
+      return { receipt: text, ok: false, code: others ? "receipt_invalid" : "receipt_expired" };
+    }
+    if (address.epoch > group.state.epoch) {
       return { receipt: text, ok: false, code: "receipt_invalid" };
     }
     if (address.epoch < group.state.epoch)

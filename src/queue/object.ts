@@ -221,10 +221,8 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
       ctx.abort("flush failed");
     },
     setAlarm: (atMs) => void ctx.storage.setAlarm(atMs),
-    deleteAll: () => {
-      // A deleted topic leaves nothing; the next call finds an object that was never used.
-      void ctx.storage.deleteAll().then(() => ctx.abort("topic deleted"));
-    },
+    // A deleted topic leaves nothing, its alarm included.
+    deleteAll: () => void ctx.storage.deleteAll(),
     offer: (namespace, producerGroup, offers) => {
       const stub = env.COORDINATOR.getByName(
         coordinatorObjectName(namespace, producerGroup),

@@ -70,6 +70,7 @@ export class Queue {
   #armedAt: number | undefined;
   #retainAt = 0;
   #more = false;
+  #erased = false;
   readonly #waiters = new Map<string, Waiter[]>();
   readonly #bell = new Map<number, BellWaiter[]>();
   /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
@@ -165,6 +166,12 @@ export class Queue {
   }
 
   #adopt(before: Identity | undefined, route: TopicRoute, queue: number): void {
+    if (this.#erased) {
+      this.#erased = false;
+      this.#toldDrained.clear();
+      this.#rung.clear();
+      this.store = this.#open();
+    }
     const { store } = this;
     const fences = [...(before?.fences ?? [])];
     for (const { from, to } of route.growths) {
@@ -215,9 +222,17 @@ export class Queue {
       for (const [name, group] of this.store.groups) this.#forgetGroup(name, group);
       this.store.saveIdentity({ ...identity, dropping: true });
       if (this.store.links.pending > 0) return accept({ dropped: false });
-      this.#flush.after(() => this.#ports.deleteAll());
+      this.#flush.after(() => this.#erase());
       return accept({ dropped: true });
     });
+  }
+
+  /** Nothing is left; the next `configure` begins with empty tables. */
+  #erase(): void {
+    this.#ports.deleteAll();
+    this.#erased = true;
+    this.#armedAt = undefined;
+    this.store.identity = undefined;
   }
 
   // ------------------------------------------------------------ the agenda
@@ -541,7 +556,7 @@ export class Queue {
       }
       const { identity } = this.store;
       if (identity?.dropping === true && this.store.links.pending === 0)
-        this.#flush.after(() => this.#ports.deleteAll());
+        this.#flush.after(() => this.#erase());
       return accept(undefined);
     });
   }

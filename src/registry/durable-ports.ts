@@ -19,15 +19,18 @@ import type { Ports, QueueAddress } from "./ground.ts";
 const CALL_TIMEOUT_MS = 10_000;
 
 export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: number) => void): Ports {
+  const queueStub = ({ topic, queue }: QueueAddress): QueueRpc => {
+    const stub: unknown = env.QUEUE.getByName(queueObjectName(namespace, topic, queue));
+    return stub as QueueRpc;
+  };
+  const coordinatorStub = (group: string): CoordinatorRpc => {
+    const stub: unknown = env.COORDINATOR.getByName(coordinatorObjectName(namespace, group));
+    return stub as CoordinatorRpc;
+  };
   const onQueue = <T>(
-    { topic, queue }: QueueAddress,
+    at: QueueAddress,
     call: (stub: QueueRpc) => Promise<Outcome<T>>,
-  ): Promise<Outcome<T>> =>
-    callObject(
-      () => env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as unknown as QueueRpc,
-      call,
-      { timeoutMs: CALL_TIMEOUT_MS },
-    );
+  ): Promise<Outcome<T>> => callObject(() => queueStub(at), call, { timeoutMs: CALL_TIMEOUT_MS });
   return {
     namespace,
     configureQueue: (route, queue) =>
@@ -37,10 +40,7 @@ export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: numbe
     pokeQueue: (at) => onQueue(at, async (stub) => accept(await stub.poke())),
     configureCoordinator: (group, record) =>
       callObject(
-        () =>
-          env.COORDINATOR.getByName(
-            coordinatorObjectName(namespace, group),
-          ) as unknown as CoordinatorRpc,
+        () => coordinatorStub(group),
         async (stub) => accept(await stub.configure(record)),
         { timeoutMs: CALL_TIMEOUT_MS },
       ),

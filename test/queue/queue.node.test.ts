@@ -185,12 +185,27 @@ describe("a queue", () => {
   it("holds a message group while one of it is in flight, and not the others", async () => {
     const bench = await started(route([group("g", { ordered: true })]));
     await sendAll(bench, { messageGroup: "a" }, { messageGroup: "a" }, { messageGroup: "b" }, {});
-    const got = await take(bench);
-    expect(got.offsets).toEqual([0, 2, 3]);
+    const got = await take(bench, 1);
+    expect(got.offsets).toEqual([0]);
+    expect((await take(bench)).offsets).toEqual([2, 3]);
     bench.wake();
     expect((await take(bench)).offsets).toEqual([]);
-    await ack(bench, got.receipts.slice(0, 1));
+    await ack(bench, got.receipts);
     expect((await take(bench)).offsets).toEqual([1]);
+  });
+
+  it("gives a contiguous batch of a message group, and the next only when all of it is done with", async () => {
+    const bench = await started(route([group("g", { ordered: true })]));
+    await sendAll(bench, ...Array.from({ length: 6 }, () => ({ messageGroup: "a" })));
+    const batch = await take(bench, 4);
+    expect(batch.offsets).toEqual([0, 1, 2, 3]);
+    await ack(bench, batch.receipts.slice(1));
+    expect((await take(bench)).offsets).toEqual([]);
+    await ack(bench, batch.receipts.slice(0, 1), "nack", 0);
+    const again = await take(bench);
+    expect(again.offsets).toEqual([0]);
+    await ack(bench, again.receipts);
+    expect((await take(bench)).offsets).toEqual([4, 5]);
   });
 
   it("moves a message to the dead letters after maxAttempts", async () => {

@@ -56,6 +56,8 @@ export class Group {
   readonly #isVisible = new Set<number>();
   readonly #locks = new OrderLocks();
   #ordered = false;
+  /** Message groups locked by the receive under way: they may go on with a contiguous batch. */
+  readonly #batch = new Set<string>();
   lastSeenAt = 0;
   readonly consumers = new Map<string, number>();
 
@@ -204,6 +206,7 @@ export class Group {
   /** Leases up to the asked number. `unfinished`: the scan stopped before the tail with nothing found yet. */
   receive(ask: Ask, nowMs: number): { chosen: Chosen[]; unfinished: boolean } {
     this.promote(nowMs);
+    this.#batch.clear();
     const chosen: Chosen[] = [];
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
@@ -308,14 +311,15 @@ export class Group {
         }
       }
       if (next === undefined) continue;
-      this.#locks.lock(messageGroup, next);
-      const before = into.chosen.length;
-      if (!this.#take(next, into)) {
-        this.#locks.refill(messageGroup, [next], undefined);
-        this.#locks.unlock(next);
-      } else if (into.chosen.length === before) {
-        // It was past its time to live: unlocked by #take, so its next one is ready already.
-        turns++;
+      this.#batch.add(messageGroup);
+      while (next !== undefined) {
+        this.#locks.lock(messageGroup, next);
+        if (!this.#take(next, into)) {
+          this.#locks.unpark(messageGroup, next);
+          this.#locks.unlock(next);
+          break;
+        }
+        next = full() ? undefined : this.#locks.following(messageGroup);
       }
     }
   }
@@ -377,7 +381,8 @@ export class Group {
       return true;
     }
     if (!this.#ordered || messageGroup === undefined) return this.#take(offset, into);
-    if (this.#locks.isLocked(messageGroup)) {
+    const goesOn = this.#batch.has(messageGroup) && this.#locks.isAtScan(messageGroup);
+    if (this.#locks.isLocked(messageGroup) && !goesOn) {
       this.#locks.park(messageGroup, offset);
       return true;
     }
@@ -388,9 +393,10 @@ export class Group {
       return true;
     }
     this.#locks.lock(messageGroup, offset);
-    const before = into.chosen.length;
+    this.#batch.add(messageGroup);
     const taken = this.#take(offset, into);
-    if (!taken || into.chosen.length === before) this.#locks.unlock(offset);
+    // What did not fit is met again by the next scan, from the same offset.
+    if (!taken) this.#locks.unlock(offset);
     return taken;
   }
 

@@ -8,6 +8,8 @@
 const PARKED_MAX = 50_000;
 
 interface Lock {
+  /** Messages of it in flight: one contiguous batch. */
+  flying: number;
   /** Offsets that wait behind the one in flight, in order. */
   parked: number[];
   /** Further ones stand in the log from here on. */
@@ -37,14 +39,32 @@ export class OrderLocks {
   lock(messageGroup: string, offset: number): void {
     this.#flying.set(offset, messageGroup);
     if (!this.#locks.has(messageGroup)) {
-      this.#locks.set(messageGroup, { parked: [], spilledFrom: undefined, heldFor: undefined });
+      this.#locks.set(messageGroup, {
+        flying: 0,
+        parked: [],
+        spilledFrom: undefined,
+        heldFor: undefined,
+      });
     }
+    const lock = this.#locks.get(messageGroup);
+    if (lock !== undefined) lock.flying++;
+  }
+
+  /** Nothing of it waits here, so what the scan meets next is its next message. */
+  isAtScan(messageGroup: string): boolean {
+    const lock = this.#locks.get(messageGroup);
+    return lock !== undefined && lock.parked.length === 0 && lock.spilledFrom === undefined;
   }
 
   /** Locks a message group that moved here until its former queue has finished. */
   hold(messageGroup: string, formerQueue: number): void {
     if (!this.#locks.has(messageGroup)) {
-      this.#locks.set(messageGroup, { parked: [], spilledFrom: undefined, heldFor: formerQueue });
+      this.#locks.set(messageGroup, {
+        flying: 0,
+        parked: [],
+        spilledFrom: undefined,
+        heldFor: formerQueue,
+      });
     }
   }
 
@@ -73,6 +93,8 @@ export class OrderLocks {
     const messageGroup = this.#flying.get(offset);
     if (messageGroup === undefined) return;
     this.#flying.delete(offset);
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined || --lock.flying > 0) return;
     this.ready.push(messageGroup);
   }
 
@@ -88,6 +110,19 @@ export class OrderLocks {
     if (lock.spilledFrom !== undefined) return "spilled";
     this.#locks.delete(messageGroup);
     return undefined;
+  }
+
+  /** The next parked one while another of it is in flight; it frees nothing. */
+  following(messageGroup: string): number | undefined {
+    const offset = this.#locks.get(messageGroup)?.parked.shift();
+    if (offset !== undefined) this.#parkedCount--;
+    return offset;
+  }
+
+  /** Puts one back in front: it did not fit. */
+  unpark(messageGroup: string, offset: number): void {
+    this.#locks.get(messageGroup)?.parked.unshift(offset);
+    this.#parkedCount++;
   }
 
   spilledFrom(messageGroup: string): number {

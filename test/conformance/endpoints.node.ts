@@ -1,0 +1,33 @@
+/** Endpoints on this machine's loopback, for a server that may call there. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import type { Answerer, Listening } from "./kit.ts";
+
+export async function listenOnLoopback(answer: Answerer): Promise<Listening> {
+  const server = createServer(async (request, response) => {
+    const at = Date.now();
+    const body = await text(request);
+    const headers = new Headers(
+      Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+    );
+    const given = await answer({ method: request.method ?? "", headers, body, at });
+    response.writeHead(given.status ?? 200, {
+      "content-type": "application/json",
+      ...given.headers,
+    });
+    response.end(given.body ?? "");
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/checks`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,70 @@
+/** docs/conformance.md and the tests agree: every row of the reference is a test, or has a reason. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { THEMES } from "./suite.ts";
+
+const ROWS = Array.from({ length: 66 }, (_, index) => index + 1);
+const page = readFileSync(new URL("../../docs/conformance.md", import.meta.url), "utf8");
+
+interface Row {
+  readonly row: number;
+  readonly tests: readonly string[];
+  readonly reason?: string;
+}
+
+const rows: readonly Row[] = page
+  .split("\n")
+  .filter((line) => /^\| \d+ \|/u.test(line))
+  .map((line) => {
+    const [, row = "", , does = "", held = ""] = line.split("|").map((cell) => cell.trim());
+    expect(does, line).not.toBe("");
+    return held.startsWith("reason: ")
+      ? { row: Number(row), tests: [], reason: held.slice("reason: ".length) }
+      : { row: Number(row), tests: held.split("<br>") };
+  });
+
+/** The suite's cases, and the tests of rows that need to kill the server. */
+function namesOfTests(): string[] {
+  const cases = Object.values(THEMES).flatMap((theme) => Object.keys(theme));
+  const folder = new URL("../e2e/", import.meta.url);
+  const text = readdirSync(folder)
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => readFileSync(new URL(file, folder), "utf8"))
+    .join("\n");
+  const others = [...text.matchAll(/"(rows? \d[^"]*)"/gu)].map(([, name]) => name ?? "");
+  return [...cases, ...others];
+}
+
+/** "rows 15, 16, 17: …" → 15, 16, 17 */
+function rowsOf(name: string): number[] {
+  const head = /^rows? (\d+(?:, \d+)*)/u.exec(name)?.[1];
+  return head === undefined ? [] : head.split(", ").map(Number);
+}
+
+test("the page has every row from 1 to 66 once, with a test or a reason", () => {
+  expect(rows.map((each) => each.row)).toEqual(ROWS);
+  for (const { row, tests, reason } of rows) {
+    const held = reason ?? tests.join("");
+    expect(held.length, `row ${row}`).toBeGreaterThan(10);
+  }
+});
+
+test("every test that the page names exists and is of that row", () => {
+  const names = new Set(namesOfTests());
+  for (const { row, tests } of rows)
+    for (const name of tests) {
+      expect(names, `row ${row}`).toContain(name);
+      expect(rowsOf(name), name).toContain(row);
+    }
+});
+
+test("every test of a row stands on the page", () => {
+  const named = new Set(rows.flatMap((each) => each.tests));
+  for (const name of namesOfTests())
+    if (rowsOf(name).length > 0) expect(named, name).toContain(name);
+});
+
+test("no two cases have one name", () => {
+  const names = namesOfTests();
+  expect(new Set(names).size).toBe(names.length);
+});

@@ -1,0 +1,58 @@
+/**
+ * The conformance suite inside the Workers runtime. Nothing can listen in there, so the endpoints of producers are hosts that
+ * the isolate's `fetch` answers itself: the server's calls to them are made, signed and bounded as any other.
+ */
+import { env, exports } from "cloudflare:workers";
+import { afterAll, beforeAll } from "vitest";
+import type { Answerer, CallAnswer, Listening } from "./kit.ts";
+import { conformance } from "./suite.ts";
+
+const outside = globalThis.fetch;
+const hosts = new Map<string, Answerer>();
+let made = 0;
+
+/** `fetch` as the server sees it: hosts of the suite are answered here, all others do not exist. */
+const inside: typeof fetch = async (input, init) => {
+  const request = new Request(input, init);
+  const answer = hosts.get(new URL(request.url).host);
+  if (answer === undefined) throw new TypeError("nobody listens there");
+  const call = {
+    method: request.method,
+    headers: new Headers(request.headers),
+    body: await request.text(),
+    at: Date.now(),
+  };
+  const gone = new Promise<CallAnswer>((_, reject) => {
+    const signal = init?.signal;
+    signal?.addEventListener("abort", () => reject(new TypeError("aborted")));
+  });
+  const given = await Promise.race([answer(call), gone]);
+  const headers = new Headers({ "content-type": "application/json", ...given.headers });
+  return new Response(given.body ?? "", { status: given.status ?? 200, headers });
+};
+
+function listen(answer: Answerer): Promise<Listening> {
+  made += 1;
+  const host = `producer-${made}.example.com`;
+  hosts.set(host, answer);
+  const close = (): Promise<void> => {
+    hosts.delete(host);
+    return Promise.resolve();
+  };
+  return Promise.resolve({ url: `https://${host}/checks`, close });
+}
+
+beforeAll(() => {
+  globalThis.fetch = inside;
+});
+
+afterAll(() => {
+  globalThis.fetch = outside;
+});
+
+conformance({
+  name: "workerd",
+  key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
+  fetch: (path, init) => exports.default.fetch(new Request(`http://halfmq.test${path}`, init)),
+  listen,
+});
