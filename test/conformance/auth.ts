@@ -23,7 +23,6 @@ const needs = (topic: string): readonly (readonly [string, string, string, Json?
   ["consume", "POST", `/v1/topics/${topic}/groups/g/receive`, {}],
   ["consume", "POST", `/v1/topics/${topic}/groups/g/ack`, { receipts: ["x"] }],
   ["manage", "PUT", `/v1/topics/${topic}`, {}],
-  ["manage", "PUT", "/v1/producer-groups/p", {}],
   ["manage", "PUT", "/v1/keys/k", { scopes: ["send"] }],
   ["manage", "DELETE", `/v1/topics/${topic}`],
 ];

@@ -21,16 +21,22 @@ export const ordered: Cases = {
     expect(bodies(await group.receive())).toEqual(["a2"]);
   },
 
-  "a contiguous batch is whole before the next is given": async (mq) => {
+  "what is given of a message group is contiguous, and settled whole before more is given": async (
+    mq,
+  ) => {
     const topic = await mq.topic();
     const group = await topic.group().make({ ordered: true });
     await topic.send(...Array.from({ length: 6 }, (_, body) => ({ body, messageGroup: "a" })));
-    const batch = await group.receive({ maxMessages: 4 });
-    expect(bodies(batch)).toEqual([0, 1, 2, 3]);
-    await group.ack(...batch.slice(0, 3));
-    await group.nothing(0);
-    await group.ack(there(batch[3]));
-    expect(bodies(await group.receive({ maxMessages: 4 }))).toEqual([4, 5]);
+    const seen: unknown[] = [];
+    while (seen.length < 6) {
+      const batch = await group.receive({ maxMessages: 4, waitMs: 5_000 });
+      expect(batch.length).toBeGreaterThanOrEqual(1);
+      seen.push(...bodies(batch));
+      await group.ack(...batch.slice(0, -1));
+      await group.nothing(0);
+      await group.ack(...batch.slice(-1));
+    }
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
   },
 
   "a retry holds its message group, not the others": async (mq) => {
