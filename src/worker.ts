@@ -16,13 +16,14 @@ export { CoordinatorObject } from "./coordinator/object.ts";
 export { QueueObject } from "./queue/object.ts";
 export { RegistryObject } from "./registry/object.ts";
 
+const nowMs = (): number => systemClock.nowMs();
+
 type App = ReturnType<typeof createApp>;
 
 /** One per isolate, which has one env: it holds routes and cached values, nothing of a request. */
 let app: App | undefined;
 
 function makeApp(env: Env): App {
-  const nowMs = (): number => systemClock.nowMs();
   const objects = durableObjects(env);
   const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
   return createApp({
