@@ -1,11 +1,13 @@
 /**
  * From the Authorization header to a principal. A missing, malformed, unknown, wrong or expired key gets one and the same
- * refusal, after the same comparison. It never keeps a key's text, and never remembers a failure.
+ * refusal, after the same comparison. It never keeps a key's text: what it remembers is known by the digest of the whole key,
+ * so that a key that was rotated works at once.
  */
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { equalDigests, sha256 } from "../platform/constant-time.ts";
 import { isNamespace, parseKeyText } from "../platform/key-text.ts";
 import { base64url } from "../platform/random.ts";
+import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
 import { type Env, type KeyRecord, registryObjectName, type RegistryRpc } from "../protocol/rpc.ts";
 import { ALL_SCOPES, type Principal } from "./principal.ts";
@@ -28,6 +30,11 @@ interface Known {
 
 /** By the digest of the whole key. Values only: a promise belongs to the request that made it. */
 const known = new Map<string, Known>();
+/**
+ * Keys that the registry did not know, until when that is believed: a text that was wrong does not become right. Apart
+ * from the good ones, so that a flood of bad ones does not drive those out.
+ */
+const bad = new Map<string, number>();
 
 type Bindings = Pick<Env, "HALFMQ_ROOT_KEY" | "REGISTRY">;
 
@@ -78,6 +85,8 @@ async function findKey(
   const cached = known.get(digest);
   if (cached !== undefined && cached.until > clock.nowMs()) return unexpired(cached.record, clock);
   known.delete(digest);
+  if ((bad.get(digest) ?? 0) > clock.nowMs()) return UNAUTHENTICATED;
+  bad.delete(digest);
   const parsed = parseKeyText(text);
   if (parsed === undefined) return UNAUTHENTICATED;
   // Counted from before the question: the answer may be as old.
@@ -88,8 +97,11 @@ async function findKey(
   ]);
   if (!found.ok && found.code !== "key_not_found") return found;
   const isRight = equalDigests(secretHash, found.ok ? found.value.hash : NO_HASH);
-  if (!found.ok || !isRight) return UNAUTHENTICATED;
-  remember(digest, { record: found.value.record, until });
+  if (!found.ok || !isRight) {
+    remember(bad, digest, until);
+    return UNAUTHENTICATED;
+  }
+  remember(known, digest, { record: found.value.record, until });
   return unexpired(found.value.record, clock);
 }
 
@@ -98,24 +110,22 @@ const unexpired = (record: KeyRecord, clock: Clock): Outcome<KeyRecord> =>
     ? UNAUTHENTICATED
     : accept(record);
 
-async function askRegistry(
+/** A read, so that it may be repeated when the registry is on the move. */
+const askRegistry = (
   env: Bindings,
   namespace: string,
   name: string,
-): ReturnType<RegistryRpc["keyHash"]> {
-  try {
-    const registry = env.REGISTRY.getByName(registryObjectName(namespace)) as RegistryRpc;
-    return await registry.keyHash(name);
-  } catch {
-    return refuse("unavailable", "The key could not be looked up; come again");
-  }
-}
+): ReturnType<RegistryRpc["keyHash"]> =>
+  callObject(
+    () => env.REGISTRY.getByName(registryObjectName(namespace)) as RegistryRpc,
+    (registry) => registry.keyHash(name),
+  );
 
-function remember(digest: string, entry: Known): void {
-  known.set(digest, entry);
-  if (known.size <= CACHE_ENTRIES_MAX) return;
-  for (const oldest of known.keys()) {
-    known.delete(oldest);
+function remember<V>(cache: Map<string, V>, digest: string, entry: V): void {
+  cache.set(digest, entry);
+  if (cache.size <= CACHE_ENTRIES_MAX) return;
+  for (const oldest of cache.keys()) {
+    cache.delete(oldest);
     return;
   }
 }

@@ -117,6 +117,20 @@ describe("authenticate", () => {
     expect(await world.ask(lasting)).toMatchObject({ code: "unauthenticated" });
   });
 
+  it("asks once about a wrong key in five seconds, and at once about another of its name", async () => {
+    const world = new World();
+    const old = `Bearer ${await world.key("k")}`;
+    const fresh = `Bearer ${await world.key("k")}`;
+    for (let count = 0; count < 5; count++) {
+      expect(await world.ask(old)).toMatchObject({ code: "unauthenticated" });
+    }
+    expect(world.lookups).toBe(1);
+    expect(await world.ask(fresh)).toMatchObject({ ok: true });
+    world.nowMs += 5_000;
+    expect(await world.ask(old)).toMatchObject({ code: "unauthenticated" });
+    expect(world.lookups).toBe(3);
+  });
+
   it("never takes an unreachable registry for a wrong key", async () => {
     const world = new World();
     const text = `Bearer ${await world.key("k")}`;
