@@ -35,6 +35,7 @@ import type { Sql } from "./storage.ts";
 
 const SWEEP_MAX = 256;
 const RETENTION_EVERY_MS = 10_000;
+const RING_AGAIN_MS = 50;
 const LINK_BATCH = 100;
 const LINK_BATCH_BYTES = 8 * 1024 * 1024;
 
@@ -442,7 +443,12 @@ export class Queue {
         : this.#ports.ring(route, number, queue, group.visibleCount);
     told.then(
       (waiting) => {
-        if (waiting > 0) this.#rung.delete(number);
+        if (waiting === 0) return;
+        // Whoever was woken may be gone by now: while something stays visible, one more is woken every 50 ms.
+        this.#clock.after(RING_AGAIN_MS, () => {
+          this.#rung.delete(number);
+          if (this.store.groups.get(group.route.name) === group) this.#ring(group);
+        });
       },
       () => this.#rung.delete(number),
     );

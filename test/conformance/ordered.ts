@@ -188,16 +188,6 @@ export const ordered: Cases = {
     expect(new Set(bodies(rest))).toEqual(new Set(["new"]));
   },
 
-  "a dedup id is still known after the topic has grown": async (mq) => {
-    const topic = await mq.topic({ queues: 1 });
-    const names = Array.from({ length: 12 }, (_, index) => `d${index}`);
-    const first = await topic.send(...names.map((dedupId) => ({ body: dedupId, dedupId })));
-    await mq.ok("PUT", topic.path, { queues: 4 });
-    const again = await topic.send(...names.map((dedupId) => ({ body: dedupId, dedupId })));
-    expect(new Set(again.map((each) => each.state))).toEqual(new Set(["duplicate"]));
-    expect(again.map((each) => each.id)).toEqual(first.map((each) => each.id));
-  },
-
   "half messages that were prepared before the growth are committed in order after it": async (
     mq,
   ) => {
