@@ -2,11 +2,8 @@
  * The text of a key: `hmq_<namespace>.<name>.<secret>`, written by the registry and read by auth. A name may hold dots, so
  * it is read from both ends. It never judges whether a key is a good one.
  */
-import { base64url, randomBytes } from "./random.ts";
-
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const KEY = /^hmq_([a-z0-9][a-z0-9-]{0,62})\.([A-Za-z0-9_\-.%]{1,127})\.([A-Za-z0-9_-]{43})$/;
-const SECRET_BYTES = 32;
 
 export interface KeyText {
   readonly namespace: string;
@@ -15,8 +12,6 @@ export interface KeyText {
 }
 
 export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
-
-export const newSecret = (): string => base64url(randomBytes(SECRET_BYTES));
 
 export const keyText = ({ namespace, name, secret }: KeyText): string =>
   `hmq_${namespace}.${name}.${secret}`;

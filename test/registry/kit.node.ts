@@ -11,7 +11,7 @@ export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => void setImmediate(resolve));
 };
 
-export class TestClock implements Clock {
+class TestClock implements Clock {
   now = 1_000_000;
   readonly timers = new Set<{ at: number; run: () => void }>();
 
