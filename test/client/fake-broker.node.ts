@@ -75,7 +75,11 @@ export class FakeBroker {
 }
 
 /** A refusal as the broker words it. */
-export function problem(status: number, code: string, more: Record<string, unknown> = {}): Reply {
+export function problem(
+  status: number,
+  code: string,
+  more: Record<string, unknown> & { retryAfter?: string | number | undefined } = {},
+): Reply {
   const { retryAfter, ...facts } = more;
   const headers: Record<string, string> = {
     "content-type": "application/problem+json",

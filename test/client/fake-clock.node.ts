@@ -28,7 +28,7 @@ export class FakeClock implements Clock {
     const until = this.nowMs + ms;
     await turns();
     for (;;) {
-      const [next] = [...this.#timers].sort((a, b) => a.dueAt - b.dueAt);
+      const [next] = [...this.#timers].toSorted((a, b) => a.dueAt - b.dueAt);
       if (next === undefined || next.dueAt > until) break;
       this.#timers.delete(next);
       this.nowMs = Math.max(this.nowMs, next.dueAt);

@@ -59,11 +59,11 @@ export class FakeGroup {
     this.#bell();
   }
 
-  async #receive({ json }: Seen): Promise<Reply> {
+  async #receive({ json, init }: Seen): Promise<Reply> {
     const known = this.#batches.get(json.attemptId);
     if (known !== undefined) return { json: { messages: known } };
-    if (this.#ready.length === 0 && json.waitMs > 0) await this.#wait(json.waitMs);
-    const messages = this.#ready.splice(0, json.maxMessages);
+    if (this.#ready.length === 0 && json.waitMs > 0) await this.#wait(json.waitMs, init.signal);
+    const messages = this.#ready.splice(0, json.maxMessages ?? 16);
     if (messages.length > 0) this.#batches.set(json.attemptId, messages);
     if (this.loseNextAnswer) {
       this.loseNextAnswer = false;
@@ -72,9 +72,10 @@ export class FakeGroup {
     return { json: { messages } };
   }
 
-  #wait(waitMs: number): Promise<void> {
+  #wait(waitMs: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#broker.clock.after(waitMs, resolve);
+      signal.addEventListener("abort", cancel, { once: true });
       this.#bell = () => {
         cancel();
         resolve();

@@ -1,9 +1,10 @@
 /** Bodies on their way out and in: JSON as it is written, exact JSON text, and bytes. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Message } from "../../src/client/index.ts";
 import { bodyTexts } from "../../src/client/json-text.ts";
 import { FakeBroker } from "./fake-broker.node.ts";
-import { FakeGroup, GROUP, GROUP_PATH, TOPIC } from "./fake-group.node.ts";
+import { GROUP, GROUP_PATH, TOPIC } from "./fake-group.node.ts";
 
 const SEND = `POST /v1/topics/${TOPIC}/messages`;
 const SENT = { json: { messages: [{ id: "m1" }, { id: "m2" }] } };
@@ -51,21 +52,12 @@ describe("an outgoing message", () => {
     const broker = new FakeBroker().script(SEND, SENT);
     const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => index % 256);
     await broker.client().send(TOPIC, { bytes });
-    const { bodyBase64 } = broker.requests[0]?.json.messages[0];
-    expect(Buffer.from(bodyBase64, "base64").equals(bytes)).toBe(true);
+    const [message] = broker.requests[0]?.json.messages ?? [];
+    expect(Buffer.from(message.bodyBase64, "base64").equals(bytes)).toBe(true);
   });
 });
 
 describe("a received message", () => {
-  const receive = async (messages: string) => {
-    const broker = new FakeBroker();
-    new FakeGroup(broker);
-    broker.on(`POST ${GROUP_PATH}/receive`, () => ({ text: `{"messages": [${messages}]}` }));
-    const [message] = await broker.client().consumer<unknown>(TOPIC, GROUP).receive();
-    if (message === undefined) throw new Error("no message");
-    return message;
-  };
-
   test("gives its body as JSON, as its exact text and as bytes", async () => {
     const message = await receive('{"id":"m","tag":"]","body":{"n" : 12345678901234567890}}');
     expect(message.json()).toEqual({ n: 12345678901234567000 });
@@ -94,3 +86,12 @@ test("the text of every body is found in any answer", () => {
     }),
   );
 });
+
+/** The first message of an answer with these. */
+async function receive(messages: string): Promise<Message> {
+  const broker = new FakeBroker();
+  broker.on(`POST ${GROUP_PATH}/receive`, () => ({ text: `{"messages": [${messages}]}` }));
+  const [message] = await broker.client().consumer(TOPIC, GROUP).receive();
+  if (message === undefined) throw new Error("no message");
+  return message;
+}

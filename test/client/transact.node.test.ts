@@ -109,11 +109,7 @@ describe("work that returns", () => {
   test("is never committed after a rollback that failed", async () => {
     broker.script(ROLLBACK, problem(503, "unavailable"));
     const undecided: string[] = [];
-    const work = async (tx: Transaction): Promise<string> => {
-      await tx.rollback().catch(() => {});
-      return "done";
-    };
-    const done = transact(work, {
+    const done = transact(rollBackInVain, {
       onUndecided: (error: HalfmqError) => undecided.push(error.code),
     });
     await broker.clock.advance(60_000);
@@ -208,3 +204,8 @@ test("decisions by id say who decides", async () => {
     { by: "check", attempt: 2 },
   ]);
 });
+
+async function rollBackInVain(tx: Transaction): Promise<string> {
+  await tx.rollback().catch(() => {});
+  return "done";
+}
