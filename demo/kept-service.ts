@@ -62,7 +62,8 @@ export class KeptService {
   /** One process from start to end, and how it ended. */
   async #live(death: Death | undefined): Promise<string> {
     const { script, env, onReport } = this.#options;
-    const killAt = death !== undefined && "point" in death ? `${death.point}:${death.pass}` : "";
+    const { place } = death ?? {};
+    const killAt = place === undefined ? "" : `${place.point}:${place.pass}`;
     const child = spawn(
       process.execPath,
       ["--disable-warning=ExperimentalWarning", fileURLToPath(new URL(script, import.meta.url))],
@@ -78,7 +79,7 @@ export class KeptService {
       stderr = (stderr + text).slice(-STDERR_CHARS);
     });
     child.on("message", (report: Report) => {
-      if ("ready" in report && death !== undefined && "afterMs" in death) {
+      if ("ready" in report && death !== undefined) {
         const timer = setTimeout(() => child.kill("SIGKILL"), death.afterMs);
         ended.signal.addEventListener("abort", () => clearTimeout(timer));
       }
