@@ -1,0 +1,111 @@
+/** The main path beside `npm start`: under `npm run dev`, and with the built bundle under miniflare's own API. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { afterEach, expect, test } from "vitest";
+import { compatibilityDate, workerBundle } from "../../src/cli/bundle.ts";
+import { walkMainPath } from "./main-path.node.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const KEY = "a-root-key-for-this-test-only";
+const PATIENCE_MS = 90_000;
+
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "halfmq-e2e-"));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+test(
+  "the main path runs under wrangler dev",
+  async () => {
+    const port = await freePort();
+    const state = await temporaryFolder();
+    // A group of its own: wrangler's children do not end with a killed parent.
+    const child = spawn("npm", ["run", "dev", "--", "--persist-to", state], {
+      cwd: ROOT,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, PORT: String(port), HALFMQ_ROOT_KEY: KEY, CI: "1" },
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    cleanups.push(async () => {
+      endGroup(child.pid);
+      await ended;
+    });
+    let output = "";
+    child.stderr.on("data", (data: Buffer) => (output += data.toString()));
+    const ready = await lineWith(child.stdout, "Ready on", (line) => (output += `${line}\n`));
+    expect(ready, output).toContain(`127.0.0.1:${port}`);
+    const url = `http://127.0.0.1:${port}`;
+    await walkMainPath({ key: KEY, fetch: (path, init) => fetch(url + path, init) });
+  },
+  PATIENCE_MS,
+);
+
+test(
+  "the main path runs under miniflare with the built bundle",
+  async () => {
+    const objects = {
+      QUEUE: { className: "QueueObject", useSQLite: true },
+      REGISTRY: { className: "RegistryObject", useSQLite: true },
+      COORDINATOR: { className: "CoordinatorObject", useSQLite: true },
+    };
+    const miniflare = new Miniflare(
+      convertV4MiniflareOptions({
+        name: "halfmq",
+        modules: [{ type: "ESModule", path: "worker.js", contents: await workerBundle() }],
+        compatibilityDate: await compatibilityDate(),
+        host: "127.0.0.1",
+        port: 0,
+        bindings: { HALFMQ_ROOT_KEY: KEY, HALFMQ_LOOPBACK: "1" },
+        durableObjects: objects,
+        resourcePersistencePath: await temporaryFolder(),
+      }),
+    );
+    cleanups.push(() => miniflare.dispose());
+    const url = (await miniflare.ready).origin;
+    await walkMainPath({ key: KEY, fetch: (path, init) => fetch(url + path, init) });
+  },
+  PATIENCE_MS,
+);
+
+async function lineWith(
+  stream: NodeJS.ReadableStream,
+  text: string,
+  onLine: (line: string) => void,
+): Promise<string> {
+  for await (const line of createInterface({ input: stream })) {
+    onLine(line);
+    if (line.includes(text)) return line;
+  }
+  return "";
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
