@@ -96,13 +96,13 @@ const halfMessage = z
 
 export type MessageIn = z.output<typeof message>;
 
-export const batch = z.strictObject({
+const batch = z.strictObject({
   messages: z.array(message).min(1).max(LIMITS.requestMessagesMax),
 });
 
 /** One bare message, or a batch. */
 export const sendBody = z.union([batch, message]);
-export const isBatch = (value: unknown): boolean =>
+const isBatch = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Object.hasOwn(value, "messages");
 export const sendShapeOf = (value: unknown): z.ZodType => (isBatch(value) ? batch : message);
 

@@ -130,7 +130,7 @@ function valueAt(value: unknown, path: Path): unknown {
 }
 
 /** `messages[3].delayMs` */
-export function fieldOf(path: Path): string {
+function fieldOf(path: Path): string {
   let field = "";
   for (const step of path) {
     if (typeof step === "number") field += `[${step}]`;

@@ -1,6 +1,6 @@
 /**
  * A request's body from the wire to text: bounded while it comes, of the right media type, in sound UTF-8.
- * It never trusts a Content-Length, and never holds more than the limit and one chunk.
+ * It never trusts a Content-Length, and never holds more than the limit.
  */
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -47,27 +47,32 @@ async function readBytes(
 ): Promise<Outcome<Uint8Array>> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   // What the transport has framed at this length is read in one go; everything else is counted as it comes.
-  if (declared > LIMITS.requestBytesMax) return tooLarge(declared);
   if (declared <= ONE_GO_BYTES_MAX) {
     const bytes = new Uint8Array(await request.arrayBuffer());
     return bytes.length > LIMITS.requestBytesMax ? tooLarge(bytes.length) : accept(bytes);
   }
   const reader = body.getReader();
-  const chunks: Uint8Array[] = [];
+  let chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     length += value.length;
-    if (length > LIMITS.requestBytesMax) {
+    if (length <= LIMITS.requestBytesMax) chunks.push(value);
+    else chunks = [];
+    if (length > DISCARDED_BYTES_MAX) {
       await reader.cancel().catch(() => undefined);
-      return tooLarge(length);
+      break;
     }
-    chunks.push(value);
   }
-  return accept(joined(chunks, length));
+  return length > LIMITS.requestBytesMax ? tooLarge(length) : accept(joined(chunks, length));
 }
 
+/**
+ * A request that is too large is read to its end and thrown away, so that its sender, still writing, gets the refusal and
+ * not a broken connection; but only up to here.
+ */
+const DISCARDED_BYTES_MAX = 8 * LIMITS.requestBytesMax;
 const ONE_GO_BYTES_MAX = 256 * 1024;
 
 function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {

@@ -11,7 +11,7 @@ import { accept, refuse, type Outcome } from "../../src/protocol/errors.ts";
 
 export const NOW_MS = 1_700_000_000_000;
 
-export interface Asked {
+interface Asked {
   readonly verb: string;
   readonly parameters: readonly never[];
 }
