@@ -140,7 +140,7 @@ export interface TopicStats {
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
-export interface ChecksQuery {
+interface ChecksQuery {
   readonly maxMessages: number;
   readonly waitMs: number;
   readonly consumerId?: string;
@@ -154,7 +154,7 @@ export interface KeySettings {
 }
 
 /** Messages and what becomes of them. */
-export interface Messaging {
+interface Messaging {
   /**
    * Stores messages, each in the queue of its word. When some queues fail, the refusal's `messages` fact says what is
    * stored, in request order, `{error}` standing for the others; repeating the request with its key completes it.

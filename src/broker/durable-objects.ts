@@ -20,17 +20,17 @@ export function durableObjects(env: Bindings): Objects {
   return {
     queue: ({ namespace, topic, queue }, call, repeat) => {
       const name = queueObjectName(namespace, topic, queue);
-      const stub = () => env.QUEUE.getByName(name) as unknown as QueueRpc;
+      const stub = () => env.QUEUE.getByName(name) as QueueRpc;
       return callObject(stub, call, optionsOf(repeat));
     },
     registry: (namespace, call, repeat) => {
       const name = registryObjectName(namespace);
-      const stub = () => env.REGISTRY.getByName(name) as unknown as RegistryRpc;
+      const stub = () => env.REGISTRY.getByName(name) as RegistryRpc;
       return callObject(stub, call, optionsOf(repeat));
     },
     coordinator: ({ namespace, producerGroup }, call) => {
       const name = coordinatorObjectName(namespace, producerGroup);
-      const stub = () => env.COORDINATOR.getByName(name) as unknown as CoordinatorRpc;
+      const stub = () => env.COORDINATOR.getByName(name) as CoordinatorRpc;
       return callObject(stub, call);
     },
   };

@@ -6,7 +6,7 @@
 import { accept, type Outcome } from "../protocol/errors.ts";
 import type { Position } from "./cursor.ts";
 
-export interface Stretch<T> {
+interface Stretch<T> {
   readonly items: readonly T[];
   /** Where to go on behind all of them; absent: the queue has no more now. */
   readonly next?: Position;

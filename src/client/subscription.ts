@@ -33,7 +33,7 @@ export interface Stopped {
 }
 
 /** What is known once the group was asked for its settings. */
-export interface Begun<T> {
+interface Begun<T> {
   readonly feed: Feed<T>;
   readonly keeper: LeaseKeeper;
   /** The most in hand, running and waiting. */

@@ -68,7 +68,7 @@ function portsOf(env: Bindings): Ports {
     clock: systemClock,
     log,
     queue: (namespace, topic, queue) =>
-      env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as unknown as QueuePort,
+      env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueuePort,
     worker: (binding) => workerOf(env, binding),
     post: (question) =>
       postSigned({

@@ -21,7 +21,7 @@ export interface Entry {
   readonly record: Uint8Array;
 }
 
-export function writeEntry(writer: ByteWriter, entry: Entry): void {
+function writeEntry(writer: ByteWriter, entry: Entry): void {
   let flags = 0;
   if (entry.id !== undefined) flags |= FLAG.id;
   if (entry.sentAt !== undefined) flags |= FLAG.sentAt;

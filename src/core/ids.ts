@@ -5,7 +5,7 @@
  */
 
 /** `log`: sent straight to its queue, position = offset. `half`: prepared. `delayed`: waited for its time first. */
-export type Origin = "log" | "half" | "delayed";
+type Origin = "log" | "half" | "delayed";
 
 export interface MessageAddress {
   readonly incarnation: number;

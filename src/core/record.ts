@@ -23,7 +23,7 @@ const FLAG = {
   traceparent: 1 << 12,
 } as const;
 
-export interface ProducerMark {
+interface ProducerMark {
   readonly id: string;
   readonly epoch: number;
   readonly sequence: number;
@@ -53,7 +53,7 @@ export interface Content extends RecordHead {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-export function writeRecord(writer: ByteWriter, content: Content): void {
+function writeRecord(writer: ByteWriter, content: Content): void {
   let flags = "json" in content.body ? FLAG.jsonBody : 0;
   if (content.delayMs !== undefined) flags |= FLAG.delayMs;
   if (content.deliverAt !== undefined) flags |= FLAG.deliverAt;

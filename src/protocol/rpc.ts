@@ -317,7 +317,7 @@ export interface QueueStats {
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
-export interface DeadLetterView {
+interface DeadLetterView {
   readonly offset: number;
   readonly storedAt: number;
   readonly deadAt: number;
@@ -567,7 +567,7 @@ export interface CoordinatorRpc {
 }
 
 /** As much of a Durable Object namespace as is used, so that these shapes need no platform's types. */
-export interface ObjectNamespace {
+interface ObjectNamespace {
   getByName(name: string): unknown;
 }
 

@@ -9,7 +9,7 @@ import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
 import type { Sql } from "./storage.ts";
 
-export const DELAYED_PAGE = 4_096;
+const DELAYED_PAGE = 4_096;
 const VERSION = 1;
 
 /** offset ≥ 0: moved to the message log. −1: recalled. −2: sent on to the message group's new queue. */

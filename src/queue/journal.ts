@@ -13,7 +13,7 @@ import { withCrc, withoutCrc } from "../core/crc32.ts";
 import { bytesOf, textOf, type Sql } from "./storage.ts";
 
 /** Rows in the ring; a page is rewritten at most once in as many flushes. */
-export const RING = 1_024;
+const RING = 1_024;
 
 /** A page of state that can be written as a whole. */
 export interface Page {

@@ -209,7 +209,7 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 
 function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined): QueuePorts {
   const queueOf = (namespace: string, topic: string, queue: number): QueueRpc =>
-    env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as unknown as QueueRpc;
+    env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueueRpc;
   return {
     armedAt,
     transaction: (run) => ctx.storage.transactionSync(run),
@@ -226,7 +226,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     offer: (namespace, producerGroup, offers) => {
       const stub = env.COORDINATOR.getByName(
         coordinatorObjectName(namespace, producerGroup),
-      ) as unknown as CoordinatorRpc;
+      ) as CoordinatorRpc;
       return stub.offer(namespace, producerGroup, offers);
     },
     forward: (namespace, target, call) =>

@@ -24,6 +24,7 @@ import type {
   Target,
   TopicRoute,
 } from "../protocol/rpc.ts";
+import { Bell } from "./bell.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
 import { decide, isForwarding, parcelEntry, sweep } from "./deciding.ts";
 import type { Group } from "./delivery/group.ts";
@@ -56,11 +57,6 @@ interface Waiter {
   readonly cancel: () => void;
 }
 
-interface BellWaiter {
-  readonly answer: (queues: readonly number[]) => void;
-  readonly cancel: () => void;
-}
-
 export class Queue {
   readonly #flush: Flush;
   readonly #clock: Clock;
@@ -73,7 +69,7 @@ export class Queue {
   #more = false;
   #erased = false;
   readonly #waiters = new Map<string, Waiter[]>();
-  readonly #bell = new Map<number, BellWaiter[]>();
+  readonly #bell: Bell;
   /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
   readonly #rung = new Set<number>();
   readonly #placedWaiters = new Map<number, (() => void)[]>();
@@ -85,6 +81,7 @@ export class Queue {
     this.#clock = clock;
     this.#log = log;
     this.#armedAt = ports.armedAt;
+    this.#bell = new Bell(clock);
     this.store = this.#open();
     this.#flush = new Flush(ports, clock, {
       begin: (nowMs) => this.#sweep(nowMs),
@@ -392,40 +389,21 @@ export class Queue {
 
   // ------------------------------------------------------------ the bell
 
-  waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
+  async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
     const group = this.store.groups.get(call.group);
     const stale = this.#stale(call.stamp);
-    if (stale !== undefined) return Promise.resolve(stale);
-    if (group === undefined)
-      return Promise.resolve(refuse("stale_route", "The group is not known here."));
-    const waiters = this.#bell.get(group.route.number) ?? [];
-    this.#bell.set(group.route.number, waiters);
-    if (waiters.length >= LIMITS.waitersMax) {
-      return Promise.resolve(
-        refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
-      );
-    }
-    return new Promise((resolve) => {
-      const waiter: BellWaiter = {
-        answer: (queues) => resolve(accept({ queues })),
-        cancel: this.#clock.after(call.waitMs, () => {
-          const index = waiters.indexOf(waiter);
-          if (index >= 0) waiters.splice(index, 1);
-          resolve(accept({ queues: [] }));
-        }),
-      };
-      waiters.push(waiter);
+    if (stale !== undefined) return stale;
+    if (group === undefined) return refuse("stale_route", "The group is not known here.");
+    const rung = this.#bell.wait(group.route.number, call.waitMs);
+    if (rung !== undefined) return accept({ queues: await rung });
+    return refuse("too_many_waiters", "Too many long polls wait here.", {
+      limit: LIMITS.waitersMax,
     });
   }
 
-  /** Wakes as many waiters as there are messages; answers how many still wait. */
+  /** Another queue has something; answers how many polls still wait. */
   ring(group: number, queue: number, count: number): number {
-    const waiters = this.#bell.get(group) ?? [];
-    for (const waiter of waiters.splice(0, Math.max(1, count))) {
-      waiter.cancel();
-      waiter.answer([queue]);
-    }
-    return waiters.length;
+    return this.#bell.ring(group, queue, count);
   }
 
   #ring(group: Group): void {

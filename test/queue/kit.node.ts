@@ -20,7 +20,7 @@ import {
 import { TestSql } from "../kit/sqlite.node.ts";
 
 /** Time that moves only when told; timers run in order of their due instants. */
-export class TestClock implements Clock {
+class TestClock implements Clock {
   #nowMs = 1_000_000;
   #timers: { at: number; run: () => void }[] = [];
 
@@ -51,7 +51,7 @@ export class TestClock implements Clock {
 }
 
 /** Lets every promise that can go on do so. */
-export const settled = async (): Promise<void> => {
+const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 };
 
