@@ -121,7 +121,7 @@ export function errorOfAnswer(
 }
 
 /** `Retry-After` in milliseconds from now: seconds or an HTTP date. */
-export function parseRetryAfter(header: string | null, nowMs: number): number | undefined {
+function parseRetryAfter(header: string | null, nowMs: number): number | undefined {
   if (header === null || header.trim() === "") return undefined;
   const seconds = Number(header);
   if (Number.isFinite(seconds)) return Math.max(0, seconds * 1_000);

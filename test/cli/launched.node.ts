@@ -122,6 +122,8 @@ function commandsOf(group: number): string[] {
   return list
     .split("\n")
     .map((line) => /^\s*(\d+)\s+(\S+)\s+(.*)$/u.exec(line) ?? [])
-    .filter(([, pgid, stat]) => pgid === String(group) && stat?.startsWith("Z") === false)
+    .filter(
+      ([, pgid, stat]) => pgid === String(group) && stat !== undefined && !stat.startsWith("Z"),
+    )
     .map(([, , , args]) => args ?? "");
 }

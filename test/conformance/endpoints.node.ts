@@ -1,11 +1,11 @@
 /** Endpoints on this machine's loopback, for a server that may call there. */
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { Answerer, Listening } from "./kit.ts";
 
 export async function listenOnLoopback(answer: Answerer): Promise<Listening> {
-  const server = createServer(async (request, response) => {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const at = Date.now();
     const body = await text(request);
     const headers = new Headers(
@@ -17,7 +17,8 @@ export async function listenOnLoopback(answer: Answerer): Promise<Listening> {
       ...given.headers,
     });
     response.end(given.body ?? "");
-  });
+  };
+  const server = createServer((request, response) => void respond(request, response));
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
   });
