@@ -1,0 +1,84 @@
+/** Each example against a real server: it ends by itself with 0 and prints what it promises. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Server, startServer } from "../../src/cli/server.ts";
+
+const FOLDER = fileURLToPath(new URL("../../examples/", import.meta.url));
+const run = promisify(execFile);
+
+/** The lines that each one must print, in this order; others may stand between them. */
+const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  "01-send-and-receive.ts": [/^sent \S+ to queue 0$/u, "received order 1: tea", "acked"],
+  "02-transaction.ts": [
+    "sold 3: the message is visible",
+    "not sold, less than 4 of tea left: there is no message",
+    "shipping 3 of tea",
+  ],
+  "03-check-handler.ts": [
+    "undecided: left to the check-back",
+    "check 1: commit",
+    "committed by the check, and received",
+  ],
+  "04-poll-checks.ts": [
+    "prepared two, wrote one, decided none",
+    "received: kept",
+    "the other one is rolledBack by check",
+  ],
+  "05-consumer.ts": [
+    "order 7: Error: not now",
+    "billed 20 orders, 0 unfinished",
+    "billed order 20 in a loop",
+  ],
+  "06-listener.ts": [
+    "order 1: commit",
+    "order 2: rollback",
+    "order 3: unknown",
+    "asked after order 3: paid",
+    "shipped 1 and 3",
+  ],
+  "07-delay-and-recall.ts": [
+    "delayed and delayed",
+    "the first one is recalled",
+    "received another",
+    "too late to recall the second: already_delivered",
+  ],
+};
+
+let folder: string;
+let server: Server;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "halfmq-examples-"));
+  server = await startServer({ dataFolder: folder, port: 0, onOutput: () => {} });
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test("every example is run", async () => {
+  const files = (await readdir(FOLDER)).filter((name) => name.endsWith(".ts"));
+  expect(files.toSorted()).toEqual(Object.keys(PRINTS));
+});
+
+test.for(Object.entries(PRINTS))("%s prints what happened and ends", async ([name, lines]) => {
+  const env = { PATH: process.env["PATH"], HALFMQ_URL: server.url, HALFMQ_KEY: server.rootKey };
+  // Rejects for another exit code than 0.
+  const { stdout } = await run(process.execPath, [join(FOLDER, name)], { env });
+  const printed = stdout.split("\n");
+  let from = 0;
+  for (const line of lines) {
+    const found = printed.findIndex(
+      (each, index) =>
+        index >= from && (typeof line === "string" ? each === line : line.test(each)),
+    );
+    expect(found, `${String(line)} in:\n${stdout}`).toBeGreaterThanOrEqual(from);
+    from = found + 1;
+  }
+});
