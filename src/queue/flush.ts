@@ -16,6 +16,8 @@ export interface FlushPorts {
   abort(cause: unknown): void;
 }
 
+/** Commands that wait for a flush; past it a caller is refused before the object falls over. */
+const WAITING_MAX = 20_000;
 /** Commands in one flush; the rest take the next one. */
 const COMMANDS_MAX = 4_096;
 
@@ -52,6 +54,9 @@ export class Flush {
   /** Runs the command in the next flush. */
   run<T>(command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
     if (this.#broken) return Promise.resolve(refuse("unavailable", "The queue is starting anew."));
+    if (this.#waiting.length >= WAITING_MAX) {
+      return Promise.resolve(refuse("overloaded", "The queue has more to do than it can hold."));
+    }
     return new Promise((resolve) => {
       this.#waiting.push({ run: command, answer: (value) => resolve(value as Outcome<T>) });
       this.#arm();

@@ -88,6 +88,9 @@ export class Queue {
       end: (nowMs) => this.#end(nowMs),
     });
     this.#flush.spacingMs = this.store.identity?.route.settings.flushSpacingMs ?? 0;
+    const { identity, links } = this.store;
+    // Killed between the answer to a delete and the erasure.
+    if (identity?.dropping === true && links.pending === 0) this.#erase();
     // On wake, whatever is due or unarmed is looked at once.
     if (this.store.identity !== undefined) void this.run(() => accept(undefined));
   }
@@ -157,6 +160,10 @@ export class Queue {
       }
       if (before !== undefined && before.route.incarnation > route.incarnation) {
         return refuse("stale_route", "The topic is another one by now.");
+      }
+      if (before !== undefined && before.route.incarnation < route.incarnation) {
+        // A deleted topic of this name still has messages to forward; its storage goes when they are.
+        return refuse("unavailable", "The former topic of this name is still being deleted.");
       }
       this.#adopt(before, route, queue);
       return accept({ nextOffset: this.store.messages.next });
@@ -524,7 +531,9 @@ export class Queue {
       link.retryAt = 0;
       const until = outcome.ok ? Math.min(outcome.value.taken + 1, first + count) : first + count;
       const skipped = outcome.ok ? count - outcome.value.placed.length : 0;
-      for (const [index, parcel] of this.store.links.delivered(link, until).entries()) {
+      const settled = this.store.links.delivered(link, until);
+      if (settled.length === 0) link.retryAt = nowMs + 1_000;
+      for (const [index, parcel] of settled.entries()) {
         if (parcel.from !== "half") continue;
         const place = outcome.ok ? outcome.value.placed[index - skipped] : undefined;
         const placed = outcome.ok

@@ -91,6 +91,7 @@ export class Bench {
   readonly logged: { event: string; fields: unknown }[] = [];
   alarmAt: number | undefined;
   aborted: unknown;
+  erased = 0;
   forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
     new Promise(() => {});
   queue: Queue;
@@ -116,7 +117,7 @@ export class Bench {
       synced: () => Promise.resolve(),
       abort: (cause) => void (this.aborted = cause),
       setAlarm: (atMs) => void (this.alarmAt = atMs),
-      deleteAll: () => {},
+      deleteAll: () => void this.erased++,
       offer: (_namespace, _group, offers) => {
         this.offers.push(...offers);
         return Promise.resolve();

@@ -208,6 +208,25 @@ describe("a queue", () => {
     expect((await take(bench)).offsets).toEqual([4, 5]);
   });
 
+  it("leaves nothing of a deleted topic, also when it is killed before the erasure", async () => {
+    const bench = await started();
+    await sendAll(bench, {});
+    await bench.run(bench.queue.drop(7));
+    bench.wake();
+    expect(bench.erased).toBeGreaterThan(0);
+    await bench.run(bench.queue.configure(route([group("g")], {}, { incarnation: 8 }), 0));
+    await expect(sendAll(bench, {})).rejects.toMatchObject({ code: "stale_route" });
+  });
+
+  it("refuses callers instead of holding more than it can", async () => {
+    const bench = await started();
+    const calls = Array.from({ length: 20_001 }, () => bench.queue.run(() => accept(undefined)));
+    await bench.clock.advance(1);
+    const outcomes = await Promise.all(calls);
+    expect(outcomes.filter(({ ok }) => ok).length).toBe(20_000);
+    expect(outcomes.at(-1)).toMatchObject({ ok: false, code: "overloaded" });
+  });
+
   it("moves a message to the dead letters after maxAttempts", async () => {
     const bench = await started(route([group("g", { maxAttempts: 2 })]));
     await sendAll(bench, {});
