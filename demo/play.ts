@@ -22,7 +22,8 @@ export interface Verdict {
 
 const POLL_MS = 50;
 const BROKER_KILLS = 4;
-/** Short, so that what a killed service left open is soon asked for. */
+/** Short, so that what a killed service left open is soon asked for, and a check that died with the broker soon asked again. */
+const ANSWER_MS = 1_000;
 const CHECK = { timeoutMs: 300, intervalMs: 300, maxChecks: 100 };
 
 export class Play {
@@ -92,7 +93,9 @@ export class Play {
     const checkPort = await freePort();
     await mq.topics.put(TOPIC, { transaction: CHECK });
     const url = `http://127.0.0.1:${checkPort}/checks`;
-    const { secret = "" } = await mq.producerGroups.put(PRODUCER_GROUP, { check: { url } });
+    const { secret = "" } = await mq.producerGroups.put(PRODUCER_GROUP, {
+      check: { url, timeoutMs: ANSWER_MS },
+    });
     const env = {
       DEMO_URL: broker.url,
       DEMO_KEY: broker.key,
