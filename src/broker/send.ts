@@ -80,6 +80,8 @@ class Sending {
     const former =
       this.#keyed === undefined ? undefined : await this.#askFormer(route, this.#keyed);
     if (former !== undefined) return former;
+    const unasked = await this.#askDuplicates(route);
+    if (unasked !== undefined) return unasked;
     let stale: Refusal | undefined;
     const parts = this.#partition(route.settings.queues);
     await Promise.all(
@@ -169,6 +171,44 @@ class Sending {
       const refusal = refusals.find((each) => each !== undefined);
       if (refusal !== undefined) return refusal;
     }
+    return undefined;
+  }
+
+  /** For one dedup window after a growth, a dedup id may be known to the queue that its slot came from. */
+  async #askDuplicates(route: TopicRoute): Promise<Refusal | undefined> {
+    const { queues, dedupWindowMs } = route.settings;
+    const since = this.#ground.nowMs() - dedupWindowMs;
+    for (const growth of route.growths) {
+      if (growth.at < since) continue;
+      const former = this.#partition(growth.from).map(({ queue, indexes }) => ({
+        queue,
+        indexes: indexes.filter((index) => this.#dedupMovedFrom(queue, index, queues)),
+      }));
+      const parts = former.filter(({ indexes }) => indexes.length > 0);
+      const refusals = await Promise.all(parts.map((part) => this.#findFirst(route, part)));
+      const refusal = refusals.find((each) => each !== undefined);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  #dedupMovedFrom(queue: number, index: number, queues: number): boolean {
+    const content = this.#contents[index];
+    return content?.dedupId !== undefined && queueOf(content, this.#lot, queues) !== queue;
+  }
+
+  async #findFirst(route: TopicRoute, part: Part): Promise<Refusal | undefined> {
+    const { namespace, topic } = route;
+    const asked = part.indexes.map((index) => {
+      const { messageGroup, dedupId = "" } = this.#contents[index] ?? {};
+      return { dedupId, ...(messageGroup === undefined ? {} : { messageGroup }) };
+    });
+    const outcome = await this.#ground.objects.queue(
+      { namespace, topic, queue: part.queue },
+      (queue) => queue.duplicates(stampOf(route), asked),
+    );
+    if (!outcome.ok) return outcome;
+    for (const [place, index] of part.indexes.entries()) this.#sent[index] = outcome.value[place];
     return undefined;
   }
 

@@ -374,6 +374,11 @@ export interface QueueRpc {
   send(call: SendCall): Promise<Outcome<Sent>>;
   /** The stored answer of an earlier keyed request, if this queue has it. */
   replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>>;
+  /** Of each dedup id, the message that had it first, if this queue has one within the window. */
+  duplicates(
+    stamp: Stamp,
+    asked: readonly { readonly messageGroup?: string; readonly dedupId: string }[],
+  ): Promise<Outcome<readonly (SentMessage | undefined)[]>>;
   recall(stamp: Stamp, id: string): Promise<Outcome<{ id: string }>>;
   retime(
     stamp: Stamp,

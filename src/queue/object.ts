@@ -17,7 +17,7 @@ import {
 import { message, peek, settle, stats } from "./consuming.ts";
 import { beginChecks, checkContent, endCheck, list, prepare, view } from "./deciding.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
-import { answered, recall, retime, send, takeForwarded } from "./sending.ts";
+import { answered, duplicates, recall, retime, send, takeForwarded } from "./sending.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
@@ -78,6 +78,12 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
         found.value === undefined ? undefined : { messages: found.value, replayed: true },
       );
     });
+  }
+
+  duplicates(...[stamp, asked]: Args<"duplicates">): Rpc<"duplicates"> {
+    return this.#queue.stamped(stamp, (nowMs) =>
+      accept(duplicates(this.#queue.store, asked, nowMs)),
+    );
   }
 
   recall(...[stamp, id]: Args<"recall">): Rpc<"recall"> {

@@ -117,6 +117,17 @@ function duplicateOf(store: QueueStore, id: string): SentMessage {
   };
 }
 
+/** Of each dedup id, the message that had it first; for queues that took over its slot. */
+export const duplicates = (
+  store: QueueStore,
+  asked: readonly { readonly messageGroup?: string; readonly dedupId: string }[],
+  nowMs: number,
+): (SentMessage | undefined)[] =>
+  asked.map(({ messageGroup, dedupId }) => {
+    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
+    return first === undefined ? undefined : duplicateOf(store, first);
+  });
+
 type Waiting = { readonly position: number; readonly entry: Uint8Array };
 
 function waiting(store: QueueStore, id: string): Outcome<Waiting> {

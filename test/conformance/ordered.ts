@@ -208,4 +208,14 @@ export const ordered: Cases = {
     for (const name of names)
       expect(bodies(taken.filter((each) => each.messageGroup === name)), name).toEqual([1, 2]);
   },
+
+  "a dedup id is still known after the topic has grown": async (mq) => {
+    const topic = await mq.topic({ queues: 1 });
+    const names = Array.from({ length: 12 }, (_, index) => `d${index}`);
+    const first = await topic.send(...names.map((dedupId) => ({ body: dedupId, dedupId })));
+    await mq.ok("PUT", topic.path, { queues: 4 });
+    const again = await topic.send(...names.map((dedupId) => ({ body: dedupId, dedupId })));
+    expect(new Set(again.map((each) => each.state))).toEqual(new Set(["duplicate"]));
+    expect(again.map((each) => each.id)).toEqual(first.map((each) => each.id));
+  },
 };
