@@ -66,7 +66,7 @@ export class Play {
       clearTimeout(late);
       this.#over = true;
       await Promise.all([this.#orderService?.stop(), this.#stockService?.stop()]);
-      await this.#broker?.stop();
+      await this.#broker?.end();
     }
   }
 

@@ -46,3 +46,5 @@ try {
   console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }
+// A request of a run that was given up may still wait for its next try.
+process.exit();
