@@ -1,5 +1,5 @@
 /** Mounts a fetch-style handler in a server of `node:http`, which it knows by shape alone: nothing of Node is imported. */
-import type { CheckHandler } from "./check-handler.ts";
+import { BODY_BYTES_MAX, type CheckHandler } from "./check-handler.ts";
 
 /** The part of `IncomingMessage` that is read. */
 export interface NodeRequest extends AsyncIterable<Uint8Array> {
@@ -41,13 +41,22 @@ async function respond(
     if (value !== undefined)
       headers.set(name, typeof value === "string" ? value : value.join(", "));
   }
-  const decoder = new TextDecoder();
-  let body = "";
-  for await (const chunk of request) body += decoder.decode(chunk, { stream: true });
-  body += decoder.decode();
   const hasBody = method !== "GET" && method !== "HEAD";
-  const init = hasBody ? { method, headers, body } : { method, headers };
+  const init = hasBody ? { method, headers, body: await textOf(request) } : { method, headers };
   const response = await handler(new Request(new URL(url, "http://localhost"), init));
   const text = await response.text();
   return { status: response.status, headers: Object.fromEntries(response.headers), text };
+}
+
+/** One byte more than any handler reads is enough for it to refuse. */
+async function textOf(request: NodeRequest): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    text += decoder.decode(chunk, { stream: true });
+    if (bytes > BODY_BYTES_MAX) break;
+  }
+  return text + decoder.decode();
 }

@@ -129,6 +129,20 @@ describe("nobody is asked", () => {
     }
   });
 
+  test("for more than any check can hold, however it is sent: 413", async () => {
+    const piece = new Uint8Array(1024 * 1024);
+    let pieces = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        pieces++;
+        controller.enqueue(piece);
+      },
+    });
+    const init = { method: "POST", body, duplex: "half" } as const;
+    expect((await silent(new Request("http://shop.test/", init))).status).toBe(413);
+    expect(pieces).toBeLessThan(20);
+  });
+
   test("without a secret there is no handler", () => {
     for (const secret of ["", []]) {
       expect(() => checkHandler({ secret, check: () => "commit" })).toThrow(TypeError);

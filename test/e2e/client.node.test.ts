@@ -32,6 +32,8 @@ function counting(count: number): { readonly all: Promise<void>; readonly tick: 
   return { all, tick };
 }
 
+const ids = (messages: readonly Message[]): string[] => messages.map(({ id }) => id);
+
 describe("a body", () => {
   test("comes back as the text that was sent, digit for digit", async () => {
     const bodyText = '{"n" : 12345678901234567890.10, "s":"\\u00fc"}';
@@ -149,7 +151,6 @@ describe("a consumer", () => {
   test("gets the same batch for the same attempt id, and a newer receipt by extend", async () => {
     await mq.send("attempts", [{ body: 1 }, { body: 2 }]);
     const consumer = mq.consumer("attempts", "g");
-    const ids = (messages: readonly Message[]): string[] => messages.map(({ id }) => id);
     const first = await consumer.receive({ attemptId: "a", waitMs: 5_000 });
     expect(ids(await consumer.receive({ attemptId: "a" }))).toEqual(ids(first));
     expect(await consumer.receive({ attemptId: "b" })).toEqual([]);
