@@ -6,7 +6,7 @@
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
  * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
- * archive     wholly decided pages of the half log and the delayed log, kept until `until`
+ * half_archive wholly decided pages of the half log, kept until `until`
  * dead_letter one row per dead letter with its own copy; deleted on purge, ack after redrive, or after 30 days
  */
 import { textOf, type Sql } from "./storage.ts";
@@ -31,7 +31,6 @@ const TABLES: readonly string[] = [
   "CREATE TABLE IF NOT EXISTS delta (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, keys BLOB, data BLOB NOT NULL) STRICT",
   "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
   "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
-  "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
