@@ -1,8 +1,8 @@
-/** A server for the tests of the documents, with its data in `.halfmq` as the README says. It ends with the test file. */
+/** A server for the tests of the documents, with its data in `.halfmq` as the README says. It ends with the test that asked for it. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { onTestFinished } from "vitest";
 import { type Server, startServer } from "../../src/cli/server.ts";
 
 export interface Serving extends Server {
@@ -13,7 +13,7 @@ export interface Serving extends Server {
 export async function serveDocs(): Promise<Serving> {
   const folder = await mkdtemp(join(tmpdir(), "halfmq-docs-"));
   const server = await startServer({ dataFolder: join(folder, ".halfmq"), onOutput: () => {} });
-  afterAll(async () => {
+  onTestFinished(async () => {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   });
