@@ -183,6 +183,9 @@ export class Queue {
       if (queue < from && !fences.some((fence) => fence.to === to))
         fences.push({ from, to, offset: store.messages.next });
     }
+    if (before !== undefined && before.route.settings.queues !== route.settings.queues) {
+      this.#turnAway("The topic has other queues now.");
+    }
     store.saveIdentity({ route, queue, fences });
     this.#flush.spacingMs = route.settings.flushSpacingMs;
     const kept = new Set(route.groups.map(({ number }) => number));
@@ -192,6 +195,16 @@ export class Queue {
       const known = store.groups.get(groupRoute.name);
       if (known !== undefined) known.update(groupRoute);
       else this.#beginGroup(groupRoute);
+    }
+  }
+
+  /** Long polls that wait here alone go back to their caller, who reads the route again and waits at the bell. */
+  #turnAway(detail: string): void {
+    for (const waiters of this.#waiters.values()) {
+      for (const waiter of waiters.splice(0)) {
+        waiter.cancel();
+        this.#flush.after(() => waiter.answer(refuse("stale_route", detail)));
+      }
     }
   }
 

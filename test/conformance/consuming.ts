@@ -69,6 +69,19 @@ export const consuming: Cases = {
     await group.ack(...got);
   },
 
+  "a long poll that saw its topic grow is woken by a send to a new queue": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make();
+    const waiting = group.receive({ waitMs: 15_000 });
+    await topic.group("other").receive({ waitMs: 300 });
+    await mq.ok("PUT", topic.path, { queues: 64 });
+    const began = Date.now();
+    const sent = await topic.sendOne({ body: "new queue", messageGroup: "zzz7" });
+    expect(sent.queue, "the message group does not hash to queue 0").toBeGreaterThan(0);
+    expect(bodies(await waiting)).toEqual(["new queue"]);
+    expect(Date.now() - began).toBeLessThan(5_000);
+  },
+
   "an empty long poll ends after its wait, not before": async (mq) => {
     const topic = await mq.topic();
     await topic.group().make();

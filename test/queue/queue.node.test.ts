@@ -172,6 +172,24 @@ describe("a queue", () => {
     expect((await bench.run(poll)).offsets).toEqual([0]);
   });
 
+  it("sends a waiting poll back when the topic grows, so that it waits for the new queues too", async () => {
+    const bench = await started();
+    const poll = bench.queue.receive({
+      stamp,
+      group: "g",
+      maxMessages: 1,
+      invisibleMs: 30_000,
+      waitMs: 20_000,
+      bytesMax: 1e6,
+    });
+    await bench.clock.advance(1_000);
+    const growths = [{ from: 1, to: 2, at: bench.clock.nowMs() }];
+    await bench.run(
+      bench.queue.configure(route([group("g")], { queues: 2 }, { version: 2, growths }), 0),
+    );
+    await expect(bench.run(poll)).rejects.toMatchObject({ code: "stale_route" });
+  });
+
   it("never delivers a delayed message early, and does on time", async () => {
     const bench = await started();
     await sendAll(bench, { delayMs: 5_000 });
