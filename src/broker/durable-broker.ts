@@ -17,12 +17,12 @@ import { Transactions } from "./transactions.ts";
 export function createBroker(ground: Ground): Broker {
   const routes = new Routes(ground);
   const sender = new Sender(ground, routes);
-  const transactions = new Transactions(ground, routes);
   const receiver = new Receiver(ground, routes);
   const settler = new Settler(ground, routes);
   const deadLetters = new DeadLetterBox(ground, routes);
   const lists = new Lists(ground, routes);
   const messages = new Messages(ground, routes);
+  const transactions = new Transactions(ground, routes, messages);
   return {
     ...registryVerbs(ground, routes),
     send: (at, request) => sender.send(at, request),

@@ -3,13 +3,29 @@
  * that took the message first; that queue knows where it went.
  */
 import { parseMessageId } from "../core/ids.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
-import type { MessageView, QueueRpc, QueueStats, Stamp } from "../protocol/rpc.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import type {
+  MessageCall,
+  MessagePlace,
+  MessageView,
+  QueueRpc,
+  QueueStats,
+} from "../protocol/rpc.ts";
 import type { ById, TopicName, TopicStats } from "./broker.ts";
 import { queuesOf } from "./lists.ts";
 import type { Ground } from "./objects.ts";
 import { stampOf, type Routes } from "./routes.ts";
 
+/** More than a topic can grow. */
+const STOPS_MAX = 16;
+
+interface Address {
+  readonly incarnation: number;
+  readonly queue: number;
+  readonly at?: MessagePlace;
+}
+
+type Ask<T> = (queue: QueueRpc, call: MessageCall) => Promise<Outcome<T>>;
 type GroupStats = QueueStats["groups"][number];
 
 export class Messages {
@@ -22,15 +38,15 @@ export class Messages {
   }
 
   view(at: ById): Promise<Outcome<MessageView>> {
-    return this.#ask(at, (queue, stamp) => queue.message(stamp, at.id));
+    return this.#ask(at, (queue, call) => queue.message(call));
   }
 
   recall(at: ById): Promise<Outcome<{ id: string }>> {
-    return this.#ask(at, (queue, stamp) => queue.recall(stamp, at.id));
+    return this.#ask(at, (queue, call) => queue.recall(call));
   }
 
   retime(at: ById, deliverAt: number): Promise<Outcome<{ id: string; deliverAt: number }>> {
-    return this.#ask(at, (queue, stamp) => queue.retime(stamp, at.id, deliverAt));
+    return this.#ask(at, (queue, call) => queue.retime(call, deliverAt));
   }
 
   stats(at: TopicName): Promise<Outcome<TopicStats>> {
@@ -59,18 +75,39 @@ export class Messages {
     });
   }
 
-  #ask<T>(
-    at: ById,
-    call: (queue: QueueRpc, stamp: Stamp) => Promise<Outcome<T>>,
-  ): Promise<Outcome<T>> {
+  /** Asks the queue where the message stands, which may be another than the id names, and of another topic. */
+  async #ask<T>(at: ById, ask: Ask<T>): Promise<Outcome<T>> {
     const missing = refuse("message_not_found", "No message has this id", {
       id: at.id.slice(0, 128),
     });
     const address = parseMessageId(at.id);
-    return this.#routes.useId(at, address, missing, (route) => {
+    if (address === undefined) return missing;
+    let place: Address = address;
+    // Each stop is a forward, or one growth of the topic.
+    for (let stops = 0; address.origin !== "log" && stops < STOPS_MAX; stops++) {
+      const located = await this.#at(
+        { ...at, permit: () => undefined },
+        place,
+        missing,
+        (queue, call) => queue.locate(call),
+      );
+      if (!located.ok) return located;
+      if (located.value.is === "here") break;
+      place = located.value;
+    }
+    return this.#at(at, place, missing, ask);
+  }
+
+  #at<T>(at: ById, place: Address, missing: Refusal, ask: Ask<T>): Promise<Outcome<T>> {
+    return this.#routes.useId(at, place, missing, (route) => {
       const { namespace, topic } = route;
-      return this.#ground.objects.queue({ namespace, topic, queue: address?.queue ?? 0 }, (queue) =>
-        call(queue, stampOf(route)),
+      const call = {
+        stamp: stampOf(route),
+        id: at.id,
+        ...(place.at === undefined ? {} : { at: place.at }),
+      };
+      return this.#ground.objects.queue({ namespace, topic, queue: place.queue }, (queue) =>
+        ask(queue, call),
       );
     });
   }

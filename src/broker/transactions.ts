@@ -1,6 +1,6 @@
 /**
  * Transactions: a prepare goes to its home queue with every target resolved; a decision goes where the id points.
- * It never decides anything, and never asks the targets: after a commit the home queue forwards to them.
+ * It never decides anything: after a commit the home queue forwards to the targets.
  */
 import { parseTransactionId } from "../core/ids.ts";
 import { encodeRecord, frame } from "../core/record.ts";
@@ -11,9 +11,11 @@ import type {
   Prepared,
   Target,
   TopicRoute,
+  TransactionMessage,
   TransactionView,
 } from "../protocol/rpc.ts";
 import type { ById, DecideRequest, PrepareRequest, TopicName } from "./broker.ts";
+import type { Messages } from "./messages.ts";
 import type { Ground } from "./objects.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf, type Routes } from "./routes.ts";
@@ -30,9 +32,11 @@ const notFound = (id: string) =>
 export class Transactions {
   readonly #ground: Ground;
   readonly #routes: Routes;
+  readonly #messages: Messages;
   readonly #seen = new RecentMap<number>(2_000);
 
-  constructor(ground: Ground, routes: Routes) {
+  constructor(ground: Ground, routes: Routes, messages: Messages) {
+    this.#messages = messages;
     this.#ground = ground;
     this.#routes = routes;
   }
@@ -79,7 +83,36 @@ export class Transactions {
     });
   }
 
-  view(at: ById): Promise<Outcome<TransactionView>> {
+  async view(at: ById): Promise<Outcome<TransactionView>> {
+    const home = await this.#home(at);
+    if (!home.ok) return home;
+    const { queue } = home.value;
+    const messages = await Promise.all(
+      home.value.messages.map(async (message) => {
+        const isElsewhere = message.topic !== undefined || message.queue !== queue;
+        return isElsewhere && message.deliverAt !== undefined
+          ? this.#lookedUp(at.namespace, message)
+          : message;
+      }),
+    );
+    return accept({ ...home.value, messages });
+  }
+
+  /** The home does not hear when another queue delivers a delayed message, or when it is recalled or re-timed there. */
+  async #lookedUp(namespace: string, message: TransactionMessage): Promise<TransactionMessage> {
+    const found = await this.#messages.view({ namespace, id: message.id, permit: () => undefined });
+    if (!found.ok) return message;
+    const { deliverAt: _, ...place } = message;
+    const { queue, offset, deliverAt } = found.value;
+    return {
+      ...place,
+      queue,
+      ...(offset === undefined ? {} : { offset }),
+      ...(deliverAt === undefined ? {} : { deliverAt }),
+    };
+  }
+
+  #home(at: ById): Promise<Outcome<TransactionView>> {
     const address = parseTransactionId(at.id);
     return this.#routes.useId(at, address, notFound(at.id), (route) => {
       const { namespace, topic } = route;

@@ -293,6 +293,26 @@ export interface MessageView {
   }[];
 }
 
+/** A message that is asked for by its id; `at` when another queue has said where it stands here. */
+export interface MessageCall {
+  readonly stamp: Stamp;
+  readonly id: string;
+  readonly at?: MessagePlace;
+}
+
+/** An offset of the log, or a position among the delayed messages. */
+export type MessagePlace = { readonly offset: number } | { readonly delayed: number };
+
+export type Located =
+  | { readonly is: "here" }
+  | {
+      readonly is: "elsewhere";
+      readonly topic: string;
+      readonly incarnation: number;
+      readonly queue: number;
+      readonly at: MessagePlace;
+    };
+
 export interface QueueStats {
   readonly queue: number;
   readonly firstOffset: number;
@@ -348,12 +368,20 @@ export interface ForwardCall {
 export interface Forwarded {
   /** The highest number taken so far. */
   readonly taken: number;
-  /** Where the given ones stand now, in order; shorter when they were taken before and are no longer known. */
-  readonly placed: readonly {
-    readonly queue: number;
-    readonly offset?: number;
-    readonly deliverAt?: number;
-  }[];
+  /** Where those up to `taken` stand, in order; shorter by the oldest when they were taken before and are not known. */
+  readonly placed: readonly ForwardPlace[];
+  /** The queue that each of the rest belongs to, when the first of them belongs to another one since a growth. */
+  readonly owners?: readonly number[];
+}
+
+/** Where a forwarded message stands in the queue that took it. Neither: it was a duplicate, or nothing. */
+export interface ForwardPlace {
+  readonly offset?: number;
+  /** Position in the log of delayed messages. */
+  readonly delayed?: number;
+  readonly deliverAt?: number;
+  /** Another message with its dedup id was there first. */
+  readonly duplicateOf?: string;
 }
 
 // ---------------------------------------------------------------- the objects
@@ -379,12 +407,10 @@ export interface QueueRpc {
     stamp: Stamp,
     asked: readonly { readonly messageGroup?: string; readonly dedupId: string }[],
   ): Promise<Outcome<readonly (SentMessage | undefined)[]>>;
-  recall(stamp: Stamp, id: string): Promise<Outcome<{ id: string }>>;
-  retime(
-    stamp: Stamp,
-    id: string,
-    deliverAt: number,
-  ): Promise<Outcome<{ id: string; deliverAt: number }>>;
+  /** Where to ask for the message. */
+  locate(call: MessageCall): Promise<Outcome<Located>>;
+  recall(call: MessageCall): Promise<Outcome<{ id: string }>>;
+  retime(call: MessageCall, deliverAt: number): Promise<Outcome<{ id: string; deliverAt: number }>>;
 
   prepare(call: PrepareCall): Promise<Outcome<Prepared>>;
   decide(call: DecideCall): Promise<Outcome<Decided>>;
@@ -429,7 +455,7 @@ export interface QueueRpc {
   ): Promise<Outcome<{ offset: number }>>;
 
   peek(call: PeekCall): Promise<Outcome<Peeked>>;
-  message(stamp: Stamp, id: string): Promise<Outcome<MessageView>>;
+  message(call: MessageCall): Promise<Outcome<MessageView>>;
   stats(stamp: Stamp): Promise<Outcome<QueueStats>>;
   deadLetters(
     stamp: Stamp,

@@ -2,12 +2,10 @@
  * Receiving, settling and looking at a queue: the commands' bodies, run inside a flush. Nothing here waits.
  */
 import { decodeEntry } from "../core/entry.ts";
-import { messageId, parseMessageId, parseReceipt, receipt } from "../core/ids.ts";
+import { parseReceipt, receipt } from "../core/ids.ts";
 import { decodeRecord, frame } from "../core/record.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type {
   Delivered,
-  MessageView,
   PeekCall,
   Peeked,
   QueueStats,
@@ -15,7 +13,6 @@ import type {
   Settled,
   SettleCall,
 } from "../protocol/rpc.ts";
-import { Delayed } from "./delayed.ts";
 import type { Chosen, Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
 
@@ -183,111 +180,6 @@ export function peek(store: QueueStore, call: PeekCall): Peeked {
   }
   const rest = offset < messages.next ? { nextOffset: offset } : {};
   return { entries: frame(entries), offsets, storedAts, ...rest };
-}
-
-const unknown = refuse("message_not_found", "There is no such message.");
-
-export function message(store: QueueStore, id: string, nowMs: number): Outcome<MessageView> {
-  const address = parseMessageId(id);
-  if (
-    address === undefined ||
-    address.incarnation !== store.incarnation ||
-    address.queue !== store.queue
-  )
-    return unknown;
-  if (address.origin === "log") return stored(store, id, address.position, nowMs);
-  if (address.origin === "delayed") return waitingOrMoved(store, id, address.position, nowMs);
-  const decided = store.halves.decidedAt(address.position);
-  const placed = decided?.placed[address.index];
-  const half = store.halves.read(address.position);
-  if (placed === undefined || half === undefined || decided?.state !== "committed") return unknown;
-  if (placed.at === "log") return stored(store, id, placed.offset, nowMs);
-  if (placed.at === "delayed") return waitingOrMoved(store, id, placed.position, nowMs);
-  const target = half.messages[address.index]?.target;
-  const remote = placed.at === "remote" ? placed : undefined;
-  return accept({
-    id,
-    topic: target?.topic ?? store.route.topic,
-    queue: remote?.queue ?? target?.queue ?? store.queue,
-    ...(remote?.offset === undefined ? {} : { offset: remote.offset }),
-    state: remote?.deliverAt !== undefined && remote.deliverAt > nowMs ? "delayed" : "ready",
-    sentAt: half.preparedAt,
-    groups: [],
-  });
-}
-
-function waitingOrMoved(
-  store: QueueStore,
-  id: string,
-  position: number,
-  nowMs: number,
-): Outcome<MessageView> {
-  const read = store.delayed.log.read(position);
-  if (read === undefined) return unknown;
-  const fate = store.delayed.fate(position);
-  if (fate !== undefined && fate.offset >= 0) return stored(store, id, fate.offset, nowMs);
-  const dueAt = store.delayed.dueAt(position);
-  return accept({
-    id,
-    topic: store.route.topic,
-    queue: store.queue,
-    state: fate !== undefined && Delayed.isRecalled(fate) ? "recalled" : "delayed",
-    sentAt: decodeEntry(read.entry).sentAt ?? read.storedAt,
-    ...(fate !== undefined || dueAt === undefined ? {} : { deliverAt: dueAt }),
-    groups: [],
-  });
-}
-
-function stored(
-  store: QueueStore,
-  id: string,
-  offset: number,
-  nowMs: number,
-): Outcome<MessageView> {
-  if (offset >= store.messages.next) return unknown;
-  const read = store.messages.read(offset);
-  const place = { id, topic: store.route.topic, queue: store.queue, offset };
-  if (read === undefined) return accept({ ...place, state: "expired", sentAt: 0, groups: [] });
-  const entry = decodeEntry(read.entry);
-  const own = messageId({
-    incarnation: store.incarnation,
-    queue: store.queue,
-    origin: "log",
-    position: offset,
-    index: 0,
-  });
-  if ((entry.id ?? own) !== id) return unknown;
-  return accept({
-    ...place,
-    state: entry.expiresAt !== undefined && entry.expiresAt <= nowMs ? "expired" : "ready",
-    sentAt: entry.sentAt ?? read.storedAt,
-    storedAt: read.storedAt,
-    groups: [...store.groups.values()].map((group) => ({
-      group: group.route.name,
-      ...standing(store, group, offset, nowMs),
-    })),
-  });
-}
-
-function standing(
-  store: QueueStore,
-  group: Group,
-  offset: number,
-  nowMs: number,
-): Omit<MessageView["groups"][number], "group"> {
-  const number = group.route.number;
-  const flight = store.deadLetters.flight(number, offset) ?? group.state.flight(offset);
-  if (flight !== undefined) {
-    const leased = flight.leased && flight.dueAt > nowMs && flight.attempt > 0;
-    return {
-      state: leased ? "leased" : "retrying",
-      deliveryAttempt: flight.attempt,
-      dueAt: flight.dueAt,
-    };
-  }
-  if (store.deadLetters.has(number, offset))
-    return { state: "deadLettered", deliveryAttempt: group.route.settings.maxAttempts };
-  return { state: group.state.isDone(offset) ? "acked" : "waiting", deliveryAttempt: 0 };
 }
 
 export function stats(store: QueueStore, nowMs: number): QueueStats {

@@ -3,7 +3,7 @@
  * verdicts come from core/half-message.ts. A commit appends to the message log and marks the half in the same flush.
  */
 import { due, decide as verdictOf } from "../core/half-message.ts";
-import { encodeEntry } from "../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../core/entry.ts";
 import { messageId, transactionId } from "../core/ids.ts";
 import { frame, readRecordHead, unframe } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
@@ -22,7 +22,7 @@ import type {
 } from "../protocol/rpc.ts";
 import type { Decided, Placed } from "./half-page.ts";
 import type { HalfMessage, OpenHalf } from "./halves.ts";
-import type { Parcel } from "./links.ts";
+import { groupMark, type Parcel } from "./links.ts";
 import { answered, remember } from "./sending.ts";
 import { QueueStore } from "./store.ts";
 
@@ -174,7 +174,8 @@ function deliver(
   const dueAt = QueueStore.dueAt(message.record, nowMs);
   const source = { from: "half" as const, position: half.position, index: half.index };
   if (message.target !== undefined) {
-    store.links.push(message.target, { ...source, deliverAt: dueAt ?? 0 });
+    const group = groupMark(readRecordHead(message.record).messageGroup);
+    store.links.push(message.target, { ...source, deliverAt: dueAt ?? 0, group });
     return { at: "link" };
   }
   const arrival = {
@@ -187,9 +188,10 @@ function deliver(
   return dueAt === undefined ? store.append(arrival, nowMs) : store.delay(arrival, dueAt, nowMs);
 }
 
-/** The entry of a parcel that goes to another queue. */
+/** The entry of a parcel that goes to another queue; nothing for a number without a message. */
 export function parcelEntry(store: QueueStore, parcel: Parcel): Uint8Array | undefined {
-  if (parcel.from === "delayed") return store.delayed.log.read(parcel.position)?.entry;
+  if (parcel.from === "void") return undefined;
+  if (parcel.from === "delayed") return delayedEntry(store, parcel.position);
   const half = store.halves.read(parcel.position);
   const message = half?.messages[parcel.index];
   if (half === undefined || message === undefined) return undefined;
@@ -200,6 +202,14 @@ export function parcelEntry(store: QueueStore, parcel: Parcel): Uint8Array | und
     ...(parcel.deliverAt === 0 ? {} : { deliverAt: parcel.deliverAt }),
     record: message.record,
   });
+}
+
+/** A delayed message that is sent on keeps the id that it has here. */
+function delayedEntry(store: QueueStore, position: number): Uint8Array | undefined {
+  const read = store.delayed.log.read(position);
+  if (read === undefined) return undefined;
+  const entry = decodeEntry(read.entry);
+  return encodeEntry({ ...entry, id: store.delayedId(position, entry.id) });
 }
 
 function decidedAnswer(store: QueueStore, position: number, repeated: boolean): DecidedAnswer {
@@ -239,7 +249,8 @@ function placeView(store: QueueStore, placed: Placed | undefined): Partial<Trans
     const fate = store.delayed.fate(placed.position);
     if (fate === undefined)
       return { deliverAt: store.delayed.dueAt(placed.position) ?? placed.deliverAt };
-    return fate.offset >= 0 ? { offset: fate.offset } : {};
+    if (fate.is === "moved") return { offset: fate.offset };
+    return fate.is === "sentOn" ? (fate.to ?? {}) : {};
   }
   if (placed.at !== "log" && placed.at !== "remote") return {};
   return {

@@ -1,85 +1,59 @@
 /**
  * Messages that wait for their time: a log in order of arrival, an index of due instants, and per position what became
- * of it (moved to the message log, recalled) or its new time. It never loads the waiting messages into memory.
+ * of it (moved to the message log, recalled, sent on) or its new time. It never loads the waiting messages into memory,
+ * nor the fates of those that are done with: pages come in when they are asked for and go when they are saved, and
+ * wholly settled ones stand in an archive until retention is over.
  */
-import { ByteReader, CodecError, type ByteWriter } from "../core/bytes.ts";
+import { ByteReader, ByteWriter, CodecError } from "../core/bytes.ts";
+import { withCrc, withoutCrc } from "../core/crc32.ts";
+import { DELAYED_PAGE, DelayedPage, fateCode, type Fate } from "./delayed-page.ts";
 import { DueIndex } from "./due-index.ts";
 import type { Journal, Page } from "./journal.ts";
 import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
-import type { Sql } from "./storage.ts";
+import { bytesOf, type Sql } from "./storage.ts";
 
-const DELAYED_PAGE = 4_096;
 const VERSION = 1;
+/** Saved pages that stay in memory. */
+const PAGES_MAX = 64;
+/** A new time must be in the index's own rows before the journal overwrites it. */
+const RETIMED_FLUSHES_MAX = 900;
 
-/** offset ≥ 0: moved to the message log. −1: recalled. −2: sent on to the message group's new queue. */
-export type Fate = { readonly offset: number; readonly at: number };
-const RECALLED = -1;
-const SENT_ON = -2;
+const pageOf = (position: number): number => Math.floor(position / DELAYED_PAGE);
 
-class DelayedPage implements Page {
-  readonly name: string;
-  readonly number: number;
+export class Delayed implements Page {
+  readonly name = "d";
   savedSeq = 0;
   dirtySeq = 0;
-  readonly fates = new Map<number, Fate>();
-  readonly retimed = new Map<number, number>();
-
-  constructor(number: number) {
-    this.number = number;
-    this.name = `d:${number}`;
-  }
-
-  encode(writer: ByteWriter): void {
-    const base = this.number * DELAYED_PAGE;
-    writer.byte(VERSION).uint(this.fates.size);
-    for (const [position, { offset, at }] of this.fates)
-      writer
-        .uint(position - base)
-        .uint(offset - SENT_ON)
-        .uint(at);
-    writer.uint(this.retimed.size);
-    for (const [position, dueAt] of this.retimed) writer.uint(position - base).uint(dueAt);
-  }
-
-  static decode(number: number, data: Uint8Array, seq: number): DelayedPage {
-    const page = new DelayedPage(number);
-    page.savedSeq = seq;
-    const base = number * DELAYED_PAGE;
-    const reader = new ByteReader(data);
-    if (reader.byte() !== VERSION) throw new CodecError("unknown delayed page version");
-    for (let left = reader.uint(); left > 0; left--) {
-      page.fates.set(base + reader.uint(), { offset: reader.uint() + SENT_ON, at: reader.uint() });
-    }
-    for (let left = reader.uint(); left > 0; left--)
-      page.retimed.set(base + reader.uint(), reader.uint());
-    return page;
-  }
-}
-
-export class Delayed {
   readonly log: SegmentLog;
   readonly index: DueIndex;
+  readonly #sql: Sql;
   readonly #journal: Journal;
   readonly #pages = new Map<number, DelayedPage>();
   readonly #pendingDues: number[] = [];
-  #done = 0;
+  /** Positions that ever got a fate. */
+  #settled = 0;
+  /** The oldest flush with a new time that the index's rows lack. */
+  #retimedSeq = 0;
 
   constructor(sql: Sql, journal: Journal) {
+    this.#sql = sql;
     this.#journal = journal;
     this.index = new DueIndex(sql);
     this.log = new SegmentLog(sql, {
       table: "delayed_log",
       pageEntries: DELAYED_PAGE,
-      summarize: (first, entries) => this.#summarize(first, entries),
+      summarize: (_first, entries) => this.#summarize(entries),
     });
   }
 
   /** The dues of a segment, so that waking can index it without its bodies. */
-  #summarize(_first: number, entries: readonly Uint8Array[]): Uint8Array {
+  #summarize(entries: readonly Uint8Array[]): Uint8Array {
     const dues = this.#pendingDues.splice(0, entries.length);
     return new TextEncoder().encode(JSON.stringify(dues));
   }
+
+  // ------------------------------------------------------------ changing
 
   add(entry: Uint8Array, dueAt: number, nowMs: number): number {
     const position = this.log.append(entry, nowMs);
@@ -88,21 +62,73 @@ export class Delayed {
     return position;
   }
 
+  moved(position: number, offset: number, nowMs: number): void {
+    this.#settle(position, { is: "moved", offset }, nowMs);
+  }
+
+  recalled(position: number, nowMs: number): void {
+    this.#settle(position, { is: "recalled" }, nowMs);
+  }
+
+  sentOn(position: number, nowMs: number): void {
+    this.#settle(position, { is: "sentOn" }, nowMs);
+  }
+
+  #settle(position: number, fate: Fate, nowMs: number): void {
+    const page = this.#page(position);
+    const code = fateCode(fate);
+    this.#journal.change(page).byte(OPERATION.settled).uint(position).uint(code).uint(nowMs);
+    this.#journal.touch(this);
+    page.settle(position, code, nowMs);
+    this.#settled++;
+    this.#archiveIfComplete(page);
+  }
+
+  /** What was sent on stands in another queue now. */
+  arrived(position: number, queue: number, offset: number): void {
+    const page = this.#page(position);
+    this.#journal.change(page).byte(OPERATION.arrived).uint(position).uint(queue).uint(offset);
+    page.arrive(position, queue, offset);
+    this.#archiveIfComplete(page);
+  }
+
+  retime(position: number, dueAt: number): void {
+    const page = this.#page(position);
+    this.#journal.change(page).byte(OPERATION.retimed).uint(position).uint(dueAt);
+    page.retimed.set(position, dueAt);
+    this.#index(position, dueAt, this.#journal.seq);
+  }
+
+  #index(position: number, dueAt: number, seq: number): void {
+    this.index.add(position, dueAt);
+    if (this.#retimedSeq === 0) this.#retimedSeq = seq;
+  }
+
+  /** The end of a flush: the index's own rows, where they are due. */
+  commit(): void {
+    const late = this.#retimedSeq > 0 && this.#journal.seq - this.#retimedSeq > RETIMED_FLUSHES_MAX;
+    if (this.index.sealDue() || late) {
+      this.index.seal();
+      this.#retimedSeq = 0;
+    }
+    if (this.index.mergeDue()) this.index.mergeStep();
+    this.#trim();
+  }
+
+  // ------------------------------------------------------------ finding
+
+  /** How many wait. */
   get count(): number {
-    return this.log.next - this.#done;
+    return this.log.next - this.#settled;
   }
 
   fate(position: number): Fate | undefined {
-    return this.#pages.get(Math.floor(position / DELAYED_PAGE))?.fates.get(position);
-  }
-
-  static isRecalled(fate: Fate): boolean {
-    return fate.offset === RECALLED;
+    return this.#find(pageOf(position))?.fate(position);
   }
 
   /** Where a waiting message's own time was changed to, if it was. */
   retimedTo(position: number): number | undefined {
-    return this.#pages.get(Math.floor(position / DELAYED_PAGE))?.retimed.get(position);
+    return this.#find(pageOf(position))?.retimed.get(position);
   }
 
   /** The due instant it was stored with, or its new one. */
@@ -116,81 +142,126 @@ export class Delayed {
     ];
   }
 
+  // ------------------------------------------------------------ pages
+
   #page(position: number): DelayedPage {
-    const number = Math.floor(position / DELAYED_PAGE);
-    let page = this.#pages.get(number);
-    if (page === undefined) {
-      page = new DelayedPage(number);
-      this.#pages.set(number, page);
-    }
+    const number = pageOf(position);
+    const found = this.#find(number);
+    if (found !== undefined) return found;
+    const page = new DelayedPage(number);
+    this.#pages.set(number, page);
     return page;
   }
 
-  #settle(position: number, offset: number, nowMs: number): void {
-    const page = this.#page(position);
-    this.#journal
-      .change(page)
-      .byte(OPERATION.moved)
-      .uint(position)
-      .uint(offset - SENT_ON)
-      .uint(nowMs);
-    page.fates.set(position, { offset, at: nowMs });
-    page.retimed.delete(position);
-    this.#done++;
+  #find(number: number): DelayedPage | undefined {
+    const held = this.#pages.get(number);
+    if (held !== undefined) return held;
+    const saved = this.#journal.read(`d:${number}`);
+    const page =
+      saved === undefined
+        ? this.#findArchived(number)
+        : DelayedPage.decode(number, saved.data, saved.seq);
+    if (page !== undefined) this.#pages.set(number, page);
+    return page;
   }
 
-  moved(position: number, offset: number, nowMs: number): void {
-    this.#settle(position, offset, nowMs);
+  /** An archived page is past every operation. */
+  #findArchived(number: number): DelayedPage | undefined {
+    for (const row of this.#sql.exec("SELECT data FROM delayed_archive WHERE no = ?", number))
+      return DelayedPage.decode(number, withoutCrc(bytesOf(row["data"])), Infinity);
+    return undefined;
   }
 
-  recalled(position: number, nowMs: number): void {
-    this.#settle(position, RECALLED, nowMs);
-  }
-
-  sentOn(position: number, nowMs: number): void {
-    this.#settle(position, SENT_ON, nowMs);
-  }
-
-  retime(position: number, dueAt: number): void {
-    const page = this.#page(position);
-    this.#journal.change(page).byte(OPERATION.retimed).uint(position).uint(dueAt);
-    page.retimed.set(position, dueAt);
-    this.index.add(position, dueAt);
-  }
-
-  /** Pages that are wholly settled, and the log under them, go once the newest fate is older than the instant. */
-  dropSettled(settledBefore: number): void {
+  /** Pages that are as they are saved can be read again. */
+  #trim(): void {
+    if (this.#pages.size <= PAGES_MAX) return;
     for (const page of this.#pages.values()) {
-      if (page.fates.size < DELAYED_PAGE) continue;
-      let newest = 0;
-      for (const { at } of page.fates.values()) newest = Math.max(newest, at);
-      if (newest >= settledBefore) continue;
-      this.log.dropPage(page.number, DELAYED_PAGE);
-      this.#journal.retire(page);
-      this.#pages.delete(page.number);
-      this.#done -= DELAYED_PAGE;
+      if (page.dirtySeq === 0) this.#pages.delete(page.number);
+      if (this.#pages.size <= PAGES_MAX) return;
+    }
+  }
+
+  #archiveIfComplete(page: DelayedPage): void {
+    if (!page.complete) return;
+    const writer = new ByteWriter(32_768);
+    page.encode(writer);
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO delayed_archive (no, until, data) VALUES (?, ?, ?)",
+      page.number,
+      page.newestAt,
+      withCrc(writer.view()),
+    );
+    this.#journal.retire(page);
+    this.#pages.delete(page.number);
+  }
+
+  /** One archived page, and the log under it, goes once its newest fate is older than the instant. */
+  dropSettled(settledBefore: number): void {
+    for (const row of this.#sql.exec(
+      "SELECT no, until FROM delayed_archive ORDER BY no LIMIT 64",
+    )) {
+      if (Number(row["until"]) > settledBefore) continue;
+      const number = Number(row["no"]);
+      this.#sql.exec("DELETE FROM delayed_archive WHERE no = ?", number);
+      this.#pages.delete(number);
+      this.log.dropPage(number, DELAYED_PAGE);
       return;
     }
   }
 
-  restorePage(number: number, data: Uint8Array, seq: number): void {
-    this.#pages.set(number, DelayedPage.decode(number, data, seq));
+  // ------------------------------------------------------------ waking
+
+  encode(writer: ByteWriter): void {
+    writer.byte(VERSION).uint(this.#settled);
+  }
+
+  restoreHead(data: Uint8Array, seq: number): void {
+    const reader = new ByteReader(data);
+    if (reader.byte() !== VERSION) throw new CodecError("unknown delayed head version");
+    this.savedSeq = seq;
+    this.#settled = reader.uint();
   }
 
   apply(kind: number, reader: ByteReader, seq: number): void {
     const position = reader.uint();
-    const page = this.#page(position);
+    const page = this.#replayed(position);
     const news = seq > page.savedSeq;
     if (news) this.#journal.restoreDirty(page, seq);
-    if (kind === OPERATION.moved) {
-      const fate = { offset: reader.uint() + SENT_ON, at: reader.uint() };
-      if (!news) return;
-      page.fates.set(position, fate);
-      page.retimed.delete(position);
-    } else {
-      const dueAt = reader.uint();
-      if (news) page.retimed.set(position, dueAt);
+    switch (kind) {
+      case OPERATION.settled: {
+        const code = reader.uint();
+        const atMs = reader.uint();
+        if (news) page.settle(position, code, atMs);
+        if (seq <= this.savedSeq) return;
+        this.#journal.restoreDirty(this, seq);
+        this.#settled++;
+        return;
+      }
+      case OPERATION.retimed: {
+        const dueAt = reader.uint();
+        if (news) page.retimed.set(position, dueAt);
+        this.#index(position, dueAt, seq);
+        return;
+      }
+      case OPERATION.arrived: {
+        const queue = reader.uint();
+        const offset = reader.uint();
+        if (news) page.arrive(position, queue, offset);
+        return;
+      }
+      default:
+        throw new CodecError(`unknown operation ${kind} of delayed messages`);
     }
+  }
+
+  /** A page that was dropped since the operation was written stays gone. */
+  #replayed(position: number): DelayedPage {
+    const found = this.#find(pageOf(position));
+    if (found !== undefined) return found;
+    const page = new DelayedPage(pageOf(position));
+    if (this.log.holds(position)) this.#pages.set(page.number, page);
+    else page.savedSeq = Infinity;
+    return page;
   }
 
   /** After the replay: what the index's own rows do not hold yet is fed back. */
@@ -201,11 +272,5 @@ export class Delayed {
       for (const [index, dueAt] of dues.entries())
         if (first + index >= from) this.index.restore(first + index, dueAt);
     }
-    let held = 0;
-    for (const page of this.#pages.values()) {
-      held += page.fates.size;
-      for (const [position, dueAt] of page.retimed) this.index.add(position, dueAt);
-    }
-    this.#done = held + this.log.first;
   }
 }

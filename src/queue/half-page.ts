@@ -19,6 +19,8 @@ export type Placed =
       readonly at: "remote";
       readonly queue: number;
       readonly offset?: number;
+      /** Its position among the delayed messages there. */
+      readonly delayed?: number;
       readonly deliverAt?: number;
     }
   | { readonly at: "undeliverable" }
@@ -56,9 +58,10 @@ export function writePlaced(writer: ByteWriter, placed: Placed): void {
       return;
     case "remote":
       writer
-        .byte(4)
+        .byte(7)
         .uint(placed.queue)
         .uint((placed.offset ?? -1) + 1)
+        .uint((placed.delayed ?? -1) + 1)
         .uint(placed.deliverAt ?? 0);
       return;
     case "undeliverable":
@@ -79,14 +82,16 @@ export function readPlaced(reader: ByteReader): Placed {
       return { at: "delayed", position: reader.uint(), deliverAt: reader.uint() };
     case 3:
       return { at: "link" };
-    case 4: {
+    case 7: {
       const queue = reader.uint();
       const offset = reader.uint() - 1;
+      const delayed = reader.uint() - 1;
       const deliverAt = reader.uint();
       return {
         at: "remote",
         queue,
         ...(offset < 0 ? {} : { offset }),
+        ...(delayed < 0 ? {} : { delayed }),
         ...(deliverAt === 0 ? {} : { deliverAt }),
       };
     }

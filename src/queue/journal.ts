@@ -55,10 +55,12 @@ export class Journal {
     return this.#seq + 1;
   }
 
-  /** Everything saved: the pages, then the deltas in order. The caller applies [J2]. */
+  /** Everything saved but pages of delayed messages, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
     const pages: SavedPage[] = [];
-    for (const row of this.#sql.exec("SELECT name, seq, data FROM page")) {
+    for (const row of this.#sql.exec(
+      "SELECT name, seq, data FROM page WHERE name NOT LIKE 'd:%'",
+    )) {
       pages.push({
         name: textOf(row["name"]),
         seq: Number(row["seq"]),
@@ -69,9 +71,17 @@ export class Journal {
     for (const row of this.#sql.exec("SELECT seq, data FROM delta ORDER BY seq")) {
       deltas.push({ seq: Number(row["seq"]), operations: withoutCrc(bytesOf(row["data"])) });
     }
-    for (const { seq } of pages) this.#seq = Math.max(this.#seq, seq);
+    for (const row of this.#sql.exec("SELECT MAX(seq) AS seq FROM page"))
+      this.#seq = Number(row["seq"] ?? 0);
     for (const { seq } of deltas) this.#seq = Math.max(this.#seq, seq);
     return { pages, deltas };
+  }
+
+  /** One saved page. */
+  read(name: string): { seq: number; data: Uint8Array } | undefined {
+    for (const row of this.#sql.exec("SELECT seq, data FROM page WHERE name = ?", name))
+      return { seq: Number(row["seq"]), data: withoutCrc(bytesOf(row["data"])) };
+    return undefined;
   }
 
   /** Key blobs that stand in deltas newer than `afterSeq`, in order. */

@@ -14,10 +14,11 @@ import {
   type QueueRpc,
   type SentMessage,
 } from "../protocol/rpc.ts";
-import { message, peek, settle, stats } from "./consuming.ts";
+import { peek, settle, stats } from "./consuming.ts";
 import { beginChecks, checkContent, endCheck, list, prepare, view } from "./deciding.ts";
+import { locate, message, recall, retime } from "./finding.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
-import { answered, duplicates, recall, retime, send, takeForwarded } from "./sending.ts";
+import { answered, duplicates, send, takeForwarded } from "./sending.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
@@ -86,12 +87,18 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     );
   }
 
-  recall(...[stamp, id]: Args<"recall">): Rpc<"recall"> {
-    return this.#queue.stamped(stamp, (nowMs) => recall(this.#queue.store, id, nowMs));
+  locate(...[call]: Args<"locate">): Rpc<"locate"> {
+    return this.#queue.stamped(call.stamp, (nowMs) => locate(this.#queue.store, call, nowMs));
   }
 
-  retime(...[stamp, id, deliverAt]: Args<"retime">): Rpc<"retime"> {
-    return this.#queue.stamped(stamp, () => retime(this.#queue.store, id, deliverAt));
+  recall(...[call]: Args<"recall">): Rpc<"recall"> {
+    return this.#queue.stamped(call.stamp, (nowMs) => recall(this.#queue.store, call, nowMs));
+  }
+
+  retime(...[call, deliverAt]: Args<"retime">): Rpc<"retime"> {
+    return this.#queue.stamped(call.stamp, (nowMs) =>
+      retime(this.#queue.store, call, deliverAt, nowMs),
+    );
   }
 
   prepare(...[call]: Args<"prepare">): Rpc<"prepare"> {
@@ -168,8 +175,8 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#queue.stamped(call.stamp, () => accept(peek(this.#queue.store, call)));
   }
 
-  message(...[stamp, id]: Args<"message">): Rpc<"message"> {
-    return this.#queue.stamped(stamp, (nowMs) => message(this.#queue.store, id, nowMs));
+  message(...[call]: Args<"message">): Rpc<"message"> {
+    return this.#queue.stamped(call.stamp, (nowMs) => message(this.#queue.store, call, nowMs));
   }
 
   stats(stamp: Args<"stats">[0]): Rpc<"stats"> {

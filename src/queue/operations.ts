@@ -1,6 +1,6 @@
 /**
  * The numbers of the journal's operations. They are persisted: never reuse one, never change what one means.
- * Each stands in front of its fields in a delta; the class named beside it writes and reads it.
+ * 21, 22, 32 and 34 were used before the first release. Each stands in front of its fields in a delta; the class named beside it writes and reads it.
  */
 export const OPERATION = {
   // delivery/state.ts: group, epoch, then …
@@ -21,12 +21,13 @@ export const OPERATION = {
   resumed: 15,
   placed: 16,
   // delayed.ts
-  moved: 21,
-  recalled: 22,
   retimed: 23,
+  arrived: 24,
+  settled: 25,
   // links.ts
   linkOpened: 31,
-  linkPushed: 32,
   linkTaken: 33,
-  linkIn: 34,
+  linkPut: 35,
+  linkVoided: 36,
+  linkTook: 37,
 } as const;

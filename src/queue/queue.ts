@@ -6,7 +6,6 @@
  * [Q1] The armed alarm is never later than the earliest thing due. [Q2] Nothing is awaited between a read and its write:
  * a command runs in one stretch. [Q3] Outgoing calls follow a flush and come back as commands of their own.
  */
-import { frame } from "../core/record.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
@@ -26,10 +25,11 @@ import type {
 } from "../protocol/rpc.ts";
 import { Bell } from "./bell.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
-import { decide, isForwarding, parcelEntry, sweep } from "./deciding.ts";
+import { decide, isForwarding, sweep } from "./deciding.ts";
 import type { Group } from "./delivery/group.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
-import type { Link } from "./links.ts";
+import { Outbox } from "./outbox.ts";
+import { Polls } from "./polls.ts";
 import { moveDue, remember } from "./sending.ts";
 import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
@@ -37,8 +37,6 @@ import type { Sql } from "./storage.ts";
 const SWEEP_MAX = 256;
 const RETENTION_EVERY_MS = 10_000;
 const RING_AGAIN_MS = 50;
-const LINK_BATCH = 100;
-const LINK_BATCH_BYTES = 8 * 1024 * 1024;
 
 export interface QueuePorts extends FlushPorts {
   /** Earliest alarm known to the platform at start. */
@@ -49,12 +47,6 @@ export interface QueuePorts extends FlushPorts {
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
   ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
   drained(route: TopicRoute, group: string, from: number, to: number): Promise<void>;
-}
-
-interface Waiter {
-  readonly call: ReceiveCall;
-  readonly answer: (outcome: Outcome<Delivered>) => void;
-  readonly cancel: () => void;
 }
 
 export class Queue {
@@ -68,11 +60,11 @@ export class Queue {
   #retainAt = 0;
   #more = false;
   #erased = false;
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #polls: Polls;
+  readonly #outbox: Outbox;
   readonly #bell: Bell;
   /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
   readonly #rung = new Set<number>();
-  readonly #placedWaiters = new Map<number, (() => void)[]>();
   readonly #toldDrained = new Set<string>();
 
   constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
@@ -82,10 +74,22 @@ export class Queue {
     this.#log = log;
     this.#armedAt = ports.armedAt;
     this.#bell = new Bell(clock);
+    this.#polls = new Polls(clock);
     this.store = this.#open();
     this.#flush = new Flush(ports, clock, {
       begin: (nowMs) => this.#sweep(nowMs),
       end: (nowMs) => this.#end(nowMs),
+    });
+    this.#outbox = new Outbox({
+      clock,
+      log,
+      store: () => this.store,
+      run: (command) => this.run(command),
+      after: (effect) => this.#flush.after(effect),
+      forward: (namespace, target, call) => ports.forward(namespace, target, call),
+      emptied: () => {
+        if (this.store.identity?.dropping === true) this.#flush.after(() => this.#erase());
+      },
     });
     this.#flush.spacingMs = this.store.identity?.route.settings.flushSpacingMs ?? 0;
     const { identity, links } = this.store;
@@ -184,7 +188,9 @@ export class Queue {
         fences.push({ from, to, offset: store.messages.next });
     }
     if (before !== undefined && before.route.settings.queues !== route.settings.queues) {
-      this.#turnAway("The topic has other queues now.");
+      // Who waits here alone reads the route again and waits at the bell.
+      const refusal = refuse("stale_route", "The topic has other queues now.");
+      this.#flush.after(this.#polls.turnAway(refusal));
     }
     store.saveIdentity({ route, queue, fences });
     this.#flush.spacingMs = route.settings.flushSpacingMs;
@@ -195,16 +201,6 @@ export class Queue {
       const known = store.groups.get(groupRoute.name);
       if (known !== undefined) known.update(groupRoute);
       else this.#beginGroup(groupRoute);
-    }
-  }
-
-  /** Long polls that wait here alone go back to their caller, who reads the route again and waits at the bell. */
-  #turnAway(detail: string): void {
-    for (const waiters of this.#waiters.values()) {
-      for (const waiter of waiters.splice(0)) {
-        waiter.cancel();
-        this.#flush.after(() => waiter.answer(refuse("stale_route", detail)));
-      }
     }
   }
 
@@ -227,9 +223,8 @@ export class Queue {
     group.state.forget();
     this.store.deadLetters.forget(group.route.number);
     this.store.groups.delete(name);
-    for (const waiter of this.#waiters.get(name) ?? [])
-      waiter.answer(refuse("stale_route", "The group was deleted."));
-    this.#waiters.delete(name);
+    const refusal = refuse("stale_route", "The group was deleted.");
+    this.#flush.after(this.#polls.turnAway(refusal, name));
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
@@ -293,7 +288,7 @@ export class Queue {
   #end(nowMs: number): void {
     const { store } = this;
     if (store.identity === undefined) return;
-    for (const [name, waiters] of this.#waiters) this.#serve(name, waiters, nowMs);
+    for (const name of this.#polls.groups()) this.#serve(name, nowMs);
     store.commit(nowMs);
     this.#arm(nowMs);
     this.#flush.after(() => this.#follow());
@@ -332,7 +327,7 @@ export class Queue {
   /** Calls that follow a flush. */
   #follow(): void {
     const { store } = this;
-    for (const link of store.links.links) this.#sendLink(link);
+    this.#outbox.send();
     if (store.identity === undefined || store.identity.dropping === true) return;
     const grown = store.route.settings.queues > 1;
     for (const group of store.groups.values()) {
@@ -365,46 +360,21 @@ export class Queue {
       answer(accept(nothing(paused)));
       return;
     }
-    const waiters = this.#waiters.get(call.group) ?? [];
-    this.#waiters.set(call.group, waiters);
-    if (waiters.length >= LIMITS.waitersMax) {
-      answer(
-        refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
-      );
-      return;
-    }
-    const waiter: Waiter = {
-      call,
-      answer,
-      cancel: this.#clock.after(call.waitMs, () => {
-        const index = waiters.indexOf(waiter);
-        if (index < 0) return;
-        waiters.splice(index, 1);
-        answer(accept(nothing(this.store.groups.get(call.group)?.route.paused ?? false)));
-      }),
-    };
-    waiters.push(waiter);
+    const groupNow = (): Group | undefined => this.store.groups.get(call.group);
+    this.#polls.wait(call, () => groupNow()?.route.paused ?? false, answer);
     // Something may have come between the look and the wait.
-    if (this.store.groups.get(call.group)?.mayHave === true) void this.run(() => accept(undefined));
+    if (groupNow()?.mayHave === true) void this.run(() => accept(undefined));
   }
 
-  #serve(name: string, waiters: Waiter[], nowMs: number): void {
+  #serve(name: string, nowMs: number): void {
     const group = this.store.groups.get(name);
     if (group === undefined) return;
-    while (waiters.length > 0 && group.mayHave) {
-      const [waiter] = waiters;
-      if (waiter === undefined) return;
-      const received = receive(this.store, group, waiter.call, nowMs);
-      if (received.is === "unfinished") {
-        this.#flush.after(() => void this.run(() => accept(undefined)));
-        return;
-      }
-      if (received.is !== "delivered") return;
-      waiters.shift();
-      waiter.cancel();
-      // After the flush, like every other answer: a throw must not have answered anybody.
-      this.#flush.after(() => waiter.answer(accept(received.delivered)));
-    }
+    const { answers, unfinished } = this.#polls.serve(name, (call) =>
+      group.mayHave ? receive(this.store, group, call, nowMs) : undefined,
+    );
+    // After the flush, like every other answer: a throw must not have answered anybody.
+    for (const answer of answers) this.#flush.after(answer);
+    if (unfinished) this.#flush.after(() => void this.run(() => accept(undefined)));
   }
 
   // ------------------------------------------------------------ the bell
@@ -477,7 +447,7 @@ export class Queue {
     if (!outcome.ok || outcome.value.state !== "committed" || outcome.value.replayed)
       return outcome;
     if (!isForwarding(this.store, call.position)) return outcome;
-    await this.#placed(call.position);
+    await this.#outbox.arrived(call.position);
     // The offsets are known now; the remembered answer becomes the one that is given.
     return this.stamped(call.stamp, (nowMs) => {
       const fresh = decide(
@@ -491,85 +461,5 @@ export class Queue {
       remember(this.store, call.keyed, answer, nowMs);
       return accept(value);
     });
-  }
-
-  #placed(position: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting = this.#placedWaiters.get(position) ?? [];
-      waiting.push(resolve);
-      this.#placedWaiters.set(position, waiting);
-      this.#clock.after(LIMITS.forwardWaitMs, resolve);
-    });
-  }
-
-  #sendLink(link: Link): void {
-    const nowMs = this.#clock.nowMs();
-    if (link.busy || link.parcels.length === 0 || link.retryAt > nowMs) return;
-    const { route, queue } = this.store;
-    const entries: Uint8Array[] = [];
-    let bytes = 0;
-    for (const parcel of link.parcels.slice(0, LINK_BATCH)) {
-      const entry = parcelEntry(this.store, parcel) ?? new Uint8Array([1, 0]);
-      if (entries.length > 0 && bytes + entry.length > LINK_BATCH_BYTES) break;
-      entries.push(entry);
-      bytes += entry.length;
-    }
-    link.busy = true;
-    // While the call is out, the alarm stands for its failure.
-    link.retryAt = nowMs + 30_000;
-    const home = `${route.namespace}/${route.topic}/${queue}#${route.incarnation}`;
-    const call = {
-      home,
-      incarnation: link.target.incarnation,
-      first: link.first,
-      entries: frame(entries),
-    };
-    this.#ports.forward(route.namespace, link.target, call).then(
-      (outcome) => this.#forwarded(link, call.first, entries.length, outcome),
-      (error: unknown) =>
-        this.#forwarded(link, call.first, entries.length, refuse("unavailable", String(error))),
-    );
-  }
-
-  #forwarded(link: Link, first: number, count: number, outcome: Outcome<Forwarded>): void {
-    void this.run((nowMs) => {
-      link.busy = false;
-      const gone = !outcome.ok && outcome.code === "topic_not_found";
-      if (!outcome.ok && !gone) {
-        link.failures++;
-        link.retryAt = nowMs + Math.min(30_000, 100 * 2 ** Math.min(link.failures, 8));
-        return accept(undefined);
-      }
-      link.failures = 0;
-      link.retryAt = 0;
-      const until = outcome.ok ? Math.min(outcome.value.taken + 1, first + count) : first + count;
-      const skipped = outcome.ok ? count - outcome.value.placed.length : 0;
-      const settled = this.store.links.delivered(link, until);
-      if (settled.length === 0) link.retryAt = nowMs + 1_000;
-      for (const [index, parcel] of settled.entries()) {
-        if (parcel.from !== "half") continue;
-        const place = outcome.ok ? outcome.value.placed[index - skipped] : undefined;
-        const placed = outcome.ok
-          ? { at: "remote" as const, ...(place ?? { queue: link.target.queue }) }
-          : { at: "undeliverable" as const };
-        this.store.halves.place(parcel.position, parcel.index, placed);
-        if (gone)
-          this.#log.error("message.undeliverable", {
-            topic: link.target.topic,
-            position: parcel.position,
-          });
-        this.#flush.after(() => this.#wakePlaced(parcel.position));
-      }
-      const { identity } = this.store;
-      if (identity?.dropping === true && this.store.links.pending === 0)
-        this.#flush.after(() => this.#erase());
-      return accept(undefined);
-    });
-  }
-
-  #wakePlaced(position: number): void {
-    if (isForwarding(this.store, position)) return;
-    for (const wake of this.#placedWaiters.get(position) ?? []) wake();
-    this.#placedWaiters.delete(position);
   }
 }

@@ -7,6 +7,7 @@
  * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
  * half_archive wholly decided pages of the half log, kept until `until`
+ * delayed_archive wholly settled pages of the delayed log, kept for the topic's retention after the newest fate
  * dead_letter one row per dead letter with its own copy; deleted on purge, ack after redrive, or after 30 days
  */
 import { textOf, type Sql } from "./storage.ts";
@@ -31,6 +32,7 @@ const TABLES: readonly string[] = [
   "CREATE TABLE IF NOT EXISTS delta (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, keys BLOB, data BLOB NOT NULL) STRICT",
   "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
   "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+  "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
@@ -38,8 +40,8 @@ const TABLES: readonly string[] = [
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
-/** Rises when a later version could not read what this one writes. */
-export const SCHEMA_VERSION = 1;
+/** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
+export const SCHEMA_VERSION = 2;
 
 export function createTables(sql: Sql, more: readonly string[]): void {
   for (const statement of [...TABLES, ...more]) sql.exec(statement);

@@ -258,6 +258,14 @@ export class SegmentLog {
     return stretch;
   }
 
+  /** Is the position's row still there? Reads no body. */
+  holds(position: number): boolean {
+    const query = `SELECT first, count FROM ${this.#options.table} WHERE first <= ? ORDER BY first DESC LIMIT 1`;
+    for (const row of this.#sql.exec(query, position))
+      return position < Number(row["first"]) + Number(row["count"]);
+    return false;
+  }
+
   /** Summaries from a position on, at most `limit` rows, without their bodies. */
   heads(
     position: number,

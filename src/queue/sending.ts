@@ -1,5 +1,5 @@
 /**
- * Sending to a queue, and taking a delayed message back: the commands' bodies, run inside a flush.
+ * Sending to a queue, and what comes from elsewhere: due messages, and those that another queue forwards. Run inside a flush.
  * A request is stored whole or not at all; a repeat with its key gets its first answer.
  */
 import { decodeEntry } from "../core/entry.ts";
@@ -10,12 +10,12 @@ import { LIMITS } from "../protocol/limits.ts";
 import type {
   ForwardCall,
   Forwarded,
+  ForwardPlace,
   Keyed,
   SendCall,
   Sent,
   SentMessage,
 } from "../protocol/rpc.ts";
-import { Delayed } from "./delayed.ts";
 import type { Placed } from "./half-page.ts";
 import { QueueStore } from "./store.ts";
 
@@ -128,58 +128,6 @@ export const duplicates = (
     return first === undefined ? undefined : duplicateOf(store, first);
   });
 
-type Waiting = { readonly position: number; readonly entry: Uint8Array };
-
-function waiting(store: QueueStore, id: string): Outcome<Waiting> {
-  const address = parseMessageId(id);
-  const missing = refuse("message_not_found", "There is no such message.");
-  if (
-    address === undefined ||
-    address.incarnation !== store.incarnation ||
-    address.queue !== store.queue
-  )
-    return missing;
-  if (address.origin === "log") {
-    return address.position < store.messages.next
-      ? refuse("already_delivered", "The message was not delayed.")
-      : missing;
-  }
-  let position = address.position;
-  if (address.origin === "half") {
-    const placed = store.halves.decidedAt(address.position)?.placed[address.index];
-    if (placed === undefined) return missing;
-    if (placed.at !== "delayed")
-      return refuse("already_delivered", "The message is delivered already.");
-    position = placed.position;
-  }
-  const fate = store.delayed.fate(position);
-  if (fate !== undefined) {
-    return Delayed.isRecalled(fate)
-      ? refuse("already_recalled", "The message is recalled already.")
-      : refuse("already_delivered", "The message is delivered already.");
-  }
-  const read = store.delayed.log.read(position);
-  return read === undefined ? missing : accept({ position, entry: read.entry });
-}
-
-export function recall(store: QueueStore, id: string, nowMs: number): Outcome<{ id: string }> {
-  const found = waiting(store, id);
-  if (!found.ok) return found;
-  store.delayed.recalled(found.value.position, nowMs);
-  return accept({ id });
-}
-
-export function retime(
-  store: QueueStore,
-  id: string,
-  deliverAt: number,
-): Outcome<{ id: string; deliverAt: number }> {
-  const found = waiting(store, id);
-  if (!found.ok) return found;
-  store.delayed.retime(found.value.position, deliverAt);
-  return accept({ id, deliverAt });
-}
-
 /** Delayed messages that are due get their offsets, in order of (due, arrival). Answers whether more may be due. */
 export function moveDue(store: QueueStore, nowMs: number, max: number): boolean {
   const next = store.delayed.index.next();
@@ -203,42 +151,51 @@ export function moveDue(store: QueueStore, nowMs: number, max: number): boolean 
   return due.length === max;
 }
 
-/** Takes what another queue forwards, exactly once and in order. */
+/**
+ * Takes what another queue forwards, exactly once and in order, up to the first that belongs to another queue by now:
+ * the sender is told whose the rest is.
+ */
 export function takeForwarded(
   store: QueueStore,
   call: ForwardCall,
   nowMs: number,
 ): Outcome<Forwarded> {
-  const taken = store.links.takenFrom(call.home);
-  const entries = unframe(call.entries).map(decodeEntry);
+  const before = store.links.takenFrom(call.home);
   // A gap would mean that something is lost between; only the next number is taken.
-  if (call.first > taken + 1) return accept({ taken, placed: [] });
-  const news = entries.slice(taken + 1 - call.first);
-  const placed = news.map((entry) => placeForwarded(store, entry, nowMs));
-  if (news.length > 0) store.links.take(call.home, taken + news.length);
-  return accept({ taken: Math.max(taken, call.first + entries.length - 1), placed });
+  if (call.first > before + 1) return accept({ taken: before, placed: [] });
+  const entries = unframe(call.entries);
+  const news = entries.slice(before + 1 - call.first);
+  const owners = news.map((entry) => ownerOf(store, entry));
+  const foreign = owners.findIndex((owner) => owner !== store.queue);
+  const mine = foreign < 0 ? news : news.slice(0, foreign);
+  const taken = before + mine.length;
+  const known = store.links.placesFrom(call.home, call.first);
+  const places = mine.map((entry) => placeForwarded(store, entry, nowMs));
+  if (mine.length > 0) store.links.take(call.home, taken, places);
+  const rest = foreign < 0 ? {} : { owners: owners.slice(foreign) };
+  return accept({ taken, placed: [...known, ...places], ...rest });
 }
 
-function placeForwarded(
-  store: QueueStore,
-  entry: ReturnType<typeof decodeEntry>,
-  nowMs: number,
-): Forwarded["placed"][number] {
+/** An empty entry is a number without a message. */
+const ownerOf = (store: QueueStore, entry: Uint8Array): number =>
+  entry.length === 0
+    ? store.queue
+    : store.ownerOf(readRecordHead(decodeEntry(entry).record).messageGroup);
+
+function placeForwarded(store: QueueStore, bytes: Uint8Array, nowMs: number): ForwardPlace {
+  if (bytes.length === 0) return {};
+  const entry = decodeEntry(bytes);
   const { dedupId, messageGroup } = readRecordHead(entry.record);
   if (dedupId !== undefined && entry.id !== undefined) {
     const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
-    if (first !== undefined && first !== entry.id) return { queue: store.queue };
+    if (first !== undefined && first !== entry.id) return { duplicateOf: first };
     store.rememberDedup(messageGroup, dedupId, entry.id, nowMs);
   }
-  const dueAt =
-    entry.deliverAt !== undefined && entry.deliverAt > nowMs ? entry.deliverAt : undefined;
-  const { deliverAt: _, ...arrival } = entry;
-  if (dueAt !== undefined) {
-    store.delay(arrival, dueAt, nowMs);
-    return { queue: store.queue, deliverAt: dueAt };
+  const { deliverAt, ...arrival } = entry;
+  if (deliverAt !== undefined && deliverAt > nowMs) {
+    const { position } = store.delay(arrival, deliverAt, nowMs);
+    return { delayed: position, deliverAt };
   }
   const placed = store.append(arrival, nowMs);
-  return placed.at === "log"
-    ? { queue: store.queue, offset: placed.offset }
-    : { queue: store.queue };
+  return placed.at === "log" ? { offset: placed.offset } : {};
 }

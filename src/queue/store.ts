@@ -17,7 +17,7 @@ import { Halves } from "./halves.ts";
 import type { Placed } from "./half-page.ts";
 import { Journal } from "./journal.ts";
 import { KeyIndex } from "./key-index.ts";
-import { Links, type Parcel } from "./links.ts";
+import { groupMark, Links, type Parcel } from "./links.ts";
 import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
 import { SegmentLog } from "./segments.ts";
 import type { Sql } from "./storage.ts";
@@ -44,7 +44,7 @@ export interface Arrival {
   readonly transactionId?: string;
   readonly expiresAt?: number;
   /** Where its content stands if it must be sent on to another queue of this topic. */
-  readonly source?: Omit<Parcel, "deliverAt">;
+  readonly source?: Pick<Parcel, "from" | "position" | "index">;
 }
 
 export interface StorePorts {
@@ -71,7 +71,10 @@ export class QueueStore {
     this.sql = sql;
     this.#ports = ports;
     createTables(sql, [...KeyIndex.schema, ...DueIndex.schema]);
-    if (readMeta(sql, "schema") === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
+    const schema = readMeta(sql, "schema");
+    if (schema === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
+    else if (schema !== String(SCHEMA_VERSION))
+      throw new Error(`storage has schema ${schema}; this version reads ${SCHEMA_VERSION}`);
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql);
@@ -97,6 +100,7 @@ export class QueueStore {
     // Heads first: they say which pages still count.
     for (const { name, seq, data } of pages) {
       if (name === "h") this.halves.restoreHead(data, seq);
+      else if (name === "d") this.delayed.restoreHead(data, seq);
       else if (name === "l") this.links.restore(data, seq);
       else if (/^g\d+$/.test(name))
         byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
@@ -105,7 +109,6 @@ export class QueueStore {
       const [owner = "", number] = name.split(":");
       if (number === undefined) continue;
       if (owner === "h") this.halves.restorePage(Number(number), data, seq);
-      else if (owner === "d") this.delayed.restorePage(Number(number), data, seq);
       else byNumber.get(Number(owner.slice(1)))?.state.restorePage(Number(number), data, seq);
     }
     for (const delta of deltas) {
@@ -238,11 +241,12 @@ export class QueueStore {
 
   /** Appends to the message log; what belongs to another queue since a growth is sent on instead. */
   append(arrival: Arrival, nowMs: number): Placed {
-    const owner = this.ownerOf(readRecordHead(arrival.record).messageGroup);
+    const { messageGroup } = readRecordHead(arrival.record);
+    const owner = this.ownerOf(messageGroup);
     if (owner !== this.queue && arrival.source !== undefined) {
       this.links.push(
         { topic: this.route.topic, incarnation: this.incarnation, queue: owner },
-        { ...arrival.source, deliverAt: 0 },
+        { ...arrival.source, deliverAt: 0, group: groupMark(messageGroup) },
       );
       return { at: "link" };
     }
@@ -295,8 +299,7 @@ export class QueueStore {
     let keys = this.#keysAwake ? this.keys.takeUnsaved() : undefined;
     for (const log of [this.messages, this.halves.log, this.delayed.log])
       if (log.commit(keys)) keys = undefined;
-    if (this.delayed.index.sealDue()) this.delayed.index.seal();
-    if (this.delayed.index.mergeDue()) this.delayed.index.mergeStep();
+    this.delayed.commit();
     const seq = this.journal.seq;
     this.journal.commit(keys);
     if (this.#keysAwake && (this.keys.sealDue() || seq - this.#sealedSeq > 900)) {

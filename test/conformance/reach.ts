@@ -83,6 +83,94 @@ export const reach: Cases = {
     expect(taken).toEqual(Array.from({ length: 50 }, (_, index) => index));
   },
 
+  "messages that were prepared before the target grew and committed after it keep their order":
+    async (mq) => {
+      const [home, target] = [await mq.topic(), await mq.topic()];
+      const group = await target.group().make({ ordered: true });
+      const words = Array.from({ length: 12 }, (_, word) => `w${word}`);
+      const round = (body: number): Json[] => words.map((messageGroup) => ({ body, messageGroup }));
+      await target.send(...round(0));
+      const half = [...round(1), ...round(2)].map((each) => ({ ...each, topic: target.name }));
+      const { transactionId } = await home.prepare(half);
+      await mq.ok("PUT", target.path, { queues: 4 });
+      const done = await mq.commit(transactionId);
+      expect(new Set(done.messages.map(({ queue }) => queue)).size).toBeGreaterThan(1);
+      for (const message of done.messages)
+        expect(message.offset, "the commit waits for its forwards").toBeTypeOf("number");
+      await target.send(...round(3));
+      const seen = new Map(words.map((word): [string, unknown[]] => [word, []]));
+      for (const message of await group.take(4 * words.length))
+        seen.get(String(message.messageGroup))?.push(message.body);
+      for (const bodiesOfGroup of seen.values()) expect(bodiesOfGroup).toEqual([0, 1, 2, 3]);
+    },
+
+  "a forwarded message is read by its id as any other, before and after its delay": async (mq) => {
+    const [home, target] = [await mq.topic(), await mq.topic({ queues: 2 })];
+    const group = await target.group().make();
+    const { transactionId } = await home.prepare([
+      { body: "now", topic: target.name },
+      { body: "then", topic: target.name, delayMs: 600 },
+    ]);
+    const [now, then] = (await mq.commit(transactionId)).messages;
+    const read = (id = ""): Promise<Json> => mq.ok("GET", `/v1/messages/${id}`);
+    const waits = { topic: target.name, state: "delayed" };
+    expect(await read(then?.id)).toMatchObject(waits);
+    expect(await read(now?.id)).toMatchObject({
+      topic: target.name,
+      state: "ready",
+      offset: now?.offset,
+      groups: [{ group: group.name, state: "waiting" }],
+    });
+    const taken = await group.take(2);
+    for (const message of taken)
+      expect(await read(message.id)).toMatchObject({
+        state: "ready",
+        queue: message.queue,
+        offset: message.offset,
+        storedAt: message.storedAt,
+        sentAt: message.sentAt,
+        groups: [{ group: group.name, state: "acked" }],
+      });
+    const view = await mq.transaction(transactionId);
+    expect(view.messages[1]).toMatchObject({ id: then?.id, offset: taken[1]?.offset });
+    expect(view.messages[1]?.deliverAt).toBeUndefined();
+  },
+
+  "a delayed message that was forwarded is recalled and re-timed where it waits": async (mq) => {
+    const [home, target] = [await mq.topic(), await mq.topic()];
+    const { transactionId } = await home.prepare([
+      { body: "recalled", topic: target.name, delayMs: 60_000 },
+      { body: "sooner", topic: target.name, delayMs: 60_000 },
+    ]);
+    const [first, second] = (await mq.commit(transactionId)).messages;
+    await mq.ok("DELETE", `/v1/messages/${first?.id}`);
+    await mq.refused([409, "already_recalled"], "DELETE", `/v1/messages/${first?.id}`);
+    expect(await mq.ok("GET", `/v1/messages/${first?.id}`)).toMatchObject({ state: "recalled" });
+    await mq.ok("PATCH", `/v1/messages/${second?.id}`, { deliverAt: Date.now() + 200 });
+    expect(bodies(await target.group().take(1))).toEqual(["sooner"]);
+    await mq.refused([409, "already_delivered"], "DELETE", `/v1/messages/${second?.id}`);
+    const later = Date.now() + 60_000;
+    await mq.refused([409, "already_delivered"], "PATCH", `/v1/messages/${second?.id}`, {
+      deliverAt: later,
+    });
+  },
+
+  "who may read a forwarded message is the target topic's to say": async (mq) => {
+    const [home, target] = [await mq.topic(), await mq.topic()];
+    const { transactionId } = await home.prepare({ body: 1, topic: target.name });
+    const [message] = (await mq.commit(transactionId)).messages;
+    const keyOf = async (topic: string): Promise<string> => {
+      const name = unique("key");
+      const settings = { scopes: ["consume"], topics: [topic] };
+      return (await mq.ok<{ key: string }>("PUT", `/v1/keys/${name}`, settings)).key;
+    };
+    const path = `/v1/messages/${message?.id}`;
+    expect(await mq.with(await keyOf(target.name)).ok("GET", path)).toMatchObject({
+      topic: target.name,
+    });
+    await mq.with(await keyOf(home.name)).refused([403, "forbidden"], "GET", path);
+  },
+
   "a target that was deleted meanwhile makes its message undeliverable, and only that": async (
     mq,
   ) => {

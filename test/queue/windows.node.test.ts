@@ -1,6 +1,7 @@
 /** The queue's long windows, with a clock of its own: what no test over HTTP could wait for. */
 import { expect, test } from "vitest";
-import { message, receive, stats } from "../../src/queue/consuming.ts";
+import { receive, stats } from "../../src/queue/consuming.ts";
+import { message } from "../../src/queue/finding.ts";
 import { decide, prepare, view } from "../../src/queue/deciding.ts";
 import { send } from "../../src/queue/sending.ts";
 import { accept } from "../../src/protocol/errors.ts";
@@ -77,7 +78,9 @@ test("retention by age expires what nobody read, counts it and says so, but neve
   bench.wake();
   expect((await sendOne(bench)).messages[0]).toMatchObject({ offset: 2 });
   const gone = await bench.run(
-    bench.queue.run((nowMs) => message(bench.queue.store, first.messages[0]?.id ?? "", nowMs)),
+    bench.queue.run((nowMs) =>
+      message(bench.queue.store, { stamp: route(), id: first.messages[0]?.id ?? "" }, nowMs),
+    ),
   );
   expect(gone.state).toBe("expired");
 });

@@ -1,0 +1,89 @@
+/**
+ * Long polls that one queue holds open itself: callers that found nothing wait here until a flush leaves something for
+ * their group. In memory only: a poll that is lost with the object is asked again by its client. It never leases by
+ * itself: what a poll gets is the receive command's, run inside the flush.
+ */
+import type { Clock } from "../platform/clock.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { Delivered, ReceiveCall } from "../protocol/rpc.ts";
+import { nothing, type Received } from "./consuming.ts";
+
+type Answer = (outcome: Outcome<Delivered>) => void;
+
+interface Poll {
+  readonly call: ReceiveCall;
+  readonly answer: Answer;
+  readonly cancel: () => void;
+}
+
+export class Polls {
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, Poll[]>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Lets the call wait for its time, then answers it empty. `isPaused` is asked then. */
+  wait(call: ReceiveCall, isPaused: () => boolean, answer: Answer): void {
+    const polls = this.#waiting.get(call.group) ?? [];
+    this.#waiting.set(call.group, polls);
+    if (polls.length >= LIMITS.waitersMax) {
+      answer(
+        refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
+      );
+      return;
+    }
+    const poll: Poll = {
+      call,
+      answer,
+      cancel: this.#clock.after(call.waitMs, () => {
+        const index = polls.indexOf(poll);
+        if (index < 0) return;
+        polls.splice(index, 1);
+        answer(accept(nothing(isPaused())));
+      }),
+    };
+    polls.push(poll);
+  }
+
+  /** Groups that somebody waits for. */
+  groups(): Iterable<string> {
+    return this.#waiting.keys();
+  }
+
+  /**
+   * Tries the group's polls, oldest first, as long as `receive` has something. Answers what to tell whom once the flush
+   * is applied, and whether a scan stopped half-way and wants another flush.
+   */
+  serve(
+    group: string,
+    receive: (call: ReceiveCall) => Received | undefined,
+  ): { answers: (() => void)[]; unfinished: boolean } {
+    const answers: (() => void)[] = [];
+    const polls = this.#waiting.get(group) ?? [];
+    for (;;) {
+      const [poll] = polls;
+      const received = poll === undefined ? undefined : receive(poll.call);
+      if (poll === undefined || received?.is !== "delivered")
+        return { answers, unfinished: received?.is === "unfinished" };
+      polls.shift();
+      poll.cancel();
+      answers.push(() => poll.answer(accept(received.delivered)));
+    }
+  }
+
+  /** All polls, or one group's, end with a refusal; the returned call tells them. */
+  turnAway(refusal: Refusal, group?: string): () => void {
+    const ended: Poll[] = [];
+    for (const [name, polls] of this.#waiting) {
+      if (group === undefined || name === group) ended.push(...polls.splice(0));
+    }
+    if (group !== undefined) this.#waiting.delete(group);
+    for (const poll of ended) poll.cancel();
+    return () => {
+      for (const poll of ended) poll.answer(refusal);
+    };
+  }
+}
