@@ -21,7 +21,8 @@ import type {
   TransactionView,
 } from "../protocol/rpc.ts";
 import type { Decided, Placed } from "./half-page.ts";
-import type { HalfMessage, OpenHalf } from "./halves.ts";
+import type { HalfMessage } from "./half-record.ts";
+import type { OpenHalf } from "./halves.ts";
 import { groupMark, type Parcel } from "./links.ts";
 import { answered, remember } from "./sending.ts";
 import { QueueStore } from "./store.ts";

@@ -10,8 +10,7 @@ import { withCrc, withoutCrc } from "../core/crc32.ts";
 import { dueAt, type Undecided } from "../core/half-message.ts";
 import { Heap } from "../core/heap.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Target, TransactionState } from "../protocol/rpc.ts";
-import type { CheckPolicy } from "../protocol/topic.ts";
+import type { TransactionState } from "../protocol/rpc.ts";
 import {
   HALF_PAGE,
   HalfPage,
@@ -23,26 +22,22 @@ import {
   type Placed,
   type Progress,
 } from "./half-page.ts";
+import {
+  decodeHalf,
+  encodeHalf,
+  readSummary,
+  summarizeHalves,
+  type HalfHead,
+  type HalfRecord,
+} from "./half-record.ts";
 import type { Journal, Page } from "./journal.ts";
 import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
 import { bytesOf, type Sql } from "./storage.ts";
 
 const VERSION = 1;
-
-export interface HalfMessage {
-  /** Absent: the home queue itself. */
-  readonly target?: Target;
-  /** Id of the message that had its dedup id first; nothing is delivered for it. */
-  readonly duplicateOf?: string;
-  readonly record: Uint8Array;
-}
-
-export interface HalfRecord {
-  readonly producerGroup: string;
-  readonly policy: CheckPolicy;
-  readonly messages: readonly HalfMessage[];
-}
+/** Segments looked at in one go on waking. */
+const WAKE_SEGMENTS = 1_000;
 
 /** An undecided transaction as memory holds it: no bodies. */
 export interface OpenHalf extends Undecided {
@@ -54,45 +49,6 @@ export interface OpenHalf extends Undecided {
   openUntil: number;
   /** Offered to its coordinator; offered again if no check has begun by then. Not stored. */
   offeredUntil: number;
-}
-
-function encodeHalf(half: HalfRecord): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(1_024);
-  writer.byte(VERSION).text(half.producerGroup);
-  writer
-    .uint(half.policy.timeoutMs)
-    .uint(half.policy.intervalMs)
-    .uint(half.policy.maxChecks)
-    .uint(half.messages.length);
-  for (const { target, duplicateOf, record } of half.messages) {
-    writer.byte((target === undefined ? 0 : 1) | (duplicateOf === undefined ? 0 : 2));
-    if (target !== undefined) writer.text(target.topic).uint(target.incarnation).uint(target.queue);
-    if (duplicateOf !== undefined) writer.text(duplicateOf);
-    writer.blob(record);
-  }
-  return writer.finish();
-}
-
-function decodeHalf(bytes: Uint8Array): HalfRecord {
-  const reader = new ByteReader(bytes);
-  if (reader.byte() !== VERSION) throw new CodecError("unknown half record version");
-  const producerGroup = reader.text();
-  const policy = { timeoutMs: reader.uint(), intervalMs: reader.uint(), maxChecks: reader.uint() };
-  const messages: HalfMessage[] = [];
-  for (let left = reader.uint(); left > 0; left--) {
-    const flags = reader.byte();
-    const target =
-      (flags & 1) !== 0
-        ? { topic: reader.text(), incarnation: reader.uint(), queue: reader.uint() }
-        : undefined;
-    const duplicateOf = (flags & 2) !== 0 ? reader.text() : undefined;
-    messages.push({
-      ...(target === undefined ? {} : { target }),
-      ...(duplicateOf === undefined ? {} : { duplicateOf }),
-      record: reader.blob(),
-    });
-  }
-  return { producerGroup, policy, messages };
 }
 
 export class Halves implements Page {
@@ -122,7 +78,7 @@ export class Halves implements Page {
     this.log = new SegmentLog(sql, {
       table: "half_log",
       pageEntries: HALF_PAGE,
-      summarize: () => new Uint8Array(),
+      summarize: (_first, entries) => summarizeHalves(entries),
     });
   }
 
@@ -136,7 +92,7 @@ export class Halves implements Page {
 
   #opened(
     position: number,
-    half: HalfRecord,
+    half: HalfHead,
     preparedAt: number,
     progress: Progress | undefined,
   ): OpenHalf {
@@ -464,17 +420,23 @@ export class Halves implements Page {
     });
   }
 
-  /** After the replay: everything in the log that has no decision is open. */
+  /** After the replay: everything in the log that has no decision is open. Reads no bodies. */
   settle(): void {
-    for (let number = this.#base; number * HALF_PAGE < this.log.next; number++) {
-      if (this.#archived.has(number)) continue;
-      const page = this.#pages.get(number);
-      const end = Math.min((number + 1) * HALF_PAGE, this.log.next);
-      for (let position = number * HALF_PAGE; position < end; position++) {
-        if (page?.decided.has(position) === true) continue;
-        const half = this.read(position);
-        if (half !== undefined)
-          this.#opened(position, half, half.preparedAt, page?.progress.get(position));
+    let from = this.#base * HALF_PAGE;
+    while (from < this.log.next) {
+      const segments = this.log.heads(from, WAKE_SEGMENTS);
+      if (segments.length === 0) return;
+      for (const { first, count, storedAt, head } of segments) {
+        from = first + count;
+        // A segment lies within one page.
+        const number = Math.floor(first / HALF_PAGE);
+        if (this.#archived.has(number)) continue;
+        const page = this.#pages.get(number);
+        for (const [index, half] of readSummary(head).entries()) {
+          const position = first + index;
+          if (page?.decided.has(position) === true) continue;
+          this.#opened(position, half, storedAt, page?.progress.get(position));
+        }
       }
     }
   }

@@ -12,6 +12,8 @@ export class TestSql implements Sql {
   rowsWritten = 0;
   /** Rows answered by statements since the start. */
   rowsRead = 0;
+  /** Called with each statement. */
+  onStatement: (query: string) => void = () => {};
 
   /** In memory, or a file so that a test can open it a second time. */
   constructor(path = ":memory:") {
@@ -19,6 +21,7 @@ export class TestSql implements Sql {
   }
 
   exec(query: string, ...bindings: SqlValue[]): Record<string, SqlValue>[] {
+    this.onStatement(query);
     const statement = this.#statement(query);
     const before = this.#changes();
     const rows = statement.all(
