@@ -1,24 +1,18 @@
 /**
- * Transactions at their home queue: prepare, decide, check, discard. The commands' bodies, run inside a flush; the
+ * Transactions at their home queue: prepare and decide. The commands' bodies, run inside a flush; the
  * verdicts come from core/half-message.ts. A commit appends to the message log and marks the half in the same flush.
  */
-import { due, decide as verdictOf } from "../core/half-message.ts";
+import { decide as verdictOf } from "../core/half-message.ts";
 import { decodeEntry, encodeEntry } from "../core/entry.ts";
-import { messageId, transactionId } from "../core/ids.ts";
-import { frame, readRecordHead, unframe } from "../core/record.ts";
+import { readRecordHead, unframe } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type {
-  CheckBegun,
-  CheckOffer,
   DecideCall,
   Decided as DecidedAnswer,
   Decider,
   PrepareCall,
   Prepared,
   Target,
-  TransactionMessage,
-  TransactionState,
-  TransactionView,
 } from "../protocol/rpc.ts";
 import type { Decided, Placed } from "./half-page.ts";
 import type { HalfMessage } from "./half-record.ts";
@@ -26,23 +20,9 @@ import type { OpenHalf } from "./halves.ts";
 import { groupMark, type Parcel } from "./links.ts";
 import { answered, remember } from "./sending.ts";
 import { QueueStore } from "./store.ts";
+import { halfId, idOf, messagesOf } from "./transaction-view.ts";
 
-/** An offer to a coordinator that led to nothing is made again after this. */
-const OFFER_MS = 5_000;
-
-const missing = refuse("transaction_not_found", "There is no such transaction.");
-
-const idOf = (store: QueueStore, position: number): string =>
-  transactionId({ incarnation: store.incarnation, queue: store.queue, position });
-
-const halfId = (store: QueueStore, position: number, index: number): string =>
-  messageId({
-    incarnation: store.incarnation,
-    queue: store.queue,
-    origin: "half",
-    position,
-    index,
-  });
+export const missing = refuse("transaction_not_found", "There is no such transaction.");
 
 // ---------------------------------------------------------------- prepare
 
@@ -102,7 +82,8 @@ export function decide(store: QueueStore, call: DecideCall, nowMs: number): Outc
   return outcome;
 }
 
-function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<DecidedAnswer> {
+/** Does what the rules say of a decision. */
+export function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<DecidedAnswer> {
   const state = store.halves.stateOf(call.position);
   if (state === undefined) return missing;
   const verdict = verdictOf(state, call.decision);
@@ -133,7 +114,8 @@ function apply(store: QueueStore, call: DecideCall, nowMs: number): Outcome<Deci
   }
 }
 
-function settle(
+/** The transaction ends so. */
+export function settle(
   store: QueueStore,
   open: OpenHalf,
   how: { to: "committed" | "rolledBack" | "discarded"; by: Decider | undefined },
@@ -229,195 +211,3 @@ function decidedAnswer(store: QueueStore, position: number, repeated: boolean): 
 /** Is a message of this committed transaction still on its way? */
 export const isForwarding = (store: QueueStore, position: number): boolean =>
   store.halves.decidedAt(position)?.placed.some(({ at }) => at === "link") === true;
-
-function messagesOf(store: QueueStore, position: number): TransactionMessage[] {
-  const half = store.halves.read(position);
-  const placed = store.halves.decidedAt(position)?.placed ?? [];
-  return (half?.messages ?? []).map((message, index) => ({
-    id: message.duplicateOf ?? halfId(store, position, index),
-    ...(message.target === undefined || message.target.topic === store.route.topic
-      ? {}
-      : { topic: message.target.topic }),
-    queue: message.target?.queue ?? store.queue,
-    ...placeView(store, placed[index]),
-  }));
-}
-
-function placeView(store: QueueStore, placed: Placed | undefined): Partial<TransactionMessage> {
-  if (placed === undefined) return {};
-  if (placed.at === "undeliverable") return { undeliverable: true };
-  if (placed.at === "delayed") {
-    const fate = store.delayed.fate(placed.position);
-    if (fate === undefined)
-      return { deliverAt: store.delayed.dueAt(placed.position) ?? placed.deliverAt };
-    if (fate.is === "moved") return { offset: fate.offset };
-    return fate.is === "sentOn" ? (fate.to ?? {}) : {};
-  }
-  if (placed.at !== "log" && placed.at !== "remote") return {};
-  return {
-    queue: placed.queue,
-    ...(placed.offset === undefined ? {} : { offset: placed.offset }),
-    ...(placed.at === "log" || placed.deliverAt === undefined
-      ? {}
-      : { deliverAt: placed.deliverAt }),
-  };
-}
-
-// ---------------------------------------------------------------- looking
-
-export function view(store: QueueStore, position: number): TransactionView | undefined {
-  const half = store.halves.read(position);
-  const state = store.halves.stateOf(position);
-  if (half === undefined || state === undefined) return undefined;
-  const open = store.halves.open.get(position);
-  const decided = store.halves.decidedAt(position);
-  return {
-    transactionId: idOf(store, position),
-    topic: store.route.topic,
-    queue: store.queue,
-    producerGroup: half.producerGroup,
-    state,
-    checks: open?.checks ?? decided?.checks ?? 0,
-    check: half.policy,
-    ...(open === undefined ? {} : { nextCheckAt: open.nextCheckAt }),
-    ...(decided?.by === undefined || open !== undefined ? {} : { decidedBy: decided.by }),
-    preparedAt: half.preparedAt,
-    ...(decided === undefined || open !== undefined ? {} : { decidedAt: decided.at }),
-    messages: messagesOf(store, position),
-  };
-}
-
-/** Transactions from a position on, oldest first; looks at a bounded stretch. */
-export function list(
-  store: QueueStore,
-  query: { state?: TransactionState; from: number; limit: number },
-): { items: TransactionView[]; next?: number } {
-  const items: TransactionView[] = [];
-  const { state } = query;
-  const narrow =
-    state === "prepared"
-      ? [...store.halves.open.keys()]
-      : state === "discarded"
-        ? [...store.halves.discarded]
-        : undefined;
-  if (narrow !== undefined) {
-    const positions = narrow.filter((position) => position >= query.from).toSorted((a, b) => a - b);
-    for (const position of positions.slice(0, query.limit)) {
-      const found = view(store, position);
-      if (found !== undefined) items.push(found);
-    }
-    const next = positions[query.limit];
-    return next === undefined ? { items } : { items, next };
-  }
-  let position = Math.max(query.from, store.halves.log.first);
-  const end = Math.min(store.halves.log.next, position + 10_000);
-  for (; position < end && items.length < query.limit; position++) {
-    if (state !== undefined && store.halves.stateOf(position) !== state) continue;
-    const found = view(store, position);
-    if (found !== undefined) items.push(found);
-  }
-  return position < store.halves.log.next ? { items, next: position } : { items };
-}
-
-// ---------------------------------------------------------------- checks
-
-/** Discards what ran out of checks; answers the offers to make, by producer group. Bounded. */
-export function sweep(
-  store: QueueStore,
-  nowMs: number,
-  max: number,
-): { offers: Map<string, CheckOffer[]>; discarded: string[] } {
-  const offers = new Map<string, CheckOffer[]>();
-  const discarded: string[] = [];
-  for (const open of store.halves.takeDue(nowMs, max)) {
-    const what = due(open, nowMs);
-    if (what === "discard") {
-      settle(store, open, { to: "discarded", by: undefined }, nowMs);
-      discarded.push(idOf(store, open.position));
-      continue;
-    }
-    if (what === "check") {
-      const group = offers.get(open.producerGroup) ?? [];
-      const { topic, incarnation } = store.route;
-      group.push({
-        topic,
-        incarnation,
-        queue: store.queue,
-        position: open.position,
-        attempt: open.checks + 1,
-      });
-      offers.set(open.producerGroup, group);
-      open.offeredUntil = nowMs + OFFER_MS;
-    }
-    store.halves.schedule(open);
-  }
-  return { offers, discarded };
-}
-
-export function beginChecks(
-  store: QueueStore,
-  checks: readonly { position: number; attempt: number; openUntil: number }[],
-  withContent: boolean,
-  nowMs: number,
-): CheckBegun[] {
-  const begun: CheckBegun[] = [];
-  for (const { position, attempt, openUntil } of checks) {
-    const open = store.halves.open.get(position);
-    if (open === undefined || attempt !== open.checks + 1 || due(open, nowMs) !== "check") continue;
-    store.halves.checkBegun(open, nowMs + open.policy.intervalMs, openUntil);
-    const content = checkContent(store, open, withContent);
-    if (content !== undefined) begun.push(content);
-  }
-  return begun;
-}
-
-export function checkContent(
-  store: QueueStore,
-  open: OpenHalf,
-  withContent: boolean,
-): CheckBegun | undefined {
-  const half = store.halves.read(open.position);
-  if (half === undefined) return undefined;
-  const { topic, incarnation } = store.route;
-  const messages = withContent ? half.messages : [];
-  const entries = messages.map(({ record }, index) =>
-    encodeEntry({
-      id: halfId(store, open.position, index),
-      sentAt: half.preparedAt,
-      transactionId: idOf(store, open.position),
-      record,
-    }),
-  );
-  return {
-    transactionId: idOf(store, open.position),
-    topic,
-    queue: store.queue,
-    producerGroup: half.producerGroup,
-    attempt: open.checks,
-    maxChecks: half.policy.maxChecks,
-    preparedAt: half.preparedAt,
-    entries: frame(entries),
-    targets: messages.map(({ target }) => target ?? { topic, incarnation, queue: store.queue }),
-  };
-}
-
-export function endCheck(
-  store: QueueStore,
-  end: { position: number; attempt: number; resolution: "commit" | "rollback" | "unknown" },
-  nowMs: number,
-): Outcome<{ state: TransactionState }> {
-  const open = store.halves.open.get(end.position);
-  const state = store.halves.stateOf(end.position);
-  if (state === undefined) return missing;
-  if (open !== undefined && end.resolution === "unknown") {
-    if (end.attempt === open.checks && open.openUntil > 0) store.halves.checkEnded(open);
-    return accept({ state });
-  }
-  if (end.resolution === "unknown") return accept({ state });
-  const outcome = apply(
-    store,
-    { stamp: store.route, position: end.position, decision: end.resolution, by: "check" },
-    nowMs,
-  );
-  return outcome.ok ? accept({ state: outcome.value.state }) : outcome;
-}

@@ -5,12 +5,12 @@
  *
  * Pages whose transactions are all decided leave memory for the archive table until their time is over.
  */
-import { ByteReader, ByteWriter, CodecError } from "../core/bytes.ts";
-import { withCrc, withoutCrc } from "../core/crc32.ts";
+import { ByteReader, CodecError, type ByteWriter } from "../core/bytes.ts";
 import { dueAt, type Undecided } from "../core/half-message.ts";
 import { Heap } from "../core/heap.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { TransactionState } from "../protocol/rpc.ts";
+import { HalfArchive } from "./half-archive.ts";
 import {
   HALF_PAGE,
   HalfPage,
@@ -33,7 +33,7 @@ import {
 import type { Journal, Page } from "./journal.ts";
 import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
-import { bytesOf, type Sql } from "./storage.ts";
+import type { Sql } from "./storage.ts";
 
 const VERSION = 1;
 /** Segments looked at in one go on waking. */
@@ -63,17 +63,16 @@ export class Halves implements Page {
     discarded: 0,
   };
   readonly discarded = new Set<number>();
-  readonly #sql: Sql;
+  readonly #archive: HalfArchive;
   readonly #journal: Journal;
   readonly #pages = new Map<number, HalfPage>();
   readonly #due = new Heap();
   /** Every page below is archived or gone; of those above, `#archived` are. */
   #base = 0;
   readonly #archived = new Set<number>();
-  readonly #lately = new Map<number, HalfPage>();
 
   constructor(sql: Sql, journal: Journal) {
-    this.#sql = sql;
+    this.#archive = new HalfArchive(sql);
     this.#journal = journal;
     this.log = new SegmentLog(sql, {
       table: "half_log",
@@ -257,15 +256,7 @@ export class Halves implements Page {
   }
 
   #find(number: number): HalfPage | undefined {
-    const live = this.#pages.get(number) ?? this.#lately.get(number);
-    if (live !== undefined) return live;
-    for (const row of this.#sql.exec("SELECT data FROM half_archive WHERE no = ?", number)) {
-      const page = HalfPage.decode(number, withoutCrc(bytesOf(row["data"])), 0);
-      if (this.#lately.size >= 8) this.#lately.clear();
-      this.#lately.set(number, page);
-      return page;
-    }
-    return undefined;
+    return this.#pages.get(number) ?? this.#archive.find(number);
   }
 
   // ------------------------------------------------------------ archive
@@ -278,14 +269,7 @@ export class Halves implements Page {
     for (const { state, at } of page.decided.values()) {
       until = Math.max(until, at + (state === "discarded" ? LIMITS.keptCopyMs : 0));
     }
-    const writer = new ByteWriter(16_384);
-    page.encode(writer);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO half_archive (no, until, data) VALUES (?, ?, ?)",
-      page.number,
-      until,
-      withCrc(writer.view()),
-    );
+    this.#archive.put(page, until);
     this.#journal.retire(page);
     this.#pages.delete(page.number);
     this.#archived.add(page.number);
@@ -299,8 +283,7 @@ export class Halves implements Page {
     if (live !== undefined) return live;
     const page = this.#find(number);
     if (page === undefined) return undefined;
-    this.#lately.delete(number);
-    this.#sql.exec("DELETE FROM half_archive WHERE no = ?", number);
+    this.#archive.remove(number);
     for (let above = number + 1; above < this.#base; above++) this.#archived.add(above);
     this.#archived.delete(number);
     this.#base = Math.min(this.#base, number);
@@ -313,16 +296,14 @@ export class Halves implements Page {
 
   /** Forgets archived pages whose time is over; `decidedBefore` bounds those that were not discarded. */
   dropArchived(decidedBefore: number, nowMs: number): void {
-    for (const row of this.#sql.exec("SELECT no, until FROM half_archive ORDER BY no LIMIT 16")) {
-      const number = Number(row["no"]);
-      const page = Number(row["until"]) <= decidedBefore ? this.#find(number) : undefined;
+    for (const { number, until } of this.#archive.oldest()) {
+      const page = until <= decidedBefore ? this.#archive.find(number) : undefined;
       if (page === undefined) continue;
       for (const [position, { state, at }] of page.decided) {
         if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;
         this.discarded.delete(position);
       }
-      this.#lately.delete(number);
-      this.#sql.exec("DELETE FROM half_archive WHERE no = ?", number);
+      this.#archive.remove(number);
       this.log.dropPage(number, HALF_PAGE);
       this.#journal.save(this);
     }

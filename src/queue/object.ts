@@ -15,7 +15,9 @@ import {
   type SentMessage,
 } from "../protocol/rpc.ts";
 import { peek, settle, stats } from "./consuming.ts";
-import { beginChecks, checkContent, endCheck, list, prepare, view } from "./deciding.ts";
+import { beginChecks, checkContent, endCheck } from "./checking.ts";
+import { list, view } from "./transaction-view.ts";
+import { prepare } from "./deciding.ts";
 import { locate, message, recall, retime } from "./finding.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
 import { answered, duplicates, send, takeForwarded } from "./sending.ts";

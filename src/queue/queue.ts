@@ -25,7 +25,8 @@ import type {
 } from "../protocol/rpc.ts";
 import { Bell } from "./bell.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
-import { decide, isForwarding, sweep } from "./deciding.ts";
+import { decide, isForwarding } from "./deciding.ts";
+import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";

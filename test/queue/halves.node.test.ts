@@ -1,7 +1,8 @@
 /** Waking with many open transactions: they come back as they were, and no body is read for it. */
 import { expect, it } from "vitest";
 import { accept } from "../../src/protocol/errors.ts";
-import { beginChecks, prepare } from "../../src/queue/deciding.ts";
+import { beginChecks } from "../../src/queue/checking.ts";
+import { prepare } from "../../src/queue/deciding.ts";
 import { Bench, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };

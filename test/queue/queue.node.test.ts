@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { send } from "../../src/queue/sending.ts";
-import { beginChecks, prepare, view } from "../../src/queue/deciding.ts";
+import { beginChecks } from "../../src/queue/checking.ts";
+import { prepare } from "../../src/queue/deciding.ts";
+import { view } from "../../src/queue/transaction-view.ts";
 import { receive, settle, stats } from "../../src/queue/consuming.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import type { Delivered, Settled } from "../../src/protocol/rpc.ts";

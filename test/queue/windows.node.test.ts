@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { receive, stats } from "../../src/queue/consuming.ts";
 import { message } from "../../src/queue/finding.ts";
-import { decide, prepare, view } from "../../src/queue/deciding.ts";
+import { decide, prepare } from "../../src/queue/deciding.ts";
+import { view } from "../../src/queue/transaction-view.ts";
 import { send } from "../../src/queue/sending.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
