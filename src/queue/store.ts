@@ -2,12 +2,13 @@
  * Everything that one queue keeps, put together: the three logs, the groups, the links and the keys over one journal.
  * It wakes from storage, places messages, and writes a flush's rows; verbs that callers know are in the files beside it.
  */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { LIMITS } from "../protocol/limits.ts";
 import { messageId } from "../core/ids.ts";
 import { encodeEntry } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
-import { hash32, queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
-import type { ByteReader } from "../core/bytes.ts";
+import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
+import { encodeText, type ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
 import { Delayed } from "./delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
@@ -162,14 +163,13 @@ export class QueueStore {
     return this.keys;
   }
 
-  /** The key of a dedup id, within its message group. Part of the storage format. */
+  /**
+   * The key of a dedup id, within its message group: half a SHA-256, so that nobody who chooses ids can make one message
+   * pass for another. Part of the storage format.
+   */
   static dedupKey(messageGroup: string | undefined, dedupId: string): Uint8Array {
-    const text = `${messageGroup ?? ""}\0${dedupId}`;
-    const key = new Uint8Array(16);
-    const view = new DataView(key.buffer);
-    for (let lane = 0; lane < 4; lane++)
-      view.setUint32(lane * 4, hash32(`${lane}\0${text}\0${lane * 7}`));
-    return key;
+    const scope = messageGroup === undefined ? "" : `${messageGroup.length} ${messageGroup}`;
+    return sha256(encodeText(`${scope}\0${dedupId}`)).slice(0, 16);
   }
 
   rememberDedup(
