@@ -87,7 +87,8 @@ async function callOf(edge: Edge, operation: Operation, context: Context): Promi
   const query =
     operation.query === undefined ? accept({}) : checkQuery(operation.query, request.url);
   if (!query.ok) return query;
-  const call = { request, params, caller: caller.value, query: query.value };
+  const outlive = (work: Promise<unknown>): void => context.executionCtx.waitUntil(work);
+  const call = { request, params, caller: caller.value, query: query.value, outlive };
   if (operation.body === undefined) return accept({ ...call, body: undefined, sent: NO_TEXT });
   const sent = await readBody(request);
   if (!sent.ok) return sent;

@@ -36,6 +36,8 @@ export interface Call<B = unknown, Q = unknown> {
   readonly body: B;
   readonly query: Q;
   readonly sent: SentText;
+  /** Work that goes on although the client is gone. */
+  readonly outlive: (work: Promise<unknown>) => void;
 }
 
 export interface Answer {

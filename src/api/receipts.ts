@@ -48,8 +48,14 @@ export const receiptOperations: readonly Operation[] = [
     statuses: [200],
     body: receiveBody,
     async handle(edge, call) {
-      const request = { ...withoutAbsent(call.body), signal: call.request.signal };
-      const outcome = await edge.broker.receive(groupNameOf(call), request);
+      const { signal } = call.request;
+      const received = edge.broker.receive(groupNameOf(call), {
+        ...withoutAbsent(call.body),
+        signal,
+      });
+      // A client that went away must not take its wait's end, or what is to be given back, with it.
+      signal.addEventListener("abort", () => call.outlive(received), { once: true });
+      const outcome = await received;
       if (!outcome.ok) return outcome;
       return accept({ body: receivedJson(outcome.value.messages, outcome.value.paused) });
     },

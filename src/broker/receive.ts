@@ -5,6 +5,10 @@
  * them all, so that nothing that comes in between is missed, and then asks only queues that ring.
  * Calls for an empty poll over n queues: one, the bell, and each queue once.
  *
+ * When the client is gone, the wait is ended where it is held, so that nothing is leased to nobody; what was leased at the
+ * same moment is released, which counts no attempt. A group or topic that is deleted under a long poll ends it with
+ * `group_not_found` or `topic_not_found`, over one queue and over many: it is never made anew by who waited for the old one.
+ *
  * An attempt that comes again gets the batch that it holds: its home queue is asked first and ends the round when it gives
  * anything, and what other queues gave is remembered by this isolate. A young isolate, which may have lost such a memory
  * with its forerunner, asks all queues first for what the attempt holds, and leases only then.
@@ -58,13 +62,17 @@ export class Receiver {
       bornAt: nowMs,
     });
     const attempt = request.attemptId === undefined ? undefined : await hashOf(request.attemptId);
-    return this.#routes.useOrMakeGroup(at, async (route, group) => {
-      const batch = new Batch(this.#ground, request, { route, group, deadline, attempt });
+    const waiting = new Waiting(this.#ground, request);
+    const use = async (route: TopicRoute, group: GroupRoute): Promise<Outcome<Received>> => {
+      const frame = { route, group, deadline, attempt };
+      const batch = new Batch(this.#ground, request, frame, waiting);
       const refusal =
         route.settings.queues === 1 ? await batch.fromOne() : await batch.fromMany(memory);
+      if (waiting.isOver) return accept(await batch.release());
       if (refusal !== undefined && batch.messages.length === 0) return refusal;
       return accept({ messages: batch.messages, paused: batch.paused });
-    });
+    };
+    return this.#routes.useOrMakeGroup(at, use, () => !waiting.hasBegun);
   }
 }
 
@@ -83,6 +91,47 @@ interface Ask {
   readonly replayOnly?: boolean;
 }
 
+/** The client of a receive, which may go away while objects hold its wait. */
+class Waiting {
+  /** A wait of many queues was accepted: the group was there, and is not to be made any more. */
+  hasBegun = false;
+  /** Names the wait to the object that holds it; absent when there is no way to hear of the client's end. */
+  readonly id: string | undefined;
+  readonly #ground: Ground;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(ground: Ground, { waitMs, signal }: ReceiveRequest) {
+    this.#ground = ground;
+    this.#signal = signal;
+    const part = (): string => Math.floor(ground.random() * 2 ** 48).toString(36);
+    this.id = signal === undefined || waitMs === 0 ? undefined : `${part()}${part()}`;
+  }
+
+  get isOver(): boolean {
+    return this.#signal?.aborted === true;
+  }
+
+  /** The answer of an object that holds the wait; it is told when the client goes away. */
+  async held<T>(at: QueueAddress, answer: Promise<Outcome<T>>): Promise<Outcome<T>> {
+    const { id } = this;
+    const signal = this.#signal;
+    if (signal === undefined || id === undefined) return answer;
+    const onAbort = (): void => {
+      // A lost call lets the wait end by itself; what it leases then is released all the same.
+      void this.#ground.objects.queue(at, (queue) => queue.cancelWait(id));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    return answer.finally(() => signal.removeEventListener("abort", onAbort));
+  }
+}
+
+interface QueueAddress {
+  readonly namespace: string;
+  readonly topic: string;
+  readonly queue: number;
+}
+
 /** One receive: what it has leased so far, and how it goes on. */
 class Batch {
   readonly messages: Delivery[] = [];
@@ -90,22 +139,44 @@ class Batch {
   readonly #ground: Ground;
   readonly #request: ReceiveRequest;
   readonly #frame: Frame;
+  readonly #waiting: Waiting;
   readonly #gave = new Set<number>();
   #bytes = 0;
 
-  constructor(ground: Ground, request: ReceiveRequest, frame: Frame) {
+  constructor(ground: Ground, request: ReceiveRequest, frame: Frame, waiting: Waiting) {
     this.#ground = ground;
     this.#request = request;
     this.#frame = frame;
+    this.#waiting = waiting;
+  }
+
+  /** Gives back what was leased to a client that is gone. What cannot be told so ends with its lease. */
+  async release(): Promise<Received> {
+    const { route, group } = this.#frame;
+    const { namespace, topic } = route;
+    const byQueue = Map.groupBy(this.messages.splice(0), (message) => message.queue);
+    await Promise.all(
+      Array.from(byQueue, ([queue, messages]) =>
+        this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+          object.settle({
+            stamp: stampOf(route),
+            group: group.name,
+            verb: "release",
+            receipts: messages.map(({ receipt }) => receipt),
+          }),
+        ),
+      ),
+    );
+    return { messages: [], paused: this.paused };
   }
 
   async fromOne(): Promise<Refusal | undefined> {
     const { maxMessages } = this.#request;
     const waitMs = Math.max(0, this.#frame.deadline - this.#ground.nowMs());
-    const outcome = await this.#unlessGone(
-      this.#ask({ queue: 0, maxMessages, waitMs, bytesMax: LIMITS.answerBytesMax }),
-    );
-    return outcome === undefined || outcome.ok ? undefined : outcome;
+    const { namespace, topic } = this.#frame.route;
+    const ask = { queue: 0, maxMessages, waitMs, bytesMax: LIMITS.answerBytesMax };
+    const outcome = await this.#waiting.held({ namespace, topic, queue: 0 }, this.#ask(ask));
+    return outcome.ok ? undefined : outcome;
   }
 
   async fromMany(memory: Memory): Promise<Refusal | undefined> {
@@ -144,13 +215,13 @@ class Batch {
     const refusal = await this.#inWaves(queues, note);
     if (refusal !== undefined && isFinal(refusal)) return refusal;
     for (let rings = 0; rings < RINGS_MAX && this.messages.length === 0; rings++) {
-      const rung = await this.#unlessGone(bell);
-      if (rung === undefined) return undefined;
+      const rung = await bell;
       if (!rung.ok) return rung;
+      this.#waiting.hasBegun = true;
       if (rung.value.queues.length === 0) return refusal;
       const failed = await this.#inTurn(rung.value.queues, note);
       if (failed !== undefined && isFinal(failed)) return failed;
-      if (this.messages.length > 0 || this.#left <= 0) return undefined;
+      if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
       bell = this.#waitAtBell();
     }
     return undefined;
@@ -172,7 +243,7 @@ class Batch {
   async #inTurn(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
     let refusal: Refusal | undefined;
     for (const queue of queues) {
-      if (this.#isFull) return undefined;
+      if (this.#isFull || this.#waiting.isOver) return undefined;
       const maxMessages = this.#request.maxMessages - this.messages.length;
       const bytesMax = LIMITS.answerBytesMax - this.#bytes;
       const outcome = await this.#ask({ queue, maxMessages, bytesMax });
@@ -188,7 +259,7 @@ class Batch {
   async #inWaves(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
     let refusal: Refusal | undefined;
     let next = 0;
-    while (next < queues.length && this.messages.length === 0) {
+    while (next < queues.length && this.messages.length === 0 && !this.#waiting.isOver) {
       const missing = this.#request.maxMessages;
       const wave = queues.slice(next, next + Math.min(WAVE_MAX, missing));
       next += wave.length;
@@ -225,10 +296,16 @@ class Batch {
     const { route, group } = this.#frame;
     const { namespace, topic } = route;
     const waitMs = Math.max(0, this.#left);
-    const call = { stamp: stampOf(route), group: group.name, waitMs };
-    return this.#ground.objects.queue({ namespace, topic, queue: 0 }, (queue) =>
-      queue.waitAtBell(call),
-    );
+    const { id } = this.#waiting;
+    const call = {
+      stamp: stampOf(route),
+      group: group.name,
+      waitMs,
+      ...(id === undefined ? {} : { waitId: id }),
+    };
+    const bell = { namespace, topic, queue: 0 };
+    const answer = this.#ground.objects.queue(bell, (queue) => queue.waitAtBell(call));
+    return this.#waiting.held(bell, answer);
   }
 
   async #ask(ask: Ask): Promise<Outcome<Delivered>> {
@@ -236,6 +313,7 @@ class Batch {
     const { namespace, topic } = route;
     const { consumerId, invisibleMs = group.settings.invisibleMs } = this.#request;
     const { queue, maxMessages, bytesMax, waitMs = 0, replayOnly } = ask;
+    const { id } = this.#waiting;
     const outcome = await this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
       object.receive({
         stamp: stampOf(route),
@@ -244,6 +322,7 @@ class Batch {
         invisibleMs,
         waitMs,
         bytesMax,
+        ...(waitMs === 0 || id === undefined ? {} : { waitId: id }),
         ...(attempt === undefined ? {} : { attempt }),
         ...(replayOnly === undefined ? {} : { replayOnly }),
         ...(consumerId === undefined ? {} : { consumerId }),
@@ -265,11 +344,6 @@ class Batch {
         invisibleUntil: delivered.invisibleUntils[index] ?? 0,
       });
     }
-  }
-
-  /** The value, or undefined as soon as the client is gone. */
-  #unlessGone<T>(promise: Promise<T>): Promise<T | undefined> {
-    return untilAborted(promise, this.#request.signal);
   }
 }
 

@@ -88,14 +88,16 @@ export class Routes {
     });
   }
 
-  /** The same for a group that is made when it is not there. */
+  /** The same for a group that is made when it is not there, as long as `mayMake`. */
   useOrMakeGroup<T>(
     at: GroupName,
     use: (route: TopicRoute, group: GroupRoute) => Promise<Outcome<T>>,
+    mayMake: () => boolean,
   ): Promise<Outcome<T>> {
     return this.use(at, true, async (known) => {
       const group = groupOf(known, at.group);
       if (group !== undefined) return use(known, group);
+      if (!mayMake()) return groupNotFound(at);
       const options = { createTopic: this.#ground.autoCreate, onlyIfMissing: true };
       const made = await this.#ground.objects.registry(at.namespace, (registry) =>
         registry.putGroup(at.topic, at.group, {}, options),

@@ -53,6 +53,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [(name = "${WORKER_FILE}", esModule = embed "${WORKER_FILE}")],
   compatibilityDate = "${config.compatibilityDate}",
+  compatibilityFlags = ["enable_request_signal"],
   durableObjectNamespaces = [
     ${namespaces.join(",\n    ")},
   ],

@@ -205,6 +205,8 @@ export interface ReceiveCall {
   /** Held open in the object until something is visible; only for topics of one queue. */
   readonly waitMs: number;
   readonly bytesMax: number;
+  /** Names this wait for `cancelWait`. */
+  readonly waitId?: string;
   /** SHA-256 prefix of the attemptId as 16 hex characters. */
   readonly attempt?: string;
   /** Answer only what this attempt already holds; lease nothing. */
@@ -230,7 +232,8 @@ export interface Delivered {
 export interface SettleCall {
   readonly stamp: Stamp;
   readonly group: string;
-  readonly verb: "ack" | "nack" | "extend";
+  /** `release`: the answer with them never left; they are visible again as if they had not been delivered. */
+  readonly verb: "ack" | "nack" | "extend" | "release";
   readonly receipts: readonly string[];
   /** nack */
   readonly delayMs?: number;
@@ -252,6 +255,8 @@ export interface BellCall {
   readonly stamp: Stamp;
   readonly group: string;
   readonly waitMs: number;
+  /** Names this wait for `cancelWait`. */
+  readonly waitId?: string;
 }
 
 // ---------------------------------------------------------------- queue: looking
@@ -442,7 +447,10 @@ export interface QueueRpc {
     resolution: "commit" | "rollback" | "unknown",
   ): Promise<Outcome<{ state: TransactionState }>>;
 
+  /** A long poll ends with `topic_not_found` or `group_not_found` when what it waits for is deleted. */
   receive(call: ReceiveCall): Promise<Outcome<Delivered>>;
+  /** The client of a long poll is gone: the wait under that id ends now, or, when it has not begun, as soon as it does. */
+  cancelWait(waitId: string): Promise<Outcome<{ cancelled: boolean }>>;
   settle(call: SettleCall): Promise<Outcome<readonly Settled[]>>;
   /** On queue 0 only: waits until a queue of the topic has something for the group; answers which, or none at the end. */
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;

@@ -3,12 +3,18 @@
  * In memory only: a poll whose wait is lost with the object asks all queues again when its client comes back.
  */
 import type { Clock } from "../platform/clock.ts";
+import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 
+type Rung = Outcome<{ queues: readonly number[] }>;
+
 interface Waiter {
-  readonly answer: (queues: readonly number[]) => void;
-  readonly cancel: () => void;
+  readonly waitId: string | undefined;
+  /** Ends the wait and its timer. */
+  readonly answer: (rung: Rung) => void;
 }
+
+const NONE: Rung = accept({ queues: [] });
 
 export class Bell {
   readonly #clock: Clock;
@@ -19,18 +25,22 @@ export class Bell {
   }
 
   /** Waits for a ring for the group; undefined when too many wait already. */
-  wait(group: number, waitMs: number): Promise<readonly number[]> | undefined {
+  wait(group: number, waitMs: number, waitId?: string): Promise<Rung> | undefined {
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
     if (waiters.length >= LIMITS.waitersMax) return undefined;
     return new Promise((resolve) => {
+      const cancelTimer = this.#clock.after(waitMs, () => {
+        const index = waiters.indexOf(waiter);
+        if (index >= 0) waiters.splice(index, 1);
+        resolve(NONE);
+      });
       const waiter: Waiter = {
-        answer: resolve,
-        cancel: this.#clock.after(waitMs, () => {
-          const index = waiters.indexOf(waiter);
-          if (index >= 0) waiters.splice(index, 1);
-          resolve([]);
-        }),
+        waitId,
+        answer: (rung) => {
+          cancelTimer();
+          resolve(rung);
+        },
       };
       waiters.push(waiter);
     });
@@ -40,9 +50,26 @@ export class Bell {
   ring(group: number, queue: number, count: number): number {
     const waiters = this.#waiters.get(group) ?? [];
     for (const waiter of waiters.splice(0, Math.max(1, count))) {
-      waiter.cancel();
-      waiter.answer([queue]);
+      waiter.answer(accept({ queues: [queue] }));
     }
     return waiters.length;
+  }
+
+  /** Ends the wait of a client that is gone; false when nobody waits under that id. */
+  cancel(waitId: string): boolean {
+    for (const waiters of this.#waiters.values()) {
+      const index = waiters.findIndex((waiter) => waiter.waitId === waitId);
+      if (index < 0) continue;
+      for (const waiter of waiters.splice(index, 1)) waiter.answer(NONE);
+      return true;
+    }
+    return false;
+  }
+
+  /** Nobody can ring for the group any more: all who wait for it are told why. */
+  close(group: number, why: Refusal): void {
+    const waiters = this.#waiters.get(group) ?? [];
+    this.#waiters.delete(group);
+    for (const waiter of waiters) waiter.answer(why);
   }
 }

@@ -138,6 +138,10 @@ export function settle(
       group.nack(standing.flight, call, nowMs);
       return { receipt: text, ok: true };
     }
+    if (call.verb === "release") {
+      group.release(standing.flight, nowMs);
+      return { receipt: text, ok: true };
+    }
     const invisibleUntil = nowMs + (call.invisibleMs ?? group.route.settings.invisibleMs);
     if (!group.extend(standing.flight, invisibleUntil))
       return { receipt: text, ok: false, code: "receipt_expired" };

@@ -155,6 +155,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#queue.receive(call);
   }
 
+  async cancelWait(waitId: string): Rpc<"cancelWait"> {
+    return accept({ cancelled: this.#queue.cancelWait(waitId) });
+  }
+
   settle(...[call]: Args<"settle">): Rpc<"settle"> {
     return this.#queue.grouped(call.stamp, call.group, (group, nowMs) =>
       accept(settle(this.#queue.store, group, call, nowMs)),

@@ -9,6 +9,9 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { Delivered, ReceiveCall } from "../protocol/rpc.ts";
 import { nothing, type Received } from "./consuming.ts";
 
+/** Ends of waits that came before their wait; each is of use for milliseconds. */
+const CANCELLED_MAX = 1_000;
+
 type Answer = (outcome: Outcome<Delivered>) => void;
 
 interface Poll {
@@ -20,6 +23,8 @@ interface Poll {
 export class Polls {
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Poll[]>();
+  /** Waits whose client was gone before they began. */
+  readonly #cancelled = new Set<string>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -72,6 +77,33 @@ export class Polls {
       poll.cancel();
       answers.push(() => poll.answer(accept(received.delivered)));
     }
+  }
+
+  /** The client is gone: its poll ends with nothing. False when nobody waits here under that id. */
+  cancel(waitId: string): boolean {
+    for (const polls of this.#waiting.values()) {
+      const index = polls.findIndex(({ call }) => call.waitId === waitId);
+      if (index < 0) continue;
+      for (const poll of polls.splice(index, 1)) {
+        poll.cancel();
+        poll.answer(accept(nothing(false)));
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /** A cancel may overtake its wait, here or at the bell: that one must not begin. */
+  rememberCancelled(waitId: string): void {
+    this.#cancelled.add(waitId);
+    for (const oldest of this.#cancelled) {
+      if (this.#cancelled.size <= CANCELLED_MAX) break;
+      this.#cancelled.delete(oldest);
+    }
+  }
+
+  isCancelled(waitId: string | undefined): boolean {
+    return waitId !== undefined && this.#cancelled.has(waitId);
   }
 
   /** All polls, or one group's, end with a refusal; the returned call tells them. */

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type {
   BellCall,
@@ -197,7 +197,9 @@ export class Queue {
     this.#flush.spacingMs = route.settings.flushSpacingMs;
     const kept = new Set(route.groups.map(({ number }) => number));
     for (const [name, group] of store.groups)
-      if (!kept.has(group.route.number)) this.#forgetGroup(name, group);
+      if (!kept.has(group.route.number)) {
+        this.#forgetGroup(name, group, groupGone(name));
+      }
     for (const groupRoute of route.groups) {
       const known = store.groups.get(groupRoute.name);
       if (known !== undefined) known.update(groupRoute);
@@ -220,12 +222,14 @@ export class Queue {
     this.store.groups.set(route.name, group);
   }
 
-  #forgetGroup(name: string, group: Group): void {
+  /** Whoever waits for it is told why it is gone, and not sent to read the route again: that would make the group anew. */
+  #forgetGroup(name: string, group: Group, why: Refusal): void {
+    const { number } = group.route;
     group.state.forget();
     this.store.deadLetters.forget(group.route.number);
     this.store.groups.delete(name);
-    const refusal = refuse("stale_route", "The group was deleted.");
-    this.#flush.after(this.#polls.turnAway(refusal, name));
+    this.#flush.after(this.#polls.turnAway(why, name));
+    this.#flush.after(() => this.#bell.close(number, why));
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
@@ -233,7 +237,7 @@ export class Queue {
       const { identity } = this.store;
       if (identity === undefined || identity.route.incarnation !== incarnation)
         return accept({ dropped: true });
-      for (const [name, group] of this.store.groups) this.#forgetGroup(name, group);
+      for (const [name, group] of this.store.groups) this.#forgetGroup(name, group, TOPIC_GONE);
       this.store.saveIdentity({ ...identity, dropping: true });
       if (this.store.links.pending > 0) return accept({ dropped: false });
       this.#flush.after(() => this.#erase());
@@ -343,7 +347,11 @@ export class Queue {
     return new Promise((resolve) => {
       const turn = (): void => {
         const answer = this.grouped<Received>(call.stamp, call.group, (group, nowMs) =>
-          accept(receive(this.store, group, call, nowMs)),
+          accept(
+            this.#polls.isCancelled(call.waitId)
+              ? { is: "empty", paused: group.route.paused }
+              : receive(this.store, group, call, nowMs),
+          ),
         );
         void answer.then((outcome) => {
           if (!outcome.ok) resolve(outcome);
@@ -357,14 +365,29 @@ export class Queue {
   }
 
   #wait(call: ReceiveCall, paused: boolean, answer: (outcome: Outcome<Delivered>) => void): void {
-    if (call.waitMs <= 0 || call.replayOnly === true) {
+    const isOver = call.waitMs <= 0 || this.#polls.isCancelled(call.waitId);
+    if (isOver || call.replayOnly === true) {
       answer(accept(nothing(paused)));
+      return;
+    }
+    // The topic may have changed between the flush that found nothing and this.
+    const changed = this.#goneOrStale(call);
+    if (changed !== undefined) {
+      answer(changed);
       return;
     }
     const groupNow = (): Group | undefined => this.store.groups.get(call.group);
     this.#polls.wait(call, () => groupNow()?.route.paused ?? false, answer);
     // Something may have come between the look and the wait.
     if (groupNow()?.mayHave === true) void this.run(() => accept(undefined));
+  }
+
+  /** What a call that found its group is told when it is no more. */
+  #goneOrStale({ stamp, group }: ReceiveCall): Refusal | undefined {
+    const { identity } = this.store;
+    const isHere = identity?.route.incarnation === stamp.incarnation && identity.dropping !== true;
+    if (!isHere) return TOPIC_GONE;
+    return this.store.groups.has(group) ? this.#stale(stamp) : groupGone(group);
   }
 
   #serve(name: string, nowMs: number): void {
@@ -378,6 +401,13 @@ export class Queue {
     if (unfinished) this.#flush.after(() => void this.run(() => accept(undefined)));
   }
 
+  /** The client is gone: its long poll here or at the bell ends, so that nothing is leased to it. */
+  cancelWait(waitId: string): boolean {
+    const wasWaiting = this.#polls.cancel(waitId) || this.#bell.cancel(waitId);
+    if (!wasWaiting) this.#polls.rememberCancelled(waitId);
+    return wasWaiting;
+  }
+
   // ------------------------------------------------------------ the bell
 
   async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
@@ -385,8 +415,9 @@ export class Queue {
     const stale = this.#stale(call.stamp);
     if (stale !== undefined) return stale;
     if (group === undefined) return refuse("stale_route", "The group is not known here.");
-    const rung = this.#bell.wait(group.route.number, call.waitMs);
-    if (rung !== undefined) return accept({ queues: await rung });
+    if (this.#polls.isCancelled(call.waitId)) return accept({ queues: [] });
+    const rung = this.#bell.wait(group.route.number, call.waitMs, call.waitId);
+    if (rung !== undefined) return rung;
     return refuse("too_many_waiters", "Too many long polls wait here.", {
       limit: LIMITS.waitersMax,
     });
@@ -464,3 +495,8 @@ export class Queue {
     });
   }
 }
+
+const TOPIC_GONE = refuse("topic_not_found", "The topic was deleted");
+
+const groupGone = (group: string): Refusal =>
+  refuse("group_not_found", "The group was deleted", { group });

@@ -43,6 +43,8 @@ export class FakeQueue {
   readonly prepares: PrepareCall[] = [];
   /** Answered instead of anything else, as often as it stands here. */
   readonly refusals: Refusal[] = [];
+  /** Waits that were cancelled, by their ids. */
+  readonly cancelled: string[] = [];
   ring: ((queues: number[]) => void) | undefined;
   isPaused = false;
   readonly #world: World;
@@ -152,13 +154,20 @@ export class FakeQueue {
     });
   }
 
+  cancelWait(waitId: string): Promise<Outcome<{ cancelled: boolean }>> {
+    this.cancelled.push(waitId);
+    this.ring?.([]);
+    return Promise.resolve(accept({ cancelled: true }));
+  }
+
   settle(call: SettleCall): Promise<Outcome<readonly Settled[]>> {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
     const results = call.receipts.map((text): Settled => {
       const row = this.log[parseReceipt(text)?.offset ?? -1];
       if (row === undefined) return { receipt: text, ok: false, code: "receipt_invalid" };
-      row.isAcked = true;
+      if (call.verb === "release") row.leasedBy = undefined;
+      else row.isAcked = true;
       return { receipt: text, ok: true };
     });
     return Promise.resolve(accept(results));
@@ -199,6 +208,8 @@ export class World {
     this.nowMs += waitMs;
     ring([]);
   };
+
+  onCall: (call: string) => void = () => {};
 
   topic(topic: string, queues: number, groups: readonly string[] = ["g"]): TopicRoute {
     const old = this.routes.get(topic);
@@ -280,6 +291,7 @@ export class World {
           if (typeof method !== "function") throw new Error(`${name} has no ${String(verb)}`);
           return (...parameters: unknown[]): unknown => {
             this.calls.push(`${name} ${String(verb)}`);
+            this.onCall(`${name} ${String(verb)}`);
             return Reflect.apply(method, target, parameters);
           };
         },

@@ -122,11 +122,49 @@ test("what comes between the questions and the wait is not missed: the bell is f
   expect(asked.size).toBe(64);
 });
 
-test("a client that goes away ends the wait", async () => {
+test("a client that goes away ends the wait where it is held", async () => {
   const { world, receive } = world64();
   const abort = new AbortController();
   world.onBell = () => setImmediate(() => abort.abort());
   expect((await receive({ waitMs: 20_000, signal: abort.signal })).messages).toEqual([]);
+  expect(world.queue("t", 0).cancelled).toHaveLength(1);
+  expect(world.count(/waitAtBell/)).toBe(1);
+});
+
+test("what was leased while its client went away is released", async () => {
+  const { world, receive } = world64();
+  const abort = new AbortController();
+  world.onBell = (ring) => {
+    setImmediate(() => {
+      world.queue("t", 9).put(3);
+      ring([9]);
+    });
+  };
+  world.onCall = (call) => {
+    if (call === "queue t/9 receive" && world.queue("t", 9).log.length > 0) abort.abort();
+  };
+  expect((await receive({ waitMs: 20_000, signal: abort.signal })).messages).toEqual([]);
+  expect(world.count(/settle/)).toBe(1);
+  expect(world.queue("t", 9).log.map((row) => row.leasedBy)).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("a group that is deleted under a long poll is not made anew by it", async () => {
+  const world = new World();
+  world.topic("t", 4);
+  const broker = createBroker(world.ground);
+  world.onBell = (ring) => {
+    setImmediate(() => {
+      world.topic("t", 4, []);
+      ring([2]);
+    });
+  };
+  const outcome = await broker.receive(at, { maxMessages: 16, waitMs: 20_000 });
+  expect(outcome).toMatchObject({ code: "group_not_found" });
+  expect(world.count(/putGroup/)).toBe(0);
 });
 
 test("the same attempt gets the same batch, wherever it came from, and leases nothing more", async () => {

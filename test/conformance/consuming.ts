@@ -1,6 +1,6 @@
 /** Receiving: long poll, leases, redelivery, attempt ids, and settling with receipts. */
 import { expect } from "vitest";
-import { type Cases } from "./client.ts";
+import { type Answer, type Cases } from "./client.ts";
 import { bodies, there, unique, until } from "./kit.ts";
 
 export const consuming: Cases = {
@@ -80,6 +80,41 @@ export const consuming: Cases = {
     expect(sent.queue, "the message group does not hash to queue 0").toBeGreaterThan(0);
     expect(bodies(await waiting)).toEqual(["new queue"]);
     expect(Date.now() - began).toBeLessThan(5_000);
+  },
+
+  "a long poll ends at once when its group is deleted, and does not make it anew": async (mq) => {
+    for (const queues of [1, 4]) {
+      const topic = await mq.topic({ queues });
+      const group = await topic.group().make();
+      const began = Date.now();
+      const ended: Answer[] = [];
+      const waiting = mq.call("POST", `${group.path}/receive`, { waitMs: 15_000 });
+      void waiting.then((answer) => ended.push(answer));
+      // A delete that overtook the receive is repeated: the receive made the group, and waits for it.
+      await until("the end of the wait", async () => {
+        await mq.call("DELETE", group.path);
+        return ended[0];
+      });
+      expect((await waiting).json).toMatchObject({ status: 404, code: "group_not_found" });
+      expect(Date.now() - began).toBeLessThan(10_000);
+      expect(await mq.all(`${topic.path}/groups`)).toEqual([]);
+    }
+  },
+
+  "a long poll ends at once when its topic is deleted": async (mq) => {
+    for (const queues of [1, 4]) {
+      const topic = await mq.topic({ queues });
+      const group = await topic.group().make();
+      const began = Date.now();
+      const waiting = mq.call("POST", `${group.path}/receive`, { waitMs: 15_000 });
+      await until("the poll to be there", async () => {
+        const [stats] = (await topic.stats()).groups;
+        return stats?.lastSeenAt;
+      });
+      await mq.ok("DELETE", topic.path);
+      expect((await waiting).json).toMatchObject({ status: 404, code: "topic_not_found" });
+      expect(Date.now() - began).toBeLessThan(10_000);
+    }
   },
 
   "an empty long poll ends after its wait, not before": async (mq) => {

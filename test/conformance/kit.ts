@@ -118,6 +118,7 @@ export interface Stats {
     readonly deadLetters: number;
     readonly expired: number;
     readonly oldestUnackedAgeMs: number;
+    readonly lastSeenAt?: number;
   }[];
   readonly transactions: Readonly<Record<string, number>>;
 }

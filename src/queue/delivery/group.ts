@@ -456,6 +456,24 @@ export class Group {
     } else this.state.retry(flight, dueAt);
   }
 
+  /** The delivery never left: the message is visible again, and the attempt does not count. */
+  release(flight: Flight, nowMs: number): void {
+    if (!flight.leased) return;
+    const { offset, generation } = flight;
+    const delivery = { generation, attempt: Math.max(0, flight.attempt - 1), dueAt: nowMs };
+    this.#isVisible.delete(offset);
+    if (this.state.flight(offset) === undefined) {
+      this.#ports.deadLetters.lease(this.route.number, flight, delivery);
+      this.#ports.deadLetters.retry(this.route.number, flight, nowMs);
+      this.state.due.push(nowMs, offset);
+    } else {
+      this.state.lease(offset, 1, delivery);
+      const again = this.state.flight(offset);
+      if (again !== undefined) this.state.retry(again, nowMs);
+    }
+    this.promote(nowMs);
+  }
+
   /** Answers whether the lease could be made longer: a nacked message's cannot. */
   extend(flight: Flight, until: number): boolean {
     if (!flight.leased) return false;

@@ -1,0 +1,68 @@
+/** A client that goes away in its long poll, against the server of `npm start`: nothing stays leased to it. */
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Server, startServer } from "../../src/cli/server.ts";
+import { Mq } from "../conformance/client.ts";
+import { listenOnLoopback } from "../conformance/endpoints.node.ts";
+import { until } from "../conformance/kit.ts";
+
+let folder = "";
+let server: Server;
+let mq: Mq;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "halfmq-disconnect-"));
+  server = await startServer({ dataFolder: folder, onOutput: () => {} });
+  mq = new Mq({
+    name: "disconnect",
+    key: server.rootKey,
+    fetch: (path, init) => fetch(`${server.url}${path}`, init),
+    listen: listenOnLoopback,
+  });
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A receive on a connection that can be reset, which is what plain workerd hears of at once. */
+async function pollAt(path: string): Promise<{ reset(): Promise<void> }> {
+  const socket = connect(server.port, "127.0.0.1");
+  await once(socket, "connect");
+  const body = JSON.stringify({ waitMs: 20_000 });
+  socket.write(
+    `POST ${path}/receive HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${server.rootKey}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  return {
+    async reset() {
+      socket.on("error", () => {});
+      socket.resetAndDestroy();
+      await once(socket, "close");
+    },
+  };
+}
+
+test.for([1, 4])("a reset long poll over %i queues leaves nothing leased", async (queues) => {
+  const topic = await mq.topic({ queues });
+  const group = await topic.group().make();
+  for (let round = 0; round < 5; round++) {
+    const before = (await topic.stats()).groups[0]?.lastSeenAt ?? 0;
+    const poll = await pollAt(group.path);
+    await until(
+      "the poll",
+      async () => ((await topic.stats()).groups[0]?.lastSeenAt ?? 0) > before,
+    );
+    await poll.reset();
+    // Sent at once, so that it may cross the news of the reset: then the lease is given back.
+    await topic.sendOne({ body: round, messageGroup: `g${round}` });
+    const message = await group.one({ waitMs: 20_000, attemptId: `a${queues}${round}` });
+    expect(message).toMatchObject({ body: round, deliveryAttempt: 1 });
+    await group.ack(message);
+  }
+});

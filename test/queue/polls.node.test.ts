@@ -1,0 +1,145 @@
+/** Long polls at one queue and at the bell: what ends them besides a message. */
+import { expect, test } from "vitest";
+import type { Outcome } from "../../src/protocol/errors.ts";
+import type { Delivered, ReceiveCall } from "../../src/protocol/rpc.ts";
+import { settle } from "../../src/queue/consuming.ts";
+import { send } from "../../src/queue/sending.ts";
+import { Bench, group, records, route } from "./kit.node.ts";
+
+const STAMP = { incarnation: 7, version: 1 };
+
+const poll = (more: Partial<ReceiveCall> = {}): ReceiveCall => ({
+  stamp: STAMP,
+  group: "g",
+  maxMessages: 16,
+  invisibleMs: 30_000,
+  waitMs: 20_000,
+  bytesMax: 8 * 1024 * 1024,
+  ...more,
+});
+
+async function bench(): Promise<Bench> {
+  const made = new Bench();
+  await made.run(made.queue.configure(route(), 0));
+  return made;
+}
+
+/** Begins a wait and answers how it ended, if it did. */
+async function waiting<T>(made: Bench, answer: Promise<Outcome<T>>): Promise<() => unknown> {
+  let ended: Outcome<T> | undefined;
+  void answer.then((outcome) => (ended = outcome));
+  await made.clock.advance(10);
+  expect(ended).toBeUndefined();
+  return () => ended;
+}
+
+const put = (made: Bench): Promise<unknown> =>
+  made.run(
+    made.queue.stamped(STAMP, (nowMs) =>
+      send(made.queue.store, { stamp: STAMP, records: records({}) }, nowMs),
+    ),
+  );
+
+const settled = (made: Bench, verb: "release" | "nack", receipts: readonly string[]) =>
+  made.run(
+    made.queue.grouped(STAMP, "g", (some, nowMs) => {
+      const call = { stamp: STAMP, group: "g", verb, receipts, delayMs: 0 };
+      return { ok: true, value: settle(made.queue.store, some, call, nowMs) };
+    }),
+  );
+
+const receive = (made: Bench, more: Partial<ReceiveCall> = {}): Promise<Delivered> =>
+  made.run(made.queue.receive(poll({ waitMs: 0, ...more })));
+
+test("a group's delete ends its long polls here and at the bell, and says why", async () => {
+  const made = await bench();
+  const one = await waiting(made, made.queue.receive(poll()));
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
+  const many = await waiting(made, made.queue.waitAtBell(bell));
+  await made.run(made.queue.configure(route([], {}, { version: 2 }), 0));
+  expect(one()).toMatchObject({ code: "group_not_found", facts: { group: "g" } });
+  expect(many()).toMatchObject({ code: "group_not_found", facts: { group: "g" } });
+});
+
+test("a topic's delete ends its long polls here and at the bell, and says why", async () => {
+  const made = await bench();
+  const one = await waiting(made, made.queue.receive(poll()));
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
+  const many = await waiting(made, made.queue.waitAtBell(bell));
+  await made.run(made.queue.drop(7));
+  expect(one()).toMatchObject({ code: "topic_not_found" });
+  expect(many()).toMatchObject({ code: "topic_not_found" });
+});
+
+test("a poll that found nothing before a delete, and begins to wait after it, ends too", async () => {
+  const made = await bench();
+  const polled = made.queue.receive(poll());
+  const deleted = made.queue.configure(route([], {}, { version: 2 }), 0);
+  const outcomes: unknown[] = [];
+  void polled.then((outcome) => outcomes.push(outcome));
+  await made.run(deleted);
+  await made.clock.advance(10);
+  expect(outcomes).toMatchObject([{ code: "group_not_found" }]);
+});
+
+test("another group's long poll goes on when a group is deleted", async () => {
+  const made = new Bench();
+  const other = group("other", {}, 2);
+  await made.run(made.queue.configure(route([group("g"), other]), 0));
+  const waits = await waiting(made, made.queue.receive(poll({ group: "other" })));
+  await made.run(made.queue.configure(route([other], {}, { version: 2 }), 0));
+  expect(waits()).toBeUndefined();
+});
+
+test("a cancelled wait ends at once, and what comes then is leased to nobody", async () => {
+  const made = await bench();
+  const one = await waiting(made, made.queue.receive(poll({ waitId: "a" })));
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000, waitId: "b" };
+  const many = await waiting(made, made.queue.waitAtBell(bell));
+  expect(made.queue.cancelWait("a")).toBe(true);
+  expect(made.queue.cancelWait("b")).toBe(true);
+  await made.clock.advance(0);
+  expect(one()).toMatchObject({ ok: true, value: { offsets: [] } });
+  expect(many()).toEqual({ ok: true, value: { queues: [] } });
+  await put(made);
+  expect((await receive(made)).attempts).toEqual([1]);
+});
+
+test("a cancel that overtakes its wait leases nothing either", async () => {
+  const made = await bench();
+  expect(made.queue.cancelWait("a")).toBe(false);
+  await put(made);
+  expect((await receive(made, { waitMs: 20_000, waitId: "a" })).offsets).toEqual([]);
+  expect((await receive(made)).attempts).toEqual([1]);
+});
+
+test("a released message is visible at once, counts no attempt, and its old receipt dies with the next delivery", async () => {
+  const made = await bench();
+  await put(made);
+  const first = await receive(made);
+  await settled(made, "release", first.receipts);
+  const second = await receive(made);
+  expect(second.attempts).toEqual([1]);
+  expect(second.receipts).not.toEqual(first.receipts);
+  await expect(settled(made, "nack", first.receipts)).resolves.toMatchObject([
+    { ok: false, code: "receipt_expired" },
+  ]);
+});
+
+test("a release keeps the attempts that counted, also across a restart", async () => {
+  const made = await bench();
+  await put(made);
+  await settled(made, "nack", (await receive(made)).receipts);
+  await settled(made, "release", (await receive(made)).receipts);
+  made.wake();
+  expect((await receive(made)).attempts).toEqual([2]);
+});
+
+test("a released message goes to who waits", async () => {
+  const made = await bench();
+  await put(made);
+  const { receipts } = await receive(made);
+  const next = await waiting(made, made.queue.receive(poll()));
+  await settled(made, "release", receipts);
+  expect(next()).toMatchObject({ ok: true, value: { attempts: [1] } });
+});
