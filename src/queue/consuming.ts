@@ -13,7 +13,8 @@ import type {
   Settled,
   SettleCall,
 } from "../protocol/rpc.ts";
-import type { Chosen, Group } from "./delivery/group.ts";
+import type { Chosen } from "./delivery/chooser.ts";
+import type { Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
 
 /** Entries that one peek looks at. */

@@ -174,7 +174,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 
   seek(...[stamp, name, to]: Args<"seek">): Rpc<"seek"> {
-    return this.#queue.grouped(stamp, name, (group) => accept(seek(this.#queue.store, group, to)));
+    return this.#queue.grouped(stamp, name, (group, nowMs) =>
+      accept(seek(this.#queue.store, group, to, nowMs)),
+    );
   }
 
   peek(...[call]: Args<"peek">): Rpc<"peek"> {

@@ -10,6 +10,7 @@ export function seek(
   store: QueueStore,
   group: Group,
   to: "earliest" | "latest" | { at: number } | { offset: number },
+  nowMs: number,
 ): { offset: number } {
   const { messages } = store;
   const wanted =
@@ -21,7 +22,7 @@ export function seek(
           ? messages.positionAt(to.at)
           : to.offset;
   const offset = Math.min(Math.max(wanted, messages.first), messages.next);
-  group.seek(offset);
+  group.seek(offset, nowMs);
   return { offset };
 }
 

@@ -36,7 +36,7 @@ const TABLES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
-    redriven INTEGER NOT NULL, due_at INTEGER NOT NULL, entry BLOB NOT NULL,
+    redriven INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, entry BLOB NOT NULL,
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 

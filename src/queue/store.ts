@@ -13,6 +13,7 @@ import type { TopicRoute } from "../protocol/rpc.ts";
 import { Delayed } from "./delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Group } from "./delivery/group.ts";
+import type { GroupState } from "./delivery/state.ts";
 import { DueIndex } from "./due-index.ts";
 import { Halves } from "./halves.ts";
 import type { Placed } from "./half-page.ts";
@@ -137,7 +138,7 @@ export class QueueStore {
       log: this.messages,
       journal: this.journal,
       deadLetters: this.deadLetters,
-      heldFor: (group, messageGroup) => this.#heldFor(group, messageGroup),
+      heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
       dead: (group, offset, reason) => this.#ports.dead(group, offset, reason),
     });
   }
@@ -219,11 +220,11 @@ export class QueueStore {
   }
 
   /** The former queue that a message group's order still waits for at this queue. */
-  #heldFor(group: Group, messageGroup: string): number | undefined {
+  #heldFor(state: GroupState, messageGroup: string): number | undefined {
     const growth = this.route.growths.find(({ from, to }) => this.queue >= from && this.queue < to);
     if (growth === undefined) return undefined;
     const former = queueOfSlot(slotOf(messageGroup), growth.from);
-    return group.state.drainedFrom.has(former) ? undefined : former;
+    return state.drainedFrom.has(former) ? undefined : former;
   }
 
   /** Does the message group still belong here, or has a growth moved it? */

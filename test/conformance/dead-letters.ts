@@ -19,6 +19,8 @@ async function fail(group: Group, times: number, more: Json = {}): Promise<strin
   return id;
 }
 
+const inOrder = (body: string): Json => ({ body, messageGroup: "a" });
+
 const lettersBecome = (group: Group, count: number): Promise<Json[]> =>
   until(`${count} dead letters`, async () => {
     const letters = await group.deadLetters();
@@ -51,6 +53,26 @@ export const deadLetters: Cases = {
     const [letter] = await lettersBecome(group, 1);
     expect(letter).toMatchObject({ reason: "lease_expired" });
   },
+
+  "in an ordered group a redriven dead letter comes at the end of its message group, and holds it":
+    async (mq) => {
+      const group = await (await mq.topic()).group().make({ ordered: true });
+      const of = (body: string): Json => ({ body, messageGroup: "a" });
+      await group.topic.send(of("first"), of("second"));
+      const first = await group.one();
+      await group.nack(first, { retry: false });
+      await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
+      await group.topic.send(inOrder("third"));
+      const second = await group.one();
+      expect(second.body).toBe("second");
+      await group.nothing(0);
+      await group.ack(second);
+      const back = await group.one();
+      expect(back).toMatchObject({ id: first.id, body: "first", deliveryAttempt: 1 });
+      await group.nothing(0);
+      await group.ack(back);
+      expect(await group.one()).toMatchObject({ body: "third" });
+    },
 
   "retry false goes straight to the dead letters": async (mq) => {
     const group = await failing(mq, { maxAttempts: 16 });

@@ -14,23 +14,31 @@ export interface DeadLetter {
   readonly entry: Uint8Array;
 }
 
+/** A redriven dead letter in flight, or waiting for it. */
+export interface Redriven extends Flight {
+  /** In an ordered group it comes behind what the log held below this offset. */
+  readonly after: number;
+}
+
 export class DeadLetters {
   readonly #sql: Sql;
   /** group → offset → flight, of redriven ones. */
-  readonly #redriven = new Map<number, Map<number, Flight>>();
+  readonly #redriven = new Map<number, Map<number, Redriven>>();
   readonly #counts = new Map<number, number>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
     for (const row of sql.exec(
-      "SELECT grp, offset, generation, attempts, due_at FROM dead_letter WHERE redriven = 1",
+      "SELECT grp, offset, generation, attempts, due_at, after FROM dead_letter WHERE redriven = 1",
     )) {
+      const attempt = Number(row["attempts"]);
       this.#of(Number(row["grp"])).set(Number(row["offset"]), {
         offset: Number(row["offset"]),
         generation: Number(row["generation"]),
-        attempt: Number(row["attempts"]),
+        attempt,
         dueAt: Number(row["due_at"]),
-        leased: true,
+        leased: attempt > 0,
+        after: Number(row["after"]),
       });
     }
     for (const row of sql.exec(
@@ -40,7 +48,7 @@ export class DeadLetters {
     }
   }
 
-  #of(group: number): Map<number, Flight> {
+  #of(group: number): Map<number, Redriven> {
     let flights = this.#redriven.get(group);
     if (flights === undefined) {
       flights = new Map();
@@ -57,11 +65,11 @@ export class DeadLetters {
     return this.#counts.get(group) ?? 0;
   }
 
-  redriven(group: number): Iterable<Flight> {
+  redriven(group: number): Iterable<Redriven> {
     return this.#redriven.get(group)?.values() ?? [];
   }
 
-  flight(group: number, offset: number): Flight | undefined {
+  flight(group: number, offset: number): Redriven | undefined {
     return this.#redriven.size === 0 ? undefined : this.#redriven.get(group)?.get(offset);
   }
 
@@ -94,7 +102,7 @@ export class DeadLetters {
     death: { entry: Uint8Array; storedAt: number; reason: string; nowMs: number },
   ): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, redriven, due_at, entry) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+      "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, redriven, due_at, after, entry) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?)",
       group,
       flight.offset,
       death.storedAt,
@@ -121,10 +129,12 @@ export class DeadLetters {
     this.#count(group, 1);
   }
 
-  redrive(group: number, offset: number, nowMs: number): void {
+  /** In flight again; `after`: what the log held then comes before it in an ordered group. */
+  redrive(group: number, offset: number, after: number, nowMs: number): void {
     this.#sql.exec(
-      "UPDATE dead_letter SET redriven = 1, attempts = 0, due_at = ? WHERE grp = ? AND offset = ?",
+      "UPDATE dead_letter SET redriven = 1, attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
       nowMs,
+      after,
       group,
       offset,
     );
@@ -139,9 +149,24 @@ export class DeadLetters {
         attempt: 0,
         dueAt: nowMs,
         leased: false,
+        after,
       });
     }
     this.#count(group, -1);
+  }
+
+  /** A seek makes a redriven one begin again; older receipts are dead by their epoch. */
+  restart(group: number, offset: number, after: number, nowMs: number): void {
+    const flight = this.flight(group, offset);
+    if (flight === undefined) return;
+    this.#sql.exec(
+      "UPDATE dead_letter SET attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
+      nowMs,
+      after,
+      group,
+      offset,
+    );
+    this.#of(group).set(offset, { ...flight, attempt: 0, dueAt: nowMs, leased: false, after });
   }
 
   #save(group: number, flight: Flight): void {
@@ -172,6 +197,12 @@ export class DeadLetters {
   extend(group: number, flight: Flight, dueAt: number): void {
     Object.assign(flight, { dueAt, leased: true });
     this.#save(group, flight);
+  }
+
+  /** A dead letter that comes again by itself. */
+  forgive(group: number, offset: number): void {
+    this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND offset = ?", group, offset);
+    this.#count(group, -1);
   }
 
   /** A redriven one is done with. */

@@ -14,6 +14,8 @@ interface Lock {
   parked: number[];
   /** Further ones stand in the log from here on. */
   spilledFrom: number | undefined;
+  /** Redriven ones that come behind what is spilled, and the offset that each comes before. */
+  late: { readonly after: number; readonly offset: number }[];
   /** Former queue whose end is awaited; undefined for a common lock. */
   heldFor: number | undefined;
 }
@@ -43,6 +45,7 @@ export class OrderLocks {
         flying: 0,
         parked: [],
         spilledFrom: undefined,
+        late: [],
         heldFor: undefined,
       });
     }
@@ -63,6 +66,7 @@ export class OrderLocks {
         flying: 0,
         parked: [],
         spilledFrom: undefined,
+        late: [],
         heldFor: formerQueue,
       });
     }
@@ -76,11 +80,15 @@ export class OrderLocks {
     }
   }
 
-  park(messageGroup: string, offset: number): void {
+  /** The message waits. `after` of a redriven one: the place at which the scan met it. */
+  park(messageGroup: string, offset: number, after?: number): void {
     const lock = this.#locks.get(messageGroup);
     if (lock === undefined) return;
-    if (lock.spilledFrom !== undefined) return;
-    if (this.#parkedCount >= PARKED_MAX) {
+    if (lock.spilledFrom !== undefined) {
+      if (after !== undefined) lock.late.push({ after, offset });
+      return;
+    }
+    if (this.#parkedCount >= PARKED_MAX && after === undefined) {
       lock.spilledFrom = offset;
       return;
     }
@@ -133,9 +141,20 @@ export class OrderLocks {
   refill(messageGroup: string, offsets: readonly number[], from: number | undefined): void {
     const lock = this.#locks.get(messageGroup);
     if (lock === undefined) return;
-    lock.parked.push(...offsets);
-    this.#parkedCount += offsets.length;
+    const before = lock.parked.length;
+    for (const offset of offsets) {
+      while ((lock.late[0]?.after ?? Infinity) <= offset) this.#parkLate(lock);
+      lock.parked.push(offset);
+    }
+    if (from === undefined)
+      for (let left = lock.late.length; left > 0; left--) this.#parkLate(lock);
+    this.#parkedCount += lock.parked.length - before;
     lock.spilledFrom = from;
+  }
+
+  #parkLate(lock: Lock): void {
+    const late = lock.late.shift();
+    if (late !== undefined) lock.parked.push(late.offset);
   }
 
   /** Message groups held, with the offset in flight where there is one. */

@@ -118,7 +118,8 @@ export class GroupState implements Page {
       this.#applyLease(page, from, to, delivery);
       from = to;
     }
-    this.cursor = Math.max(this.cursor, end);
+    // The cursor is the scan's: in an ordered group that has just woken it stands below what is in flight, and what
+    // lies between is not looked at yet.
   }
 
   #applyLease(
@@ -209,6 +210,8 @@ export class GroupState implements Page {
     this.#write(this, OPERATION.seek).uint(offset);
     for (const page of this.pages.values()) this.#journal.retire(page);
     this.#applySeek(offset);
+    // The head's row stands for the seek from now on, so what it made of the page must be in a row as well.
+    for (const page of this.pages.values()) this.#journal.save(page);
     this.#journal.save(this);
   }
 

@@ -1,0 +1,135 @@
+/**
+ * What one group at one queue holds in memory beside its durable state: what is visible again, the locks of an ordered
+ * group, and the look-ups that both choosing and settling need. It decides nothing.
+ */
+import { decodeEntry } from "../../core/entry.ts";
+import { Heap } from "../../core/heap.ts";
+import { readRecordHead } from "../../core/record.ts";
+import type { GroupRoute } from "../../protocol/rpc.ts";
+import type { Journal } from "../journal.ts";
+import type { SegmentLog } from "../segments.ts";
+import { Comeback } from "./comeback.ts";
+import type { DeadLetters, Redriven } from "./dead-letters.ts";
+import { OrderLocks } from "./order.ts";
+import type { Flight } from "./page.ts";
+import { GroupState } from "./state.ts";
+
+export interface GroupPorts {
+  readonly log: SegmentLog;
+  readonly journal: Journal;
+  readonly deadLetters: DeadLetters;
+  /** The former queue that a message group's order still waits for, if any. */
+  heldFor(state: GroupState, messageGroup: string): number | undefined;
+  dead(group: string, offset: number, reason: string): void;
+}
+
+/** Offsets that may be delivered again now, the smallest first. */
+class Visible {
+  readonly #heap = new Heap();
+  readonly #offsets = new Set<number>();
+
+  get size(): number {
+    return this.#offsets.size;
+  }
+
+  get first(): number | undefined {
+    for (;;) {
+      const offset = this.#heap.topValue;
+      if (offset === undefined || this.#offsets.has(offset)) return offset;
+      this.#heap.pop();
+    }
+  }
+
+  has(offset: number): boolean {
+    return this.#offsets.has(offset);
+  }
+
+  add(offset: number): void {
+    if (this.#offsets.has(offset)) return;
+    this.#offsets.add(offset);
+    this.#heap.push(offset, offset);
+  }
+
+  delete(offset: number): void {
+    this.#offsets.delete(offset);
+  }
+
+  clear(): void {
+    this.#offsets.clear();
+    this.#heap.clear();
+  }
+}
+
+export class GroupMemory {
+  route: GroupRoute;
+  /** As the memory was made; the route's setting may be newer for a moment. */
+  ordered = false;
+  readonly state: GroupState;
+  readonly ports: GroupPorts;
+  readonly visible = new Visible();
+  readonly locks = new OrderLocks();
+  readonly comeback = new Comeback();
+
+  constructor(route: GroupRoute, ports: GroupPorts) {
+    this.route = route;
+    this.ports = ports;
+    this.state = new GroupState(route.number, ports.journal);
+  }
+
+  /** After waking or a change of settings: what follows from the state is made anew. */
+  settle(): void {
+    this.ordered = this.route.settings.ordered;
+    this.clear();
+    this.state.settle(!this.ordered && this.route.settings.filter !== undefined);
+    this.state.due.clear();
+    for (const flight of this.state.flights()) this.#resume(flight);
+    for (const redriven of this.ports.deadLetters.redriven(this.route.number)) {
+      if (redriven.attempt === 0) this.comeBack(redriven);
+      else this.#resume(redriven);
+    }
+    // Parked messages are found again by looking at everything that is not done.
+    if (this.ordered) this.state.cursor = this.state.lowWater(this.ports.log.next);
+  }
+
+  #resume(flight: Flight): void {
+    this.state.due.push(flight.dueAt, flight.offset);
+    const messageGroup = this.ordered ? this.messageGroupOf(flight.offset) : undefined;
+    if (messageGroup !== undefined) this.locks.lock(messageGroup, flight.offset);
+  }
+
+  clear(): void {
+    this.visible.clear();
+    this.locks.clear();
+    this.comeback.clear();
+  }
+
+  /** A redriven message waits for its first delivery: for its place in its message group, or for nothing. */
+  comeBack({ offset, after, dueAt }: Redriven): void {
+    if (this.ordered && this.messageGroupOf(offset) !== undefined) this.comeback.add(after, offset);
+    else this.state.due.push(dueAt, offset);
+  }
+
+  flight(offset: number): Flight | undefined {
+    return this.state.flight(offset) ?? this.redriven(offset);
+  }
+
+  /** The flight of a redriven dead letter. */
+  redriven(offset: number): Redriven | undefined {
+    return this.ports.deadLetters.flight(this.route.number, offset);
+  }
+
+  content(offset: number): { entry: Uint8Array; storedAt: number } | undefined {
+    return this.ports.deadLetters.content(this.route.number, offset) ?? this.ports.log.read(offset);
+  }
+
+  messageGroupOf(offset: number): string | undefined {
+    const read = this.content(offset);
+    return read === undefined
+      ? undefined
+      : readRecordHead(decodeEntry(read.entry).record).messageGroup;
+  }
+
+  unlock(offset: number): void {
+    if (this.ordered) this.locks.unlock(offset);
+  }
+}
