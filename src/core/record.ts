@@ -126,16 +126,42 @@ export function readRecordHead(record: Uint8Array): RecordHead {
   return readHead(new ByteReader(record)).head;
 }
 
+/** What a filter looks at: of the properties only the wanted ones, and nothing of the body. */
+export function readRecordWords(
+  record: Uint8Array,
+  wanted: ReadonlySet<string>,
+): { tag?: string; keys?: readonly string[]; properties: ReadonlyMap<string, string> } {
+  const reader = new ByteReader(record);
+  const { flags, head } = readHead(reader);
+  const properties = new Map<string, string>();
+  if (flags & FLAG.contentType) reader.blob();
+  const keys = flags & FLAG.keys ? readTexts(reader) : undefined;
+  if (flags & FLAG.properties) {
+    for (let left = reader.uint(); left > 0; left--) {
+      const name = reader.text();
+      if (wanted.has(name)) properties.set(name, reader.text());
+      else reader.blob();
+    }
+  }
+  return {
+    ...(head.tag === undefined ? {} : { tag: head.tag }),
+    ...(keys === undefined ? {} : { keys }),
+    properties,
+  };
+}
+
+function readTexts(reader: ByteReader): string[] {
+  const texts: string[] = [];
+  for (let left = reader.uint(); left > 0; left--) texts.push(reader.text());
+  return texts;
+}
+
 export function decodeRecord(record: Uint8Array): Content {
   const reader = new ByteReader(record);
   const { flags, head } = readHead(reader);
   const content: Mutable<Omit<Content, "body">> = head;
   if (flags & FLAG.contentType) content.contentType = reader.text();
-  if (flags & FLAG.keys) {
-    const keys: string[] = [];
-    for (let left = reader.uint(); left > 0; left--) keys.push(reader.text());
-    content.keys = keys;
-  }
+  if (flags & FLAG.keys) content.keys = readTexts(reader);
   if (flags & FLAG.properties) {
     const entries: [string, string][] = [];
     for (let left = reader.uint(); left > 0; left--) entries.push([reader.text(), reader.text()]);

@@ -37,6 +37,12 @@ export const LIMITS = {
   attemptsMax: 1_000,
   transactionMessagesMax: 100,
   groupsMax: 1_000,
+  filterTagsMax: 100,
+  filterBytesMax: 4_096,
+  /** Parentheses, NOT, signs and chained comparisons within one another. */
+  filterDepthMax: 32,
+  /** A property with more characters is a text and no number to a filter. */
+  filterNumberCharsMax: 64,
   consumersMax: 1_000,
   listItemsMax: 1_000,
   listItemsDefault: 100,
