@@ -49,6 +49,7 @@ function settingsOf(body: z.output<typeof groupPatch>): Partial<GroupSettings> {
   return {
     ...withoutAbsent(rest),
     ...(filter?.tags === undefined ? {} : { filter: { tags: filter.tags } }),
+    ...(filter?.sql === undefined ? {} : { filter: { sql: filter.sql } }),
     ...(backoff === undefined ? {} : { backoff: withoutAbsent(backoff) as Backoff }),
   };
 }

@@ -22,19 +22,21 @@ export interface Fault {
   readonly code?: ErrorCode;
   readonly limit?: number;
   readonly actual?: number;
+  /** Of a text: how many UTF-16 units stand before the fault. */
+  readonly position?: number;
   /** Below the value that was checked. */
   readonly path?: readonly (string | number)[];
 }
 
 /** Adds a fault to what zod has found. */
 export function addFault(payload: z.core.ParsePayload, fault: Fault): void {
-  const { message, code, limit, actual, path = [] } = fault;
+  const { message, code, limit, actual, position, path = [] } = fault;
   payload.issues.push({
     code: "custom",
     message,
     input: payload.value,
     path: [...path],
-    params: { code, limit, actual },
+    params: { code, limit, actual, position },
   });
 }
 
@@ -88,6 +90,7 @@ function refusalOf(issue: Issue, value: unknown, outer: Path): Refusal {
     const params = issue.params as Partial<Fault> | undefined;
     if (params?.limit !== undefined) facts["limit"] = params.limit;
     if (params?.actual !== undefined) facts["actual"] = params.actual;
+    if (params?.position !== undefined) facts["position"] = params.position;
     code = params?.code ?? code;
   } else if (issue.code === "too_big" || issue.code === "too_small") {
     facts["limit"] = Number(issue.code === "too_big" ? issue.maximum : issue.minimum);

@@ -3,14 +3,16 @@
  * What a version does not have yet is refused by name.
  */
 import { z } from "zod";
+import { utf8Length } from "../core/bytes.ts";
+import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { availableOnly, delayMs, instant, invisibleMs, notYet, whole, word } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
+import { addFault } from "./parse.ts";
 
 const FLUSH_SPACING_MS_MAX = 50;
 const DELAYS_MAX = 1_000;
-const TAGS_MAX = 100;
 const FACTOR_MAX = 100;
 const CALL_TIMEOUT_MS_MAX = 60_000;
 const CALL_TIMEOUT_MS_MIN = 100;
@@ -38,6 +40,41 @@ const backoff = z.union([
   z.strictObject({ delaysMs: z.array(delayMs).min(1).max(DELAYS_MAX) }),
 ]);
 
+/** An expression that is stored was parsed here. */
+const sql = z
+  .string()
+  .check((payload) => {
+    const text = payload.value;
+    const actual = utf8Length(text);
+    const limit = LIMITS.filterBytesMax;
+    if (!text.isWellFormed()) {
+      addFault(payload, { message: "text is well-formed Unicode, without lone surrogates" });
+      return;
+    }
+    if (actual > limit) {
+      addFault(payload, { message: `at most ${limit} bytes in UTF-8`, limit, actual });
+      return;
+    }
+    const parsed = parseFilter(text);
+    if (parsed.ok) return;
+    const { message, position } = parsed;
+    addFault(payload, { message: `${message}, at ${position}`, code: "invalid_filter", position });
+  })
+  .meta({ minLength: 1, maxLength: LIMITS.filterBytesMax });
+
+const filter = z
+  .strictObject({
+    tags: z.array(word).min(1).max(LIMITS.filterTagsMax).optional(),
+    sql: sql.optional(),
+  })
+  .check((payload) => {
+    const { tags, sql: text } = payload.value;
+    if (tags === undefined && text === undefined)
+      addFault(payload, { message: "tags or sql is required", path: ["tags"] });
+    if (tags !== undefined && text !== undefined)
+      addFault(payload, { message: "tags or sql, not both", path: ["sql"] });
+  });
+
 export const groupPatch = z.strictObject({
   startFrom: z.union([z.enum(["earliest", "latest"]), instant]).optional(),
   invisibleMs: invisibleMs.optional(),
@@ -45,13 +82,7 @@ export const groupPatch = z.strictObject({
   backoff: backoff.optional(),
   ordered: z.boolean().optional(),
   onPoison: z.enum(["deadLetter", "block"]).optional(),
-  filter: z
-    .strictObject({
-      tags: z.array(word).min(1).max(TAGS_MAX).optional(),
-      sql: notYet("a filter in SQL"),
-    })
-    .refine((filter) => filter.tags !== undefined, { message: "tags are required", path: ["tags"] })
-    .optional(),
+  filter: filter.optional(),
   /** `broadcast` of a known group is a change that is refused as such; of a new one it is not available yet. */
   mode: z.enum(["shared", "broadcast"]).optional(),
   push: notYet("push"),

@@ -39,7 +39,7 @@ export const LIMITS = {
   groupsMax: 1_000,
   filterTagsMax: 100,
   filterBytesMax: 4_096,
-  /** Parentheses, NOT, signs and chained comparisons within one another. */
+  /** Parentheses, NOT, signs and comparisons within one another. */
   filterDepthMax: 32,
   /** A property with more characters is a text and no number to a filter. */
   filterNumberCharsMax: 64,

@@ -278,6 +278,7 @@ test("a group's settings are taken at their limits", async () => {
       mode: "shared",
       filter: { tags: ["a"] },
     },
+    { filter: { sql: "price > 20 AND TAGS IN ('a', 'b')" } },
     { backoff: { initialMs: 5, factor: 1.5, maxMs: 10 } },
     { backoff: { factor: 3 } },
     { backoff: { delaysMs: [0, 366 * DAY] } },
@@ -299,7 +300,9 @@ test.each([
   [{ mode: "both" }, "mode"],
   [{ mode: "broadcast" }, "mode"],
   [{ push: { url: "x" } }, "push"],
-  [{ filter: { sql: "a = 1" } }, "filter.sql"],
+  [{ filter: { tags: ["a"], sql: "a = 1" } }, "filter.sql"],
+  [{ filter: { sql: `a = '${"x".repeat(5_000)}'` } }, "filter.sql"],
+  [{ filter: { sql: 1 } }, "filter.sql"],
   [{ filter: {} }, "filter.tags"],
   [{ filter: { tags: [] } }, "filter.tags"],
   [{ backoff: { delaysMs: [] } }, "backoff.delaysMs"],
@@ -313,6 +316,19 @@ test.each([
     json: { code: "invalid_request", field },
   });
   expect(asked.filter(({ verb }) => verb === "putGroup")).toEqual([]);
+});
+
+test.each([
+  ["", 0],
+  ["a = 1 garbage", 6],
+  ["a > 5 AND b LIKE 'x%'", 12],
+])("the filter %j is refused at %i", async (sql, position) => {
+  const { call } = settings();
+  const answer = await call("PUT", GROUP, { filter: { sql } });
+  expect(answer).toMatchObject({
+    status: 400,
+    json: { code: "invalid_filter", field: "filter.sql", position },
+  });
 });
 
 test("broadcast of a known group is a change that cannot be", async () => {

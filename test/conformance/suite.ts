@@ -12,6 +12,7 @@ import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { decisions } from "./decisions.ts";
 import { delays } from "./delays.ts";
+import { filters } from "./filters.ts";
 import { groups } from "./groups.ts";
 import { idempotency } from "./idempotency.ts";
 import type { Target } from "./kit.ts";
@@ -32,6 +33,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   delays,
   consuming,
   "consumer groups": groups,
+  filters,
   "dead letters": deadLetters,
   "order and growth": ordered,
   reading,

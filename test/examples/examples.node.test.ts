@@ -47,6 +47,7 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "received another",
     "too late to recall the second: already_delivered",
   ],
+  "08-filters.ts": ["refused at 8: invalid_filter", "dear: 30", "red or blue: blue, red"],
 };
 
 let folder: string;

@@ -3,6 +3,7 @@
  * It leases through the group's state; acks and time are group.ts's.
  */
 import { decodeEntry } from "../../core/entry.ts";
+import type { MessageFilter } from "../../core/filter/message-filter.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupMemory } from "./memory.ts";
 import type { Flight } from "./page.ts";
@@ -177,39 +178,40 @@ export class Chooser {
 
   /** Reads on from the cursor. Answers whether it stopped before the tail for its own limit. */
   #scan(into: Taking, full: () => boolean): boolean {
-    const { state } = this.#memory;
-    const { filter } = this.#memory.route.settings;
-    const tags = filter !== undefined && "tags" in filter ? new Set(filter.tags) : undefined;
+    const { state, filter } = this.#memory;
+    const cost = filter?.cost ?? 1;
     let scanned = 0;
     while (!full()) {
       if (!this.#takeComebacks(into, full)) return false;
       if (full() || state.cursor >= this.#memory.ports.log.next) return false;
-      if (scanned++ >= SCAN_MAX) {
-        if (tags !== undefined && !this.#memory.ordered) state.scanned();
+      if (scanned >= SCAN_MAX) {
+        if (filter !== undefined && !this.#memory.ordered) state.scanned();
         return true;
       }
+      scanned += cost;
       const offset = state.cursor;
       if (state.isDone(offset) || state.flight(offset) !== undefined) {
         state.cursor++;
         continue;
       }
-      if (!this.#memory.ordered && tags === undefined) {
+      if (!this.#memory.ordered && filter === undefined) {
         if (!this.#take(offset, into)) return false;
-      } else if (!this.#takeChecked(offset, tags, into)) return false;
+      } else if (!this.#takeChecked(offset, filter, into)) return false;
       state.cursor = Math.max(state.cursor, offset + 1);
     }
     return false;
   }
 
-  #takeChecked(offset: number, tags: ReadonlySet<string> | undefined, into: Taking): boolean {
+  #takeChecked(offset: number, filter: MessageFilter | undefined, into: Taking): boolean {
     const read = this.#memory.ports.log.read(offset);
     if (read === undefined) return true;
-    const { tag, messageGroup } = readRecordHead(decodeEntry(read.entry).record);
-    if (tags !== undefined && (tag === undefined || !tags.has(tag))) {
+    const { record } = decodeEntry(read.entry);
+    if (filter !== undefined && !filter.matches(record)) {
       this.#memory.state.pass(offset);
       return true;
     }
-    if (!this.#memory.ordered || messageGroup === undefined) return this.#take(offset, into);
+    const messageGroup = this.#memory.ordered ? readRecordHead(record).messageGroup : undefined;
+    if (messageGroup === undefined) return this.#take(offset, into);
     return this.#takeOrdered(offset, messageGroup, into);
   }
 

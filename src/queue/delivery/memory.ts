@@ -3,6 +3,7 @@
  * group, and the look-ups that both choosing and settling need. It decides nothing.
  */
 import { decodeEntry } from "../../core/entry.ts";
+import { makeFilter, type MessageFilter } from "../../core/filter/message-filter.ts";
 import { Heap } from "../../core/heap.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
@@ -64,6 +65,8 @@ export class GroupMemory {
   route: GroupRoute;
   /** As the memory was made; the route's setting may be newer for a moment. */
   ordered = false;
+  /** Ready for use, made from the route's setting as `ordered` is. */
+  filter: MessageFilter | undefined;
   readonly state: GroupState;
   readonly ports: GroupPorts;
   readonly visible = new Visible();
@@ -78,9 +81,11 @@ export class GroupMemory {
 
   /** After waking or a change of settings: what follows from the state is made anew. */
   settle(): void {
-    this.ordered = this.route.settings.ordered;
+    const { ordered, filter } = this.route.settings;
+    this.ordered = ordered;
+    this.filter = filter === undefined ? undefined : makeFilter(filter);
     this.clear();
-    this.state.settle(!this.ordered && this.route.settings.filter !== undefined);
+    this.state.settle(!ordered && filter !== undefined);
     this.state.due.clear();
     for (const flight of this.state.flights()) this.#resume(flight);
     for (const redriven of this.ports.deadLetters.redriven(this.route.number)) {
