@@ -57,8 +57,7 @@ export const deadLetters: Cases = {
   "in an ordered group a redriven dead letter comes at the end of its message group, and holds it":
     async (mq) => {
       const group = await (await mq.topic()).group().make({ ordered: true });
-      const of = (body: string): Json => ({ body, messageGroup: "a" });
-      await group.topic.send(of("first"), of("second"));
+      await group.topic.send(inOrder("first"), inOrder("second"));
       const first = await group.one();
       await group.nack(first, { retry: false });
       await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
