@@ -395,9 +395,13 @@ export interface ForwardPlace {
 export interface QueueRpc {
   /** Written through by the registry before it answers; an older version than the known one is ignored. Idempotent. */
   configure(route: TopicRoute, queue: number): Promise<Outcome<{ nextOffset: number }>>;
-  /** What would be lost by a delete. */
+  /**
+   * What would be lost by a delete. `hold`: nothing more is taken in until the next `inUse` without it, or for ten
+   * seconds, so that what nobody counted is not dropped.
+   */
   inUse(
     incarnation: number,
+    hold: boolean,
   ): Promise<Outcome<{ prepared: number; delayed: number; forwarding: number }>>;
   /** Deletes everything of that incarnation; pending forwards are sent first, storage goes when they are. Idempotent. */
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>>;

@@ -48,17 +48,8 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#queue.configure(route, queue);
   }
 
-  inUse(incarnation: number): Rpc<"inUse"> {
-    return this.#queue.run(() => {
-      const { store } = this.#queue;
-      if (store.identity?.route.incarnation !== incarnation)
-        return accept({ prepared: 0, delayed: 0, forwarding: 0 });
-      return accept({
-        prepared: store.halves.open.size,
-        delayed: store.delayed.count,
-        forwarding: store.links.pending,
-      });
-    });
+  inUse(...[incarnation, hold]: Args<"inUse">): Rpc<"inUse"> {
+    return this.#queue.inUse(incarnation, hold);
   }
 
   drop(incarnation: number): Rpc<"drop"> {
@@ -70,7 +61,7 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 
   send(...[call]: Args<"send">): Rpc<"send"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => send(this.#queue.store, call, nowMs));
+    return this.#queue.adding(call.stamp, (nowMs) => send(this.#queue.store, call, nowMs));
   }
 
   replay(...[stamp, keyed]: Args<"replay">): Rpc<"replay"> {
@@ -104,7 +95,7 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 
   prepare(...[call]: Args<"prepare">): Rpc<"prepare"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => prepare(this.#queue.store, call, nowMs));
+    return this.#queue.adding(call.stamp, (nowMs) => prepare(this.#queue.store, call, nowMs));
   }
 
   decide(...[call]: Args<"decide">): Rpc<"decide"> {
@@ -211,7 +202,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 
   forward(...[call]: Args<"forward">): Rpc<"forward"> {
     return this.#queue.run((nowMs) =>
-      this.#is(call.incarnation) ? takeForwarded(this.#queue.store, call, nowMs) : noTopic,
+      this.#is(call.incarnation)
+        ? (this.#queue.held(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
+        : noTopic,
     );
   }
 

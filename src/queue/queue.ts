@@ -36,6 +36,8 @@ import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
 
 const SWEEP_MAX = 256;
+/** A delete is decided within this, or its count no longer holds. */
+const HOLD_MS = 10_000;
 const RETENTION_EVERY_MS = 10_000;
 const RING_AGAIN_MS = 50;
 
@@ -61,6 +63,8 @@ export class Queue {
   #retainAt = 0;
   #more = false;
   #erased = false;
+  /** In memory only: a delete that takes longer, or finds the object woken anew, has been counted before. */
+  #heldUntil = 0;
   readonly #polls: Polls;
   readonly #outbox: Outbox;
   readonly #bell: Bell;
@@ -125,6 +129,35 @@ export class Queue {
     return this.run((nowMs) => this.#stale(stamp) ?? command(nowMs));
   }
 
+  /** The same for a command that adds to the topic: it waits while a delete is being decided. */
+  adding<T>(stamp: Stamp, command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    return this.stamped(stamp, (nowMs) => this.held(nowMs) ?? command(nowMs));
+  }
+
+  held(nowMs: number): Refusal | undefined {
+    return nowMs < this.#heldUntil
+      ? refuse("unavailable", "The topic may be about to be deleted.")
+      : undefined;
+  }
+
+  /** What would be lost by a delete, and with `hold` nothing more until that is decided. */
+  inUse(
+    incarnation: number,
+    hold: boolean,
+  ): Promise<Outcome<{ prepared: number; delayed: number; forwarding: number }>> {
+    return this.run((nowMs) => {
+      const { store } = this;
+      if (store.identity?.route.incarnation !== incarnation)
+        return accept({ prepared: 0, delayed: 0, forwarding: 0 });
+      this.#heldUntil = hold ? nowMs + HOLD_MS : 0;
+      return accept({
+        prepared: store.halves.open.size,
+        delayed: store.delayed.count,
+        forwarding: store.links.pending,
+      });
+    });
+  }
+
   /** The same for a command that needs a group. */
   grouped<T>(
     stamp: Stamp,
@@ -178,6 +211,7 @@ export class Queue {
   #adopt(before: Identity | undefined, route: TopicRoute, queue: number): void {
     if (this.#erased) {
       this.#erased = false;
+      this.#heldUntil = 0;
       this.#toldDrained.clear();
       this.#rung.clear();
       this.store = this.#open();

@@ -35,7 +35,7 @@ export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: numbe
     namespace,
     configureQueue: (route, queue) =>
       onQueue({ topic: route.topic, queue }, (stub) => stub.configure(route, queue)),
-    queueInUse: (at, incarnation) => onQueue(at, (stub) => stub.inUse(incarnation)),
+    queueInUse: (at, incarnation, hold) => onQueue(at, (stub) => stub.inUse(incarnation, hold)),
     dropQueue: (at, incarnation) => onQueue(at, (stub) => stub.drop(incarnation)),
     pokeQueue: (at) => onQueue(at, async (stub) => accept(await stub.poke())),
     configureCoordinator: (group, record) =>

@@ -31,7 +31,8 @@ export interface QueueAddress {
 export interface Ports {
   readonly namespace: string;
   configureQueue(route: TopicRoute, queue: number): Promise<Outcome<unknown>>;
-  queueInUse(at: QueueAddress, incarnation: number): Promise<Outcome<Usage>>;
+  /** `hold`: the queue takes nothing in until the delete is decided. */
+  queueInUse(at: QueueAddress, incarnation: number, hold: boolean): Promise<Outcome<Usage>>;
   dropQueue(at: QueueAddress, incarnation: number): Promise<Outcome<unknown>>;
   pokeQueue(at: QueueAddress): Promise<Outcome<unknown>>;
   configureCoordinator(

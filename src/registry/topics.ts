@@ -207,9 +207,9 @@ export class Topics {
     if (!route.ok) return route;
     const queues = Array.from({ length: row.settings.queues }, (_, queue) => queue);
     const uses = await this.#onQueues(row, queues, (at) =>
-      this.#ports.queueInUse(at, row.incarnation),
+      this.#ports.queueInUse(at, row.incarnation, true),
     );
-    if (!uses.ok) return uses;
+    if (!uses.ok) return this.#letGo(row, queues, uses);
     const sum = (field: keyof Usage): number =>
       uses.value.reduce((total, usage) => total + usage[field], 0);
     const facts = {
@@ -218,7 +218,14 @@ export class Topics {
       forwarding: sum("forwarding"),
     };
     const isFree = facts.prepared + facts.delayed + facts.forwarding === 0;
-    return isFree ? undefined : refuse("topic_in_use", "The topic still holds work", facts);
+    if (isFree) return undefined;
+    return this.#letGo(row, queues, refuse("topic_in_use", "The topic still holds work", facts));
+  }
+
+  /** The delete is off: the queues take in again. One that does not hear it does so by itself. */
+  async #letGo(row: TopicRow, queues: readonly number[], refusal: Refusal): Promise<Refusal> {
+    await this.#onQueues(row, queues, (at) => this.#ports.queueInUse(at, row.incarnation, false));
+    return refusal;
   }
 
   /** The same call to some queue objects; refused as a whole when one of them is. */

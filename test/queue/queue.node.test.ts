@@ -372,3 +372,22 @@ describe("waiting without a lease", () => {
     expect(receive(bench.queue.store, found, call, bench.clock.nowMs()).is).toBe("empty");
   });
 });
+
+describe("a queue whose topic may be about to be deleted", () => {
+  it("takes nothing in between the count and the decision, and goes on when that is no", async () => {
+    const bench = await started();
+    const none = { prepared: 0, delayed: 0, forwarding: 0 };
+    const add = () => bench.queue.adding(stamp, () => accept("added"));
+    expect(await bench.run(bench.queue.inUse(7, true))).toEqual(none);
+    await expect(bench.run(add())).rejects.toMatchObject({ code: "unavailable" });
+    expect(await bench.run(bench.queue.inUse(7, false))).toEqual(none);
+    expect(await bench.run(add())).toBe("added");
+  });
+
+  it("goes on by itself when nobody tells it", async () => {
+    const bench = await started();
+    await bench.run(bench.queue.inUse(7, true));
+    await bench.pass(10_000);
+    expect(await bench.run(bench.queue.adding(stamp, () => accept("added")))).toBe("added");
+  });
+});

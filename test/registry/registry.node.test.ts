@@ -18,6 +18,7 @@ class World {
   readonly dropped: number[] = [];
   readonly told: (ProducerGroupRecord | undefined)[] = [];
   prepared = 0;
+  readonly holds: boolean[] = [];
   readonly registry: Registry;
 
   constructor() {
@@ -35,8 +36,10 @@ class World {
     return {
       namespace: "shop",
       configureQueue: (route, queue) => on(queue, 0, () => this.configured.push({ queue, route })),
-      queueInUse: ({ queue }) =>
-        on(queue, { prepared: this.prepared, delayed: 0, forwarding: 0 }, () => undefined),
+      queueInUse: ({ queue }, _incarnation, hold) =>
+        on(queue, { prepared: this.prepared, delayed: 0, forwarding: 0 }, () =>
+          this.holds.push(hold),
+        ),
       dropQueue: ({ queue }) => on(queue, true, () => this.dropped.push(queue)),
       pokeQueue: ({ queue }) => on(queue, true, () => undefined),
       configureCoordinator: (_, record) => on(-1, true, () => this.told.push(record)),
@@ -99,6 +102,7 @@ it("deletes what is not in use, holds the name for a minute, and never repeats a
   world.prepared = 1;
   const inUse = { code: "topic_in_use", facts: { prepared: 2, delayed: 0, forwarding: 0 } };
   expect(await topics.delete("a", false)).toMatchObject(inUse);
+  expect(world.holds).toEqual([true, true, false, false]);
   world.down.add(1);
   expect(await topics.delete("a", true)).toMatchObject({ code: "unavailable" });
   expect(await topics.topic("a", true)).toMatchObject({ code: "topic_not_found" });
