@@ -39,14 +39,19 @@ const take = (bench: Bench, maxMessages = 1): Promise<Delivered> =>
     }),
   );
 
-const tell = (bench: Bench, verb: "ack" | "nack", receipts: readonly string[], retry = true) =>
+const tell = (
+  bench: Bench,
+  verb: "ack" | "nack",
+  receipts: readonly string[],
+  { retry = true, delayMs = 0 } = {},
+) =>
   bench.run(
     bench.queue.grouped(stamp, "g", (found, nowMs) =>
       accept(
         settle(
           bench.queue.store,
           found,
-          { stamp, group: "g", verb, receipts, ...(retry ? {} : { retry }), delayMs: 0 },
+          { stamp, group: "g", verb, receipts, ...(retry ? {} : { retry }), delayMs },
           nowMs,
         ),
       ),
@@ -63,7 +68,7 @@ const again = (bench: Bench) =>
 /** Kills the next message that comes; answers its offset. */
 async function bury(bench: Bench): Promise<number | undefined> {
   const { receipts, offsets } = await take(bench);
-  await tell(bench, "nack", receipts, false);
+  await tell(bench, "nack", receipts, { retry: false });
   return offsets[0];
 }
 
@@ -159,17 +164,110 @@ it("a redriven dead letter that the log brings again anyway comes once", async (
 
 it("a redriven dead letter finds its place behind what its message group has spilled", () => {
   const locks = new OrderLocks();
-  locks.lock("a", 0);
-  locks.lock("full", 1);
+  locks.fly("a", 0, "leased");
+  locks.fly("full", 1, "leased");
   for (let offset = 2; offset < 50_002; offset++) locks.park("full", offset);
   locks.park("a", 60_000);
   locks.park("a", 7, 60_010);
-  locks.unlock(0);
+  locks.land(0);
   expect(locks.next("a")).toBe("spilled");
   locks.refill("a", [60_000, 60_005, 60_020], 60_030);
   locks.refill("a", [60_040], undefined);
   const order = Array.from({ length: 6 }, () => locks.next("a"));
   expect(order).toEqual([60_000, 60_005, 7, 60_020, 60_040, undefined]);
+});
+
+describe.each([false, true])("a batch of an ordered group (woken: %s)", (wakes) => {
+  const rest = (bench: Bench): void => {
+    if (wakes) bench.wake();
+  };
+
+  it("comes again one batch at a time when its lease has ended", async () => {
+    const bench = await started();
+    await put(bench, "a", "a", "a", "a");
+    expect((await take(bench, 3)).offsets).toEqual([0, 1, 2]);
+    await bench.pass(30_000);
+    rest(bench);
+    const first = await take(bench);
+    expect(first.offsets).toEqual([0]);
+    rest(bench);
+    expect((await take(bench, 16)).offsets).toEqual([]);
+    await tell(bench, "ack", first.receipts);
+    rest(bench);
+    const more = await take(bench, 16);
+    expect(more.offsets).toEqual([1, 2]);
+    await tell(bench, "ack", more.receipts);
+    expect((await take(bench, 16)).offsets).toEqual([3]);
+  });
+
+  it("is not repeated in part while the rest of it is with a consumer", async () => {
+    const bench = await started();
+    await put(bench, "a", "a", "a", "b");
+    const batch = await take(bench, 3);
+    expect(batch.offsets).toEqual([0, 1, 2]);
+    await tell(bench, "nack", batch.receipts.slice(1, 2));
+    await bench.pass(1);
+    rest(bench);
+    expect((await take(bench, 16)).offsets).toEqual([3]);
+    await tell(bench, "ack", batch.receipts.slice(0, 1));
+    expect((await take(bench, 16)).offsets).toEqual([]);
+    await tell(bench, "ack", batch.receipts.slice(2));
+    rest(bench);
+    expect((await take(bench, 16)).offsets).toEqual([1]);
+  });
+
+  it("is repeated from its first message on, though a later one is due sooner", async () => {
+    const bench = await started();
+    await put(bench, "a", "a");
+    const batch = await take(bench, 2);
+    await tell(bench, "nack", batch.receipts.slice(1));
+    await tell(bench, "nack", batch.receipts.slice(0, 1), { delayMs: 5_000 });
+    await bench.pass(4_999);
+    rest(bench);
+    expect((await take(bench, 16)).offsets).toEqual([]);
+    await bench.pass(1);
+    expect((await take(bench, 16)).offsets).toEqual([0, 1]);
+  });
+});
+
+it("messages that wait for their group are not lost when the group is no longer ordered", async () => {
+  const bench = await started();
+  await put(bench, "a", "a", "a");
+  expect((await take(bench)).offsets).toEqual([0]);
+  await put(bench, "b");
+  expect((await take(bench)).offsets).toEqual([3]);
+  const plain = { ...route([group("g")]), version: 2 };
+  await bench.run(bench.queue.configure(plain, 0));
+  bench.wake();
+  stamp.version = 2;
+  expect((await take(bench, 16)).offsets).toEqual([1, 2]);
+  stamp.version = 1;
+});
+
+it("an expired message in the middle does not let a message group overtake", async () => {
+  const bench = await started();
+  await bench.run(
+    bench.queue.stamped(stamp, (nowMs) =>
+      send(
+        bench.queue.store,
+        {
+          stamp,
+          records: records(
+            { messageGroup: "a" },
+            { messageGroup: "a", ttlMs: 1_000 },
+            { messageGroup: "a" },
+            { messageGroup: "a" },
+          ),
+        },
+        nowMs,
+      ),
+    ),
+  );
+  const first = await take(bench);
+  await bench.pass(2_000);
+  await tell(bench, "ack", first.receipts);
+  expect((await take(bench)).offsets).toEqual([2]);
+  expect((await take(bench)).offsets).toEqual([]);
 });
 
 it("an ordered group that woke looks again at what waits below a retry", async () => {

@@ -54,14 +54,15 @@ export class Chooser {
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
     const full = (): boolean => chosen.length >= ask.maxMessages || room.bytes <= 0;
+    const into: Taking = { nowMs, until, room, chosen };
     while (!full() && this.#memory.visible.size > 0) {
       const offset = this.#memory.visible.first ?? 0;
       const flight = this.#memory.flight(offset);
       if (flight === undefined) this.#memory.visible.delete(offset);
-      else if (!this.#take(offset, { nowMs, until, room, chosen, flight })) break;
+      else if (!this.#take(offset, { ...into, flight })) break;
     }
-    if (this.#memory.ordered) this.#takeReady({ nowMs, until, room, chosen }, full);
-    const unfinished = this.#scan({ nowMs, until, room, chosen }, full);
+    const ready = this.#takeReady(into, full);
+    const unfinished = this.#scan(into, full) || ready.unfinished;
     this.#writeLeases(chosen, until);
     return { chosen, unfinished: unfinished && chosen.length === 0 };
   }
@@ -125,33 +126,68 @@ export class Chooser {
     return true;
   }
 
-  #takeReady(into: Taking, full: () => boolean): void {
-    let turns = this.#memory.locks.ready.length;
-    while (!full() && turns-- > 0) {
-      const messageGroup = this.#memory.locks.ready.shift();
-      if (messageGroup === undefined) return;
-      let next = this.#memory.locks.next(messageGroup);
-      if (next === "spilled") {
-        this.#refill(messageGroup);
-        next = this.#memory.locks.next(messageGroup);
-        if (next === "spilled") {
-          this.#memory.locks.ready.push(messageGroup);
-          continue;
-        }
-      }
-      if (next === undefined) continue;
-      this.#batch.add(messageGroup);
-      while (next !== undefined) {
-        this.#memory.locks.lock(messageGroup, next);
-        const flight = this.#memory.redriven(next);
-        if (!this.#take(next, flight === undefined ? into : { ...into, flight })) {
-          this.#memory.locks.unpark(messageGroup, next);
-          this.#memory.locks.unlock(next);
-          break;
-        }
-        next = full() ? undefined : this.#memory.locks.following(messageGroup);
-      }
+  /** Message groups that something was freed for: retries first, then what waits behind them. */
+  #takeReady(into: Taking, full: () => boolean): { unfinished: boolean } {
+    const { locks } = this.#memory;
+    let unfinished = false;
+    for (let turns = locks.readyCount; turns > 0 && !full(); turns--) {
+      const messageGroup = locks.shiftReady();
+      if (messageGroup === undefined) break;
+      if (this.#takeRetries(messageGroup, into, full))
+        unfinished = this.#takeWaiting(messageGroup, into, full).unfinished || unfinished;
+      // What is left, because the answer is full or nothing was taken, comes with the next receive.
+      locks.settle(messageGroup);
     }
+    return { unfinished };
+  }
+
+  /** Answers whether the message group is free and has nothing to repeat, so that what waits may go. */
+  #takeRetries(messageGroup: string, into: Taking, full: () => boolean): boolean {
+    const { locks } = this.#memory;
+    const retries = locks.retries(messageGroup);
+    if (retries === undefined) return false;
+    for (const offset of retries) {
+      if (full()) return false;
+      const flight = this.#memory.flight(offset);
+      if (flight === undefined) locks.land(offset);
+      else if (!this.#takeFlying(offset, { ...into, flight })) return false;
+    }
+    // What follows a retry waits for its end.
+    return retries.length === 0;
+  }
+
+  /** `unfinished`: the look for what did not fit into memory goes on in the next turn. */
+  #takeWaiting(messageGroup: string, into: Taking, full: () => boolean): { unfinished: boolean } {
+    const { locks } = this.#memory;
+    this.#batch.add(messageGroup);
+    let hasLooked = false;
+    while (!full()) {
+      const next = locks.next(messageGroup);
+      if (next === undefined) break;
+      if (next === "spilled") {
+        // One look a turn: it is bounded, and may find nothing.
+        if (hasLooked) return { unfinished: true };
+        this.#refill(messageGroup);
+        hasLooked = true;
+        continue;
+      }
+      const flight = this.#memory.redriven(next);
+      locks.fly(messageGroup, next, "leased");
+      if (this.#takeFlying(next, flight === undefined ? into : { ...into, flight })) continue;
+      locks.land(next);
+      locks.unpark(messageGroup, next);
+      break;
+    }
+    return { unfinished: false };
+  }
+
+  /** Takes a message of a locked group; one that turns out to be gone or expired leaves its lock. */
+  #takeFlying(offset: number, into: Taking): boolean {
+    const before = into.chosen.length;
+    if (!this.#take(offset, into)) return false;
+    if (into.chosen.length === before) this.#memory.locks.land(offset);
+    else this.#memory.locks.stand(offset, "leased");
+    return true;
   }
 
   /** Looks in the log for further messages of a message group that did not fit in memory. */
@@ -233,22 +269,25 @@ export class Chooser {
   /** The next message of a message group in its order: leased when the group is free, parked when it is not. */
   #takeOrdered(offset: number, messageGroup: string, into: Taking): boolean {
     const after = into.flight === undefined ? undefined : this.#memory.state.cursor;
-    const goesOn = this.#batch.has(messageGroup) && this.#memory.locks.isAtScan(messageGroup);
-    if (this.#memory.locks.isLocked(messageGroup) && !goesOn) {
-      this.#memory.locks.park(messageGroup, offset, after);
+    const { locks } = this.#memory;
+    const goesOn =
+      !locks.isLocked(messageGroup) ||
+      (this.#batch.has(messageGroup) && locks.goesOn(messageGroup) && locks.isAtScan(messageGroup));
+    if (!goesOn) {
+      locks.park(messageGroup, offset, after);
       return true;
     }
     const heldFor = this.#memory.ports.heldFor(this.#memory.state, messageGroup);
     if (heldFor !== undefined) {
-      this.#memory.locks.hold(messageGroup, heldFor);
-      this.#memory.locks.park(messageGroup, offset, after);
+      locks.hold(messageGroup, heldFor);
+      locks.park(messageGroup, offset, after);
       return true;
     }
-    this.#memory.locks.lock(messageGroup, offset);
+    locks.fly(messageGroup, offset, "leased");
     this.#batch.add(messageGroup);
-    const taken = this.#take(offset, into);
+    const taken = this.#takeFlying(offset, into);
     // What did not fit is met again by the next scan, from the same offset.
-    if (!taken) this.#memory.locks.unlock(offset);
+    if (!taken) locks.land(offset);
     return taken;
   }
 }

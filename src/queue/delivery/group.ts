@@ -52,6 +52,11 @@ export class Group {
     if (filterChanged || before.settings.ordered !== route.settings.ordered) {
       // What an unordered group passed over is done; say so before order makes gaps mean something else.
       if (route.settings.ordered) this.state.saveAll();
+      // What waited for its message group stands below the scan, and is met again from the low-water mark.
+      else if (before.settings.ordered) {
+        this.state.cursor = this.state.lowWater(this.#ports.log.next);
+        this.state.saveAll();
+      }
       this.settle();
     }
   }
@@ -92,7 +97,8 @@ export class Group {
       const flight = offset === undefined ? undefined : this.#memory.flight(offset);
       if (flight === undefined) continue;
       if (flight.leased && this.#exhausted(flight)) this.#bury(flight, "lease_expired", nowMs);
-      else this.#memory.visible.add(flight.offset);
+      else if (!this.#memory.locks.stand(flight.offset, "due"))
+        this.#memory.visible.add(flight.offset);
     }
   }
 
@@ -121,7 +127,7 @@ export class Group {
     if (this.route.paused) return false;
     return (
       this.#memory.visible.size > 0 ||
-      this.#memory.locks.ready.length > 0 ||
+      this.#memory.locks.readyCount > 0 ||
       this.#memory.comeback.next(this.state.cursor) !== undefined ||
       this.state.cursor < this.#ports.log.next
     );
@@ -132,7 +138,7 @@ export class Group {
     if (this.route.paused) return 0;
     return (
       this.#memory.visible.size +
-      this.#memory.locks.ready.length +
+      this.#memory.locks.readyCount +
       this.#memory.comeback.size +
       (this.#ports.log.next - this.state.cursor)
     );
@@ -198,6 +204,7 @@ export class Group {
       this.#ports.deadLetters.retry(this.route.number, flight, dueAt);
       this.state.due.push(dueAt, flight.offset);
     } else this.state.retry(flight, dueAt);
+    this.#memory.locks.stand(flight.offset, "waiting");
   }
 
   /** The delivery never left: the message is visible again, and the attempt does not count. */
@@ -206,6 +213,7 @@ export class Group {
     const { offset, generation } = flight;
     const delivery = { generation, attempt: Math.max(0, flight.attempt - 1), dueAt: nowMs };
     this.#memory.visible.delete(offset);
+    this.#memory.locks.stand(offset, "waiting");
     if (this.state.flight(offset) === undefined) {
       this.#ports.deadLetters.lease(this.route.number, flight, delivery);
       this.#ports.deadLetters.retry(this.route.number, flight, nowMs);
@@ -226,6 +234,7 @@ export class Group {
       this.#ports.deadLetters.extend(this.route.number, flight, until);
       this.state.due.push(until, flight.offset);
     } else this.state.extend(flight, until);
+    this.#memory.locks.stand(flight.offset, "leased");
     return true;
   }
 
@@ -265,9 +274,5 @@ export class Group {
 
   blocked(): ReturnType<OrderLocks["list"]> {
     return this.#memory.locks.list();
-  }
-
-  isVisible(offset: number): boolean {
-    return this.#memory.visible.has(offset);
   }
 }

@@ -87,11 +87,15 @@ export class GroupMemory {
     this.clear();
     this.state.settle(!ordered && filter !== undefined);
     this.state.due.clear();
-    for (const flight of this.state.flights()) this.#resume(flight);
+    const flying: { flight: Flight; place: number }[] = [];
+    for (const flight of this.state.flights()) flying.push({ flight, place: flight.offset });
     for (const redriven of this.ports.deadLetters.redriven(this.route.number)) {
       if (redriven.attempt === 0) this.comeBack(redriven);
-      else this.#resume(redriven);
+      // Behind what the log held below `after`, and before what came then.
+      else flying.push({ flight: redriven, place: redriven.after - 0.5 });
     }
+    flying.sort((one, other) => one.place - other.place);
+    for (const { flight } of flying) this.#resume(flight);
     // Parked messages are found again by looking at everything that is not done.
     if (this.ordered) this.state.cursor = this.state.lowWater(this.ports.log.next);
   }
@@ -99,7 +103,8 @@ export class GroupMemory {
   #resume(flight: Flight): void {
     this.state.due.push(flight.dueAt, flight.offset);
     const messageGroup = this.ordered ? this.messageGroupOf(flight.offset) : undefined;
-    if (messageGroup !== undefined) this.locks.lock(messageGroup, flight.offset);
+    if (messageGroup !== undefined)
+      this.locks.fly(messageGroup, flight.offset, flight.leased ? "leased" : "waiting");
   }
 
   clear(): void {
@@ -135,6 +140,6 @@ export class GroupMemory {
   }
 
   unlock(offset: number): void {
-    if (this.ordered) this.locks.unlock(offset);
+    this.locks.land(offset);
   }
 }

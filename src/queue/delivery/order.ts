@@ -1,82 +1,161 @@
 /**
- * The locks of an ordered group: while one message of a message group is in flight, the next ones wait here in order.
- * In memory only, rebuilt on waking by scanning again from the low-water mark. Offsets that wait are bounded: past
- * PARKED_MAX a lock keeps only where to look again, so that one blocked message group with a long backlog neither fills
- * the memory nor stops the others.
+ * The locks of an ordered group: while one message of a message group is in flight, or one contiguous batch, the next ones
+ * wait here in order. A retry holds its message group: it is delivered again before anything behind it, and only when
+ * nothing of the group is with a consumer. In memory only, rebuilt on waking by scanning again from the low-water mark.
+ * Offsets that wait are bounded: past PARKED_MAX a lock keeps only where to look again, so that one blocked message group
+ * with a long backlog neither fills the memory nor stops the others.
  */
 
 const PARKED_MAX = 50_000;
 
+/** A message in flight: with a consumer, waiting for its retry, or to be delivered again now. */
+type Standing = "leased" | "waiting" | "due";
+
 interface Lock {
-  /** Messages of it in flight: one contiguous batch. */
-  flying: number;
-  /** Offsets that wait behind the one in flight, in order. */
-  parked: number[];
+  /** Messages in flight, in their order. */
+  readonly flying: Map<number, Standing>;
+  /** How many of them are with a consumer. */
+  leased: number;
+  /** Offsets that wait behind those in flight, in order. */
+  readonly parked: number[];
   /** Further ones stand in the log from here on. */
   spilledFrom: number | undefined;
   /** Redriven ones that come behind what is spilled, and the offset that each comes before. */
-  late: { readonly after: number; readonly offset: number }[];
+  readonly late: { readonly after: number; readonly offset: number }[];
   /** Former queue whose end is awaited; undefined for a common lock. */
   heldFor: number | undefined;
+  /** It stands in `ready`. */
+  queued: boolean;
 }
 
 export class OrderLocks {
   readonly #locks = new Map<string, Lock>();
-  readonly #flying = new Map<number, string>();
-  /** Message groups whose next message may go. */
-  readonly ready: string[] = [];
+  readonly #groupOf = new Map<number, string>();
+  /** Message groups of which something may go. */
+  #ready: string[] = [];
   #parkedCount = 0;
 
   clear(): void {
     this.#locks.clear();
-    this.#flying.clear();
-    this.ready.length = 0;
+    this.#groupOf.clear();
+    this.#ready = [];
     this.#parkedCount = 0;
+  }
+
+  /** How many message groups may have something to deliver. */
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  shiftReady(): string | undefined {
+    const messageGroup = this.#ready.shift();
+    const lock = messageGroup === undefined ? undefined : this.#locks.get(messageGroup);
+    if (lock !== undefined) lock.queued = false;
+    return messageGroup;
   }
 
   isLocked(messageGroup: string): boolean {
     return this.#locks.has(messageGroup);
   }
 
-  lock(messageGroup: string, offset: number): void {
-    this.#flying.set(offset, messageGroup);
-    if (!this.#locks.has(messageGroup)) {
-      this.#locks.set(messageGroup, {
-        flying: 0,
+  #lockOf(messageGroup: string): Lock {
+    let lock = this.#locks.get(messageGroup);
+    if (lock === undefined) {
+      lock = {
+        flying: new Map(),
+        leased: 0,
         parked: [],
         spilledFrom: undefined,
         late: [],
         heldFor: undefined,
-      });
+        queued: false,
+      };
+      this.#locks.set(messageGroup, lock);
     }
-    const lock = this.#locks.get(messageGroup);
-    if (lock !== undefined) lock.flying++;
+    return lock;
   }
+
+  // ------------------------------------------------------------ in flight
+
+  /** The message is in flight, behind those that are already. */
+  fly(messageGroup: string, offset: number, standing: Standing): void {
+    const lock = this.#lockOf(messageGroup);
+    this.#groupOf.set(offset, messageGroup);
+    lock.flying.set(offset, standing);
+    if (standing === "leased") lock.leased++;
+  }
+
+  /** What is in flight now stands so. Answers false for a message without a lock. */
+  stand(offset: number, standing: Standing): boolean {
+    const messageGroup = this.#groupOf.get(offset);
+    const lock = messageGroup === undefined ? undefined : this.#locks.get(messageGroup);
+    const before = lock?.flying.get(offset);
+    if (messageGroup === undefined || lock === undefined || before === undefined) return false;
+    lock.flying.set(offset, standing);
+    lock.leased += Number(standing === "leased") - Number(before === "leased");
+    this.settle(messageGroup);
+    return true;
+  }
+
+  /** The message is done with; what comes next of its message group may go. */
+  land(offset: number): void {
+    const messageGroup = this.#groupOf.get(offset);
+    const lock = messageGroup === undefined ? undefined : this.#locks.get(messageGroup);
+    if (messageGroup === undefined || lock === undefined) return;
+    this.#groupOf.delete(offset);
+    if (lock.flying.get(offset) === "leased") lock.leased--;
+    lock.flying.delete(offset);
+    this.settle(messageGroup);
+  }
+
+  /** Frees the message group when nothing of it is left, or lets it be looked at when something may go. */
+  settle(messageGroup: string): void {
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined || !isFree(lock)) return;
+    if (lock.flying.size === 0 && lock.parked.length === 0 && lock.spilledFrom === undefined) {
+      this.#locks.delete(messageGroup);
+    } else if (!lock.queued) {
+      lock.queued = true;
+      this.#ready.push(messageGroup);
+    }
+  }
+
+  /** Messages of it that are to be delivered again now, in order; undefined while nothing of it may go. */
+  retries(messageGroup: string): number[] | undefined {
+    const lock = this.#locks.get(messageGroup);
+    if (lock === undefined || !isFree(lock)) return undefined;
+    const due: number[] = [];
+    for (const [offset, standing] of lock.flying) {
+      if (standing !== "due") break;
+      due.push(offset);
+    }
+    return due;
+  }
+
+  /** Of a message group that was free: has all that is in flight gone out by now? Then the next one continues the batch. */
+  goesOn(messageGroup: string): boolean {
+    const lock = this.#locks.get(messageGroup);
+    return lock === undefined || (lock.leased === lock.flying.size && lock.heldFor === undefined);
+  }
+
+  // ------------------------------------------------------------ waiting
 
   /** Nothing of it waits here, so what the scan meets next is its next message. */
   isAtScan(messageGroup: string): boolean {
     const lock = this.#locks.get(messageGroup);
-    return lock !== undefined && lock.parked.length === 0 && lock.spilledFrom === undefined;
+    return lock === undefined || (lock.parked.length === 0 && lock.spilledFrom === undefined);
   }
 
   /** Locks a message group that moved here until its former queue has finished. */
   hold(messageGroup: string, formerQueue: number): void {
-    if (!this.#locks.has(messageGroup)) {
-      this.#locks.set(messageGroup, {
-        flying: 0,
-        parked: [],
-        spilledFrom: undefined,
-        late: [],
-        heldFor: formerQueue,
-      });
-    }
+    this.#lockOf(messageGroup).heldFor = formerQueue;
   }
 
   release(formerQueue: number): void {
     for (const [messageGroup, lock] of this.#locks) {
       if (lock.heldFor !== formerQueue) continue;
       lock.heldFor = undefined;
-      this.ready.push(messageGroup);
+      this.settle(messageGroup);
     }
   }
 
@@ -96,40 +175,18 @@ export class OrderLocks {
     this.#parkedCount++;
   }
 
-  /** The message in flight is done with; the next of its message group may go. */
-  unlock(offset: number): void {
-    const messageGroup = this.#flying.get(offset);
-    if (messageGroup === undefined) return;
-    this.#flying.delete(offset);
-    const lock = this.#locks.get(messageGroup);
-    if (lock === undefined || --lock.flying > 0) return;
-    this.ready.push(messageGroup);
-  }
-
-  /** The next message of a ready message group; undefined when there is none left, which frees it. */
+  /** Takes out the next one that waits. `spilled`: it stands in the log. */
   next(messageGroup: string): number | "spilled" | undefined {
     const lock = this.#locks.get(messageGroup);
-    if (lock === undefined) return undefined;
-    const offset = lock.parked.shift();
-    if (offset !== undefined) {
-      this.#parkedCount--;
-      return offset;
-    }
-    if (lock.spilledFrom !== undefined) return "spilled";
-    this.#locks.delete(messageGroup);
-    return undefined;
-  }
-
-  /** The next parked one while another of it is in flight; it frees nothing. */
-  following(messageGroup: string): number | undefined {
-    const offset = this.#locks.get(messageGroup)?.parked.shift();
-    if (offset !== undefined) this.#parkedCount--;
+    const offset = lock?.parked.shift();
+    if (offset === undefined) return lock?.spilledFrom === undefined ? undefined : "spilled";
+    this.#parkedCount--;
     return offset;
   }
 
   /** Puts one back in front: it did not fit. */
   unpark(messageGroup: string, offset: number): void {
-    this.#locks.get(messageGroup)?.parked.unshift(offset);
+    this.#lockOf(messageGroup).parked.unshift(offset);
     this.#parkedCount++;
   }
 
@@ -143,21 +200,15 @@ export class OrderLocks {
     if (lock === undefined) return;
     const before = lock.parked.length;
     for (const offset of offsets) {
-      while ((lock.late[0]?.after ?? Infinity) <= offset) this.#parkLate(lock);
+      while ((lock.late[0]?.after ?? Infinity) <= offset) parkLate(lock);
       lock.parked.push(offset);
     }
-    if (from === undefined)
-      for (let left = lock.late.length; left > 0; left--) this.#parkLate(lock);
+    if (from === undefined) for (let left = lock.late.length; left > 0; left--) parkLate(lock);
     this.#parkedCount += lock.parked.length - before;
     lock.spilledFrom = from;
   }
 
-  #parkLate(lock: Lock): void {
-    const late = lock.late.shift();
-    if (late !== undefined) lock.parked.push(late.offset);
-  }
-
-  /** Message groups held, with the offset in flight where there is one. */
+  /** Message groups held. */
   list(): { messageGroup: string; waiting: number; heldFor?: number }[] {
     return [...this.#locks].map(([messageGroup, lock]) => ({
       messageGroup,
@@ -165,4 +216,16 @@ export class OrderLocks {
       ...(lock.heldFor === undefined ? {} : { heldFor: lock.heldFor }),
     }));
   }
+}
+
+/** Nobody has a message of it, and the first in flight, if there is one, may be delivered again. */
+function isFree(lock: Lock): boolean {
+  if (lock.leased > 0 || lock.heldFor !== undefined) return false;
+  for (const standing of lock.flying.values()) return standing === "due";
+  return true;
+}
+
+function parkLate(lock: Lock): void {
+  const late = lock.late.shift();
+  if (late !== undefined) lock.parked.push(late.offset);
 }

@@ -396,7 +396,7 @@ export class GroupState implements Page {
     if (!live) return;
     const page = this.#replayPage(from, seq);
     if (page !== undefined) this.#applyLease(page, from, to, delivery);
-    this.cursor = Math.max(this.cursor, to);
+    if (seq > this.savedSeq) this.cursor = Math.max(this.cursor, to);
   }
 
   #replayDone(reader: ByteReader, seq: number, live: boolean): void {
