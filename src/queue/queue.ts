@@ -114,6 +114,13 @@ export class Queue {
           offset,
           reason,
         }),
+      expired: (group, expired) =>
+        this.#log.error("messages.expired", {
+          topic: this.store.route.topic,
+          queue: this.store.queue,
+          group,
+          expired,
+        }),
     });
   }
 
@@ -312,15 +319,9 @@ export class Queue {
   }
 
   #retain(nowMs: number): void {
-    this.#retainAt = nowMs + RETENTION_EVERY_MS;
-    for (const { group, expired } of this.store.retain(nowMs, SWEEP_MAX)) {
-      this.#log.error("messages.expired", {
-        topic: this.store.route.topic,
-        queue: this.store.queue,
-        group,
-        expired,
-      });
-    }
+    // A queue may write segments faster than one sweep in ten seconds drops them.
+    const more = this.store.retain(nowMs, SWEEP_MAX);
+    this.#retainAt = more ? nowMs : nowMs + RETENTION_EVERY_MS;
     this.store.dropOld(nowMs);
   }
 

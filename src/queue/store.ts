@@ -51,6 +51,8 @@ export interface Arrival {
 
 export interface StorePorts {
   dead(group: string, offset: number, reason: string): void;
+  /** Messages that retention took from a group unread. */
+  expired(group: string, expired: number): void;
 }
 
 const NO_BODY = new Uint8Array(8);
@@ -321,11 +323,12 @@ export class QueueStore {
 
   #sealedSeq = 0;
 
-  /** Drops what retention allows; answers what each group lost. */
-  retain(nowMs: number, segmentsMax: number): { group: string; expired: number }[] {
+  /** Drops what retention allows, at most that many segments; answers whether more may go at once. */
+  retain(nowMs: number, segmentsMax: number): boolean {
     const { retentionMs, retentionBytes } = this.route.settings;
     let to = this.messages.first;
     let excess = this.messages.bytes - retentionBytes;
+    let dropped = 0;
     for (const segment of this.messages.oldest(segmentsMax)) {
       const end = segment.first + segment.count;
       if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
@@ -335,17 +338,17 @@ export class QueueStore {
       if (held) break;
       excess -= segment.bytes;
       to = end;
+      dropped++;
     }
-    if (to === this.messages.first) return [];
-    const losses = [];
+    if (dropped === 0) return false;
     for (const group of this.groups.values()) {
       const expired = group.state.truncate(to);
-      if (expired > 0) losses.push({ group: group.route.name, expired });
+      if (expired > 0) this.#ports.expired(group.route.name, expired);
     }
     // Keys stand in the rows that go; those still in force move to a run first.
     if (this.awakeKeys().size(nowMs) > 0) this.#sealKeys(nowMs);
     this.messages.truncate(to);
-    return losses;
+    return dropped === segmentsMax;
   }
 
   /** Old decisions, settled delays and old dead letters go. */

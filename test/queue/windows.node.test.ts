@@ -86,6 +86,13 @@ test("retention by age expires what nobody read, counts it and says so, but neve
   expect(gone.state).toBe("expired");
 });
 
+test("retention keeps up with a queue that writes many segments", async () => {
+  const bench = await started(MINUTE_MS);
+  for (let segment = 0; segment < 600; segment++) await sendOne(bench);
+  await bench.pass(MINUTE_MS + 10_000);
+  expect(bench.queue.store.messages.first).toBe(600);
+});
+
 test("row 25: retention never touches a half message", async () => {
   const bench = await started(MINUTE_MS);
   await prepareOne(bench);
