@@ -1,0 +1,95 @@
+/** Time that moves only from one timer to the next, so that a count comes out the same on every machine. */
+import type { Clock } from "../../src/platform/clock.ts";
+
+interface Timer {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+const isBefore = (one: Timer, other: Timer): boolean =>
+  one.atMs === other.atMs ? one.order < other.order : one.atMs < other.atMs;
+
+export class EventClock implements Clock {
+  /** A heap, earliest first. */
+  readonly #timers: Timer[] = [];
+  readonly #cancelled = new Set<Timer>();
+  #nowMs = 1_800_000_000_000;
+  #order = 0;
+
+  /** Whole milliseconds, as a Worker's clock; timers keep their fractions. */
+  nowMs(): number {
+    return Math.floor(this.#nowMs);
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, order: this.#order++, run };
+    let at = this.#timers.push(timer) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = this.#timers[parent];
+      if (above === undefined || isBefore(above, timer)) break;
+      this.#timers[at] = above;
+      at = parent;
+    }
+    this.#timers[at] = timer;
+    return () => void this.#cancelled.add(timer);
+  }
+
+  pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.after(delayMs, resolve));
+  }
+
+  /** Runs until the promise is fulfilled; between two timers everything that can go on does. */
+  async runUntil(promise: Promise<unknown>): Promise<void> {
+    const end = { isReached: false };
+    const reached = promise.finally(() => void (end.isReached = true));
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (end.isReached) break;
+      const timer = this.#take();
+      if (timer === undefined) throw new Error("everything waits, and no timer is left");
+      this.#nowMs = Math.max(this.#nowMs, timer.atMs);
+      timer.run();
+    }
+    await reached;
+  }
+
+  #take(): Timer | undefined {
+    for (;;) {
+      const first = this.#pop();
+      if (first === undefined || !this.#cancelled.delete(first)) return first;
+    }
+  }
+
+  #pop(): Timer | undefined {
+    const first = this.#timers[0];
+    const last = this.#timers.pop();
+    if (first === undefined || last === undefined || this.#timers.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      const left = this.#timers[child];
+      const right = this.#timers[child + 1];
+      if (left === undefined) break;
+      if (right !== undefined && isBefore(right, left)) child++;
+      const least = this.#timers[child];
+      if (least === undefined || !isBefore(least, last)) break;
+      this.#timers[at] = least;
+      at = child;
+    }
+    this.#timers[at] = last;
+    return first;
+  }
+}
+
+/** Random numbers from 0 to below 1 that are the same in every run (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

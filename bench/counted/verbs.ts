@@ -1,0 +1,35 @@
+/** What clients of a counted world do: one verb each, in the words of a bench. It never retries. */
+import { GROUP, TOPIC, type World } from "./world.ts";
+
+const BODY = `"${"x".repeat(254)}"`;
+
+export const contents = (count: number, more: { readonly deliverAt?: number } = {}) =>
+  Array.from({ length: count }, () => ({ body: { json: BODY }, ...more }));
+
+export async function send(world: World, count = 1): Promise<void> {
+  await world.call(() => world.broker.send(TOPIC, { messages: contents(count) }));
+}
+
+export async function sendDelayed(world: World, deliverAt: number): Promise<void> {
+  await world.call(() => world.broker.send(TOPIC, { messages: contents(1, { deliverAt }) }));
+}
+
+/** Receipts of what was leased. */
+export async function receive(world: World, maxMessages: number, waitMs = 0): Promise<string[]> {
+  const request = { maxMessages, waitMs, invisibleMs: 600_000 };
+  const { messages } = await world.call(() => world.broker.receive(GROUP, request));
+  return messages.map(({ receipt }) => receipt);
+}
+
+export async function ack(world: World, receipts: readonly string[]): Promise<void> {
+  await world.call(() => world.broker.settle(GROUP, { verb: "ack", receipts }));
+}
+
+export async function prepareAndCommit(world: World): Promise<void> {
+  const messages = contents(1).map((content) => ({ content }));
+  const { transactionId } = await world.call(() =>
+    world.broker.prepare(TOPIC, { producerGroup: "shop", messages }),
+  );
+  const at = { namespace: TOPIC.namespace, id: transactionId, permit: () => undefined };
+  await world.call(() => world.broker.decide(at, { decision: "commit", by: "producer" }));
+}
