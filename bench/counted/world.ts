@@ -6,13 +6,11 @@
 import { createBroker } from "../../src/broker/durable-broker.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import type { Objects } from "../../src/broker/objects.ts";
-import { settle } from "../../src/queue/consuming.ts";
-import { prepare } from "../../src/queue/deciding.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
-import { send } from "../../src/queue/sending.ts";
 import type { Sql, SqlValue } from "../../src/queue/storage.ts";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
-import type { QueueRpc, RegistryRpc, TopicRoute } from "../../src/protocol/rpc.ts";
+import type { RegistryRpc, TopicRoute } from "../../src/protocol/rpc.ts";
 import { GROUP_DEFAULTS, TOPIC_DEFAULTS, type TopicSettings } from "../../src/protocol/topic.ts";
 import { TestSql } from "../../test/kit/sqlite.node.ts";
 import { EventClock, seeded } from "./event-clock.ts";
@@ -213,7 +211,7 @@ export class World {
         this.counts.calls++;
         this.counts.openMax = Math.max(this.counts.openMax, ++this.counts.open);
         try {
-          const outcome = await call(remote(queue));
+          const outcome = await call(new QueueVerbs(queue));
           // The output gate: an answer waits for what was written before it.
           await this.#synced.get(queue)?.();
           return outcome;
@@ -225,20 +223,4 @@ export class World {
       coordinator: () => Promise.reject(new Error("nobody is asked here")),
     };
   }
-}
-
-/** The verbs that the benches use, as the object's shell gives them to a queue. */
-function remote(queue: Queue): QueueRpc {
-  const verbs: Partial<QueueRpc> = {
-    send: (call) => queue.stamped(call.stamp, (nowMs) => send(queue.store, call, nowMs)),
-    prepare: (call) => queue.stamped(call.stamp, (nowMs) => prepare(queue.store, call, nowMs)),
-    decide: (call) => queue.decide(call),
-    receive: (call) => queue.receive(call),
-    settle: (call) =>
-      queue.grouped(call.stamp, call.group, (group, nowMs) =>
-        accept(settle(queue.store, group, call, nowMs)),
-      ),
-    waitAtBell: (call) => queue.waitAtBell(call),
-  };
-  return verbs as QueueRpc;
 }

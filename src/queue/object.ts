@@ -1,42 +1,33 @@
 /**
  * The Durable Object of one queue: a shell that gives the queue its storage, clock and ports.
- * Every public method answers over RPC; it decides nothing and holds no state of its own.
+ * Every public method answers over RPC, as verbs.ts has it; it decides nothing and holds no state of its own.
  */
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
-import { accept, refuse } from "../protocol/errors.ts";
 import {
   coordinatorObjectName,
   queueObjectName,
   type CoordinatorRpc,
   type Env,
   type QueueRpc,
-  type SentMessage,
 } from "../protocol/rpc.ts";
-import { peek, settle, stats } from "./consuming.ts";
-import { beginChecks, checkContent, endCheck } from "./checking.ts";
-import { list, view } from "./transaction-view.ts";
-import { prepare } from "./deciding.ts";
-import { locate, message, recall, retime } from "./finding.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
-import { answered, duplicates, send, takeForwarded } from "./sending.ts";
-import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
+import { QueueVerbs } from "./verbs.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
 type Args<K extends keyof QueueRpc> = Parameters<QueueRpc[K]>;
 
-const noTransaction = refuse("transaction_not_found", "There is no such transaction.");
-const noTopic = refuse("topic_not_found", "The topic is gone.");
-
 export class QueueObject extends DurableObject<Env> implements QueueRpc {
   #queue!: Queue;
+  #verbs!: QueueVerbs;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
       const armedAt = (await ctx.storage.getAlarm()) ?? undefined;
       this.#queue = new Queue(ctx.storage.sql, portsOf(ctx, env, armedAt), systemClock, log);
+      this.#verbs = new QueueVerbs(this.#queue);
     });
   }
 
@@ -44,180 +35,128 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#queue.alarm();
   }
 
-  configure(...[route, queue]: Args<"configure">): Rpc<"configure"> {
-    return this.#queue.configure(route, queue);
+  configure(...args: Args<"configure">): Rpc<"configure"> {
+    return this.#verbs.configure(...args);
   }
 
-  inUse(...[incarnation, hold]: Args<"inUse">): Rpc<"inUse"> {
-    return this.#queue.inUse(incarnation, hold);
+  inUse(...args: Args<"inUse">): Rpc<"inUse"> {
+    return this.#verbs.inUse(...args);
   }
 
-  drop(incarnation: number): Rpc<"drop"> {
-    return this.#queue.drop(incarnation);
+  drop(...args: Args<"drop">): Rpc<"drop"> {
+    return this.#verbs.drop(...args);
   }
 
-  async poke(): Promise<void> {
-    await this.#queue.run(() => accept(undefined));
+  poke(...args: Args<"poke">): Rpc<"poke"> {
+    return this.#verbs.poke(...args);
   }
 
-  send(...[call]: Args<"send">): Rpc<"send"> {
-    return this.#queue.adding(call.stamp, (nowMs) => send(this.#queue.store, call, nowMs));
+  send(...args: Args<"send">): Rpc<"send"> {
+    return this.#verbs.send(...args);
   }
 
-  replay(...[stamp, keyed]: Args<"replay">): Rpc<"replay"> {
-    return this.#queue.stamped(stamp, (nowMs) => {
-      const found = answered<SentMessage[]>(this.#queue.store, keyed, nowMs);
-      if (!found.ok) return found;
-      return accept(
-        found.value === undefined ? undefined : { messages: found.value, replayed: true },
-      );
-    });
+  replay(...args: Args<"replay">): Rpc<"replay"> {
+    return this.#verbs.replay(...args);
   }
 
-  duplicates(...[stamp, asked]: Args<"duplicates">): Rpc<"duplicates"> {
-    return this.#queue.stamped(stamp, (nowMs) =>
-      accept(duplicates(this.#queue.store, asked, nowMs)),
-    );
+  duplicates(...args: Args<"duplicates">): Rpc<"duplicates"> {
+    return this.#verbs.duplicates(...args);
   }
 
-  locate(...[call]: Args<"locate">): Rpc<"locate"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => locate(this.#queue.store, call, nowMs));
+  locate(...args: Args<"locate">): Rpc<"locate"> {
+    return this.#verbs.locate(...args);
   }
 
-  recall(...[call]: Args<"recall">): Rpc<"recall"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => recall(this.#queue.store, call, nowMs));
+  recall(...args: Args<"recall">): Rpc<"recall"> {
+    return this.#verbs.recall(...args);
   }
 
-  retime(...[call, deliverAt]: Args<"retime">): Rpc<"retime"> {
-    return this.#queue.stamped(call.stamp, (nowMs) =>
-      retime(this.#queue.store, call, deliverAt, nowMs),
-    );
+  retime(...args: Args<"retime">): Rpc<"retime"> {
+    return this.#verbs.retime(...args);
   }
 
-  prepare(...[call]: Args<"prepare">): Rpc<"prepare"> {
-    return this.#queue.adding(call.stamp, (nowMs) => prepare(this.#queue.store, call, nowMs));
+  prepare(...args: Args<"prepare">): Rpc<"prepare"> {
+    return this.#verbs.prepare(...args);
   }
 
-  decide(...[call]: Args<"decide">): Rpc<"decide"> {
-    return this.#queue.decide(call);
+  decide(...args: Args<"decide">): Rpc<"decide"> {
+    return this.#verbs.decide(...args);
   }
 
-  transaction(...[stamp, position]: Args<"transaction">): Rpc<"transaction"> {
-    return this.#queue.stamped(stamp, () => {
-      const found = view(this.#queue.store, position);
-      return found === undefined ? noTransaction : accept(found);
-    });
+  transaction(...args: Args<"transaction">): Rpc<"transaction"> {
+    return this.#verbs.transaction(...args);
   }
 
-  transactions(...[stamp, query]: Args<"transactions">): Rpc<"transactions"> {
-    return this.#queue.stamped(stamp, () => accept(list(this.#queue.store, query)));
+  transactions(...args: Args<"transactions">): Rpc<"transactions"> {
+    return this.#verbs.transactions(...args);
   }
 
-  beginChecks(...[incarnation, checks, withContent]: Args<"beginChecks">): Rpc<"beginChecks"> {
-    return this.#queue.run((nowMs) =>
-      this.#is(incarnation)
-        ? accept(beginChecks(this.#queue.store, checks, withContent, nowMs))
-        : accept([]),
-    );
+  beginChecks(...args: Args<"beginChecks">): Rpc<"beginChecks"> {
+    return this.#verbs.beginChecks(...args);
   }
 
-  readChecks(...[incarnation, positions]: Args<"readChecks">): Rpc<"readChecks"> {
-    return this.#queue.run(() => {
-      if (!this.#is(incarnation)) return accept([]);
-      const { store } = this.#queue;
-      return accept(
-        positions.flatMap((position) => {
-          const open = store.halves.open.get(position);
-          return open === undefined ? [] : (checkContent(store, open, true) ?? []);
-        }),
-      );
-    });
+  readChecks(...args: Args<"readChecks">): Rpc<"readChecks"> {
+    return this.#verbs.readChecks(...args);
   }
 
-  endCheck(...[incarnation, position, attempt, resolution]: Args<"endCheck">): Rpc<"endCheck"> {
-    return this.#queue.run((nowMs) =>
-      this.#is(incarnation)
-        ? endCheck(this.#queue.store, { position, attempt, resolution }, nowMs)
-        : noTransaction,
-    );
+  endCheck(...args: Args<"endCheck">): Rpc<"endCheck"> {
+    return this.#verbs.endCheck(...args);
   }
 
-  receive(...[call]: Args<"receive">): Rpc<"receive"> {
-    return this.#queue.receive(call);
+  receive(...args: Args<"receive">): Rpc<"receive"> {
+    return this.#verbs.receive(...args);
   }
 
-  async cancelWait(waitId: string): Rpc<"cancelWait"> {
-    return accept({ cancelled: this.#queue.cancelWait(waitId) });
+  cancelWait(...args: Args<"cancelWait">): Rpc<"cancelWait"> {
+    return this.#verbs.cancelWait(...args);
   }
 
-  settle(...[call]: Args<"settle">): Rpc<"settle"> {
-    return this.#queue.grouped(call.stamp, call.group, (group, nowMs) =>
-      accept(settle(this.#queue.store, group, call, nowMs)),
-    );
+  settle(...args: Args<"settle">): Rpc<"settle"> {
+    return this.#verbs.settle(...args);
   }
 
-  waitAtBell(...[call]: Args<"waitAtBell">): Rpc<"waitAtBell"> {
-    return this.#queue.waitAtBell(call);
+  waitAtBell(...args: Args<"waitAtBell">): Rpc<"waitAtBell"> {
+    return this.#verbs.waitAtBell(...args);
   }
 
-  async ring(...[incarnation, group, queue, count]: Args<"ring">): Promise<number> {
-    return this.#is(incarnation) ? this.#queue.ring(group, queue, count) : 0;
+  ring(...args: Args<"ring">): Rpc<"ring"> {
+    return this.#verbs.ring(...args);
   }
 
-  seek(...[stamp, name, to]: Args<"seek">): Rpc<"seek"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(seek(this.#queue.store, group, to, nowMs)),
-    );
+  seek(...args: Args<"seek">): Rpc<"seek"> {
+    return this.#verbs.seek(...args);
   }
 
-  peek(...[call]: Args<"peek">): Rpc<"peek"> {
-    return this.#queue.stamped(call.stamp, () => accept(peek(this.#queue.store, call)));
+  peek(...args: Args<"peek">): Rpc<"peek"> {
+    return this.#verbs.peek(...args);
   }
 
-  message(...[call]: Args<"message">): Rpc<"message"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => message(this.#queue.store, call, nowMs));
+  message(...args: Args<"message">): Rpc<"message"> {
+    return this.#verbs.message(...args);
   }
 
-  stats(stamp: Args<"stats">[0]): Rpc<"stats"> {
-    return this.#queue.stamped(stamp, (nowMs) => accept(stats(this.#queue.store, nowMs)));
+  stats(...args: Args<"stats">): Rpc<"stats"> {
+    return this.#verbs.stats(...args);
   }
 
-  deadLetters(...[stamp, name, query]: Args<"deadLetters">): Rpc<"deadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) =>
-      accept(deadLetters(this.#queue.store, group, query)),
-    );
+  deadLetters(...args: Args<"deadLetters">): Rpc<"deadLetters"> {
+    return this.#verbs.deadLetters(...args);
   }
 
-  redrive(...[stamp, name, ids]: Args<"redrive">): Rpc<"redrive"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(redrive(this.#queue.store, group, ids, nowMs)),
-    );
+  redrive(...args: Args<"redrive">): Rpc<"redrive"> {
+    return this.#verbs.redrive(...args);
   }
 
-  purgeDeadLetters(...[stamp, name]: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) =>
-      accept(purgeDeadLetters(this.#queue.store, group)),
-    );
+  purgeDeadLetters(...args: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
+    return this.#verbs.purgeDeadLetters(...args);
   }
 
-  forward(...[call]: Args<"forward">): Rpc<"forward"> {
-    return this.#queue.run((nowMs) =>
-      this.#is(call.incarnation)
-        ? (this.#queue.held(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
-        : noTopic,
-    );
+  forward(...args: Args<"forward">): Rpc<"forward"> {
+    return this.#verbs.forward(...args);
   }
 
-  async drained(...[incarnation, name, from]: Args<"drained">): Rpc<"drained"> {
-    await this.#queue.run(() => {
-      if (this.#is(incarnation)) this.#queue.store.groups.get(name)?.releaseHeld(from);
-      return accept(undefined);
-    });
-  }
-
-  #is(incarnation: number): boolean {
-    const { identity } = this.#queue.store;
-    return identity?.route.incarnation === incarnation && identity.dropping !== true;
+  drained(...args: Args<"drained">): Rpc<"drained"> {
+    return this.#verbs.drained(...args);
   }
 }
 
