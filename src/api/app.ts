@@ -6,7 +6,7 @@ import { Hono, type Context } from "hono";
 import type { Principal } from "../auth/principal.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { CATALOGUE } from "./catalogue.ts";
-import { nameFault } from "./fields.ts";
+import { nameFault, nothing } from "./fields.ts";
 import type { Answer, Call, Edge, Operation, SentText } from "./operation.ts";
 import { check, checkQuery, parseJson } from "./parse.ts";
 import { pathOf } from "./path.ts";
@@ -80,12 +80,11 @@ async function callOf(edge: Edge, operation: Operation, context: Context): Promi
   const caller = await callerOf(edge, operation, request);
   if (!caller.ok) return caller;
   const params: Record<string, string> = context.req.param();
-  const misnamed = nameRefusal(params);
+  const misnamed = encodingRefusal(request.url) ?? nameRefusal(params);
   if (misnamed !== undefined) return misnamed;
   const forbidden = scopeRefusal(operation, caller.value, params["topic"]);
   if (forbidden !== undefined) return forbidden;
-  const query =
-    operation.query === undefined ? accept({}) : checkQuery(operation.query, request.url);
+  const query = checkQuery(operation.query ?? nothing, request.url);
   if (!query.ok) return query;
   const outlive = (work: Promise<unknown>): void => context.executionCtx.waitUntil(work);
   const call = { request, params, caller: caller.value, query: query.value, outlive };
@@ -104,6 +103,19 @@ function callerOf(
   request: Request,
 ): Promise<Outcome<Principal>> | Outcome<Principal> {
   return scopesOf(operation) === "open" ? accept(NOBODY) : edge.authenticate(request);
+}
+
+/** What cannot be decoded would else be taken as a name with percent signs. */
+function encodingRefusal(url: string): Refusal | undefined {
+  const path = pathOf(url);
+  if (!path.includes("%")) return undefined;
+  try {
+    decodeURIComponent(path);
+    return undefined;
+  } catch {
+    const detail = "The path is not UTF-8 in percent-encoding; a % in a name is written %25";
+    return refuse("invalid_request", detail, { field: "path" });
+  }
 }
 
 function nameRefusal(params: Readonly<Record<string, string>>): Refusal | undefined {

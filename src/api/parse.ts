@@ -94,7 +94,10 @@ function refusalOf(issue: Issue, value: unknown, outer: Path): Refusal {
     code = params?.code ?? code;
   } else if (issue.code === "too_big" || issue.code === "too_small") {
     facts["limit"] = Number(issue.code === "too_big" ? issue.maximum : issue.minimum);
-    const actual = sizeOf(valueAt(value, path));
+    const found = valueAt(value, path);
+    // A number of a query is still text there.
+    const isNumber = issue.origin === "number" || issue.origin === "int";
+    const actual = sizeOf(isNumber && typeof found === "string" ? Number(found) : found);
     if (actual !== undefined) facts["actual"] = actual;
   }
   return refuse(code, `${field || "The body"}: ${issue.message}`, facts satisfies Facts);

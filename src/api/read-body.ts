@@ -18,6 +18,13 @@ const tooLarge = (actual: number) =>
 
 export async function readBody(request: Request): Promise<Outcome<SentText>> {
   if (request.body === null) return accept(EMPTY);
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    return refuse("unsupported_media_type", "The body must come without a content encoding", {
+      field: "Content-Encoding",
+      actual: encoding,
+    });
+  }
   const read = await readBytes(request, request.body);
   if (!read.ok) return read;
   const bytes = read.value;

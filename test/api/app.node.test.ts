@@ -151,6 +151,48 @@ test.each([
   else expect(asked[0]?.parameters[0]).toMatchObject({ topic: decodeURIComponent(name) });
 });
 
+test.each(["%", "%zz", "a%2", "%E0%A4%A", "%C3"])(
+  "a path that holds %s is no percent-encoding, and no name with percent signs",
+  async (name) => {
+    const { call, asked } = testEdge();
+    const answer = await call("DELETE", `/v1/topics/${name}`);
+    expect(answer).toMatchObject({ status: 400, json: { code: "invalid_request", field: "path" } });
+    expect(asked).toEqual([]);
+  },
+);
+
+test.each(CATALOGUE.map(({ method, path }) => [method, path]))(
+  "%s %s refuses a parameter that it does not know",
+  async (method, path) => {
+    const { call, asked } = testEdge();
+    const answer = await call(method, `${concrete(path)}?maxMesages=1`);
+    expect(answer).toMatchObject({
+      status: 400,
+      json: { code: "invalid_request", field: "maxMesages" },
+    });
+    expect(asked).toEqual([]);
+  },
+);
+
+test("a number of a query that is out of bounds is told as the number that it is", async () => {
+  const { call } = testEdge();
+  expect((await call("GET", "/v1/topics?limit=1001")).json).toMatchObject({
+    field: "limit",
+    limit: 1_000,
+    actual: 1_001,
+  });
+  expect((await call("GET", "/v1/topics?limit=0")).json).toMatchObject({ limit: 1, actual: 0 });
+});
+
+test("a body with a content encoding is refused before it is read as text", async () => {
+  const { call } = testEdge({ deleteTopic: () => Promise.resolve(refuse("unavailable", "")) });
+  const gzip = { text: "{}", headers: { "content-encoding": "gzip" } };
+  expect(await call("PUT", "/v1/topics/t", undefined, gzip)).toMatchObject({
+    status: 415,
+    json: { code: "unsupported_media_type", field: "Content-Encoding", actual: "gzip" },
+  });
+});
+
 test("the description names every operation, and its references lead somewhere", async () => {
   const { call } = testEdge();
   const { json, text } = await call("GET", "/openapi.json");
