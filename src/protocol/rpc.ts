@@ -3,391 +3,43 @@
  * Everything here survives structured cloning; refusals are values; instants are epoch milliseconds.
  * These shapes are private to one deployed version: docs/PROTOCOL.md is the public contract.
  */
-import type { Facts, Outcome, ReceiptCode } from "./errors.ts";
-import type { CheckPolicy, CheckTarget, GroupSettings, TopicSettings } from "./topic.ts";
+import type { Facts, Outcome } from "./errors.ts";
+import type {
+  BellCall,
+  DeadLetters,
+  Delivered,
+  Located,
+  MessageCall,
+  MessageView,
+  PeekCall,
+  Peeked,
+  QueueStats,
+  ReceiveCall,
+  SettleCall,
+  Settled,
+} from "./consuming.ts";
+import type {
+  CheckBegun,
+  CheckOffer,
+  DecideCall,
+  Decided,
+  ForwardCall,
+  Forwarded,
+  Keyed,
+  PrepareCall,
+  Prepared,
+  SendCall,
+  Sent,
+  SentMessage,
+  TransactionState,
+  TransactionView,
+} from "./producing.ts";
+import type { Stamp, TopicRoute } from "./route.ts";
+import type { CheckTarget, GroupSettings, TopicSettings } from "./topic.ts";
 
-// ---------------------------------------------------------------- names of objects
-
-/** The name of a queue's object. Names hold no slash, so this is unambiguous. */
-export const queueObjectName = (namespace: string, topic: string, queue: number): string =>
-  `${namespace}/${topic}/${queue}`;
-/** One registry per namespace. */
-export const registryObjectName = (namespace: string): string => namespace;
-export const coordinatorObjectName = (namespace: string, producerGroup: string): string =>
-  `${namespace}/${producerGroup}`;
-
-// ---------------------------------------------------------------- topics as objects know them
-
-/** What a caller believes of a topic; a queue that knows better refuses with `stale_route`. */
-export interface Stamp {
-  readonly incarnation: number;
-  /** Rises with each change of the topic's settings, queues or groups. */
-  readonly version: number;
-}
-
-export interface GroupRoute {
-  readonly name: string;
-  /** Never given twice within an incarnation. */
-  readonly number: number;
-  readonly settings: GroupSettings;
-  readonly paused: boolean;
-  /** `startFrom` resolved by the server's clock when the group was made. */
-  readonly createdAt: number;
-}
-
-/** One growth of a topic: from how many queues to how many, and when. */
-export interface Growth {
-  readonly from: number;
-  readonly to: number;
-  readonly at: number;
-}
-
-/** Everything of a topic that the Worker caches and every queue of it keeps. */
-export interface TopicRoute {
-  readonly namespace: string;
-  readonly topic: string;
-  readonly incarnation: number;
-  readonly version: number;
-  readonly settings: TopicSettings;
-  readonly createdAt: number;
-  /** Oldest first. */
-  readonly growths: readonly Growth[];
-  readonly groups: readonly GroupRoute[];
-}
-
-// ---------------------------------------------------------------- queue: sending
-
-/** A request's Idempotency-Key, hashed with namespace, method and path, and its body, hashed. */
-export interface Keyed {
-  /** First 16 bytes of SHA-256(namespace \0 method \0 path \0 key). */
-  readonly key: Uint8Array;
-  /** First 8 bytes of SHA-256(body). */
-  readonly body: Uint8Array;
-}
-
-export interface SendCall {
-  readonly stamp: Stamp;
-  /** `frame()` of encoded records, in request order. */
-  readonly records: Uint8Array;
-  readonly keyed?: Keyed;
-}
-
-export interface SentMessage {
-  readonly id: string;
-  /** The queue it stands in; only for `duplicate` may it be another than the one asked. */
-  readonly queue: number;
-  /** Absent while delayed. */
-  readonly offset?: number;
-  readonly state: "ready" | "delayed" | "duplicate";
-  readonly deliverAt?: number;
-}
-
-export interface Sent {
-  readonly messages: readonly SentMessage[];
-  /** The answer of an earlier request with the same key. */
-  readonly replayed: boolean;
-}
-
-// ---------------------------------------------------------------- queue: transactions
-
-/** Where a message of a transaction goes, resolved by the Worker at prepare. */
-export interface Target {
-  readonly topic: string;
-  readonly incarnation: number;
-  readonly queue: number;
-}
-
-export interface PrepareCall {
-  readonly stamp: Stamp;
-  readonly producerGroup: string;
-  readonly check: CheckPolicy;
-  /** `frame()` of encoded records. */
-  readonly records: Uint8Array;
-  /** One per record. The home queue itself stands here like any other. */
-  readonly targets: readonly Target[];
-  readonly keyed?: Keyed;
-}
-
-export type TransactionState = "prepared" | "committed" | "rolledBack" | "discarded";
-export type Decider = "producer" | "check" | "operator";
-
-export interface Prepared {
-  readonly transactionId: string;
-  readonly producerGroup: string;
-  readonly check: CheckPolicy;
-  readonly nextCheckAt: number;
-  readonly messageIds: readonly string[];
-  readonly replayed: boolean;
-}
-
-export type Decision = "commit" | "rollback" | "unknown" | "resume";
-
-export interface DecideCall {
-  readonly stamp: Stamp;
-  readonly position: number;
-  readonly decision: Decision;
-  readonly by: Decider;
-  /** The check that is answered, where a check is answered: `unknown` counts from the newest only. */
-  readonly attempt?: number;
-  readonly keyed?: Keyed;
-}
-
-export interface TransactionMessage {
-  readonly id: string;
-  /** Absent when it is the home topic. */
-  readonly topic?: string;
-  readonly queue: number;
-  readonly offset?: number;
-  /** Set after a commit while it waits for its delay. */
-  readonly deliverAt?: number;
-  /** Its target was deleted before it could be forwarded. */
-  readonly undeliverable?: boolean;
-}
-
-export interface Decided {
-  readonly transactionId: string;
-  readonly state: TransactionState;
-  readonly repeated: boolean;
-  readonly messages: readonly TransactionMessage[];
-  readonly nextCheckAt?: number;
-  readonly replayed: boolean;
-}
-
-export interface TransactionView {
-  readonly transactionId: string;
-  readonly topic: string;
-  readonly queue: number;
-  readonly producerGroup: string;
-  readonly state: TransactionState;
-  readonly checks: number;
-  readonly check: CheckPolicy;
-  readonly nextCheckAt?: number;
-  readonly decidedBy?: Decider;
-  readonly preparedAt: number;
-  readonly decidedAt?: number;
-  readonly messages: readonly TransactionMessage[];
-}
-
-// ---------------------------------------------------------------- queue: checks (asked for by a coordinator)
-
-/** A transaction that is due for a check, as the queue offers it to the coordinator of its producer group. */
-export interface CheckOffer {
-  readonly topic: string;
-  readonly incarnation: number;
-  readonly queue: number;
-  readonly position: number;
-  /** The number that this check will have when it is begun, from 1. */
-  readonly attempt: number;
-}
-
-/** A check that has begun: it counts, and the queue waits for its end or `openUntil` before the next. */
-export interface CheckBegun {
-  readonly transactionId: string;
-  readonly topic: string;
-  readonly queue: number;
-  readonly producerGroup: string;
-  readonly attempt: number;
-  readonly maxChecks: number;
-  readonly preparedAt: number;
-  /** `frame()` of entries: the half messages with their ids. */
-  readonly entries: Uint8Array;
-  /** One per entry. */
-  readonly targets: readonly Target[];
-}
-
-// ---------------------------------------------------------------- queue: consuming
-
-export interface ReceiveCall {
-  readonly stamp: Stamp;
-  readonly group: string;
-  readonly maxMessages: number;
-  readonly invisibleMs: number;
-  /** Held open in the object until something is visible; only for topics of one queue. */
-  readonly waitMs: number;
-  readonly bytesMax: number;
-  /** Names this wait for `cancelWait`. */
-  readonly waitId?: string;
-  /** SHA-256 prefix of the attemptId as 16 hex characters. */
-  readonly attempt?: string;
-  /** Answer only what this attempt already holds; lease nothing. */
-  readonly replayOnly?: boolean;
-  readonly consumerId?: string;
-}
-
-/** A leased batch in columns; index i of each belongs to message i. */
-export interface Delivered {
-  /** `frame()` of entries. */
-  readonly entries: Uint8Array;
-  readonly offsets: readonly number[];
-  readonly storedAts: readonly number[];
-  /** From 1. */
-  readonly attempts: readonly number[];
-  readonly receipts: readonly string[];
-  readonly invisibleUntils: readonly number[];
-  readonly paused: boolean;
-  /** Messages that are visible right now beyond these, as far as known without a scan. */
-  readonly more: boolean;
-}
-
-export interface SettleCall {
-  readonly stamp: Stamp;
-  readonly group: string;
-  /** `release`: the answer with them never left; they are visible again as if they had not been delivered. */
-  readonly verb: "ack" | "nack" | "extend" | "release";
-  readonly receipts: readonly string[];
-  /** nack */
-  readonly delayMs?: number;
-  readonly reason?: string;
-  readonly retry?: boolean;
-  /** extend */
-  readonly invisibleMs?: number;
-}
-
-export type Settled =
-  | {
-      readonly receipt: string;
-      readonly ok: true;
-      readonly extended?: { readonly receipt: string; readonly invisibleUntil: number };
-    }
-  | { readonly receipt: string; readonly ok: false; readonly code: ReceiptCode };
-
-export interface BellCall {
-  readonly stamp: Stamp;
-  readonly group: string;
-  readonly waitMs: number;
-  /** Names this wait for `cancelWait`. */
-  readonly waitId?: string;
-}
-
-// ---------------------------------------------------------------- queue: looking
-
-export interface PeekCall {
-  readonly stamp: Stamp;
-  /** Start here; absent: from the oldest. */
-  readonly offset?: number;
-  readonly from?: number;
-  readonly to?: number;
-  readonly key?: string;
-  readonly limit: number;
-  readonly bytesMax: number;
-}
-
-export interface Peeked {
-  /** `frame()` of entries. */
-  readonly entries: Uint8Array;
-  readonly offsets: readonly number[];
-  readonly storedAts: readonly number[];
-  /** Go on here; absent at the end. */
-  readonly nextOffset?: number;
-}
-
-export interface MessageView {
-  readonly id: string;
-  readonly topic: string;
-  readonly queue: number;
-  readonly offset?: number;
-  readonly state: "delayed" | "ready" | "recalled" | "expired";
-  readonly sentAt: number;
-  readonly storedAt?: number;
-  readonly deliverAt?: number;
-  readonly groups: readonly {
-    readonly group: string;
-    readonly state: "waiting" | "leased" | "retrying" | "acked" | "deadLettered";
-    readonly deliveryAttempt: number;
-    readonly dueAt?: number;
-  }[];
-}
-
-/** A message that is asked for by its id; `at` when another queue has said where it stands here. */
-export interface MessageCall {
-  readonly stamp: Stamp;
-  readonly id: string;
-  readonly at?: MessagePlace;
-}
-
-/** An offset of the log, or a position among the delayed messages. */
-export type MessagePlace = { readonly offset: number } | { readonly delayed: number };
-
-export type Located =
-  | { readonly is: "here" }
-  | {
-      readonly is: "elsewhere";
-      readonly topic: string;
-      readonly incarnation: number;
-      readonly queue: number;
-      readonly at: MessagePlace;
-    };
-
-export interface QueueStats {
-  readonly queue: number;
-  readonly firstOffset: number;
-  readonly nextOffset: number;
-  readonly bytes: number;
-  readonly prepared: number;
-  readonly delayed: number;
-  /** Messages of committed transactions still to be forwarded to other queues. */
-  readonly forwarding: number;
-  readonly groups: readonly {
-    readonly group: string;
-    readonly lag: number;
-    readonly lagExact: boolean;
-    readonly inFlight: number;
-    readonly retrying: number;
-    readonly deadLetters: number;
-    readonly expired: number;
-    readonly oldestUnackedAgeMs: number;
-    readonly consumers: readonly { readonly consumerId: string; readonly lastSeenAt: number }[];
-    readonly lastSeenAt?: number;
-  }[];
-  readonly transactions: Readonly<Record<TransactionState, number>>;
-}
-
-interface DeadLetterView {
-  readonly offset: number;
-  readonly storedAt: number;
-  readonly deadAt: number;
-  readonly attempts: number;
-  readonly reason: string;
-}
-
-export interface DeadLetters {
-  /** `frame()` of entries. */
-  readonly entries: Uint8Array;
-  readonly items: readonly DeadLetterView[];
-  readonly cursor?: string;
-}
-
-// ---------------------------------------------------------------- queue: from other queues
-
-/** Committed messages of a transaction whose home is elsewhere, numbered per (home, target) without a hole. */
-export interface ForwardCall {
-  /** `<namespace>/<topic>/<queue>#<incarnation>` of the sender. */
-  readonly home: string;
-  readonly incarnation: number;
-  /** Number of the first one. */
-  readonly first: number;
-  /** `frame()` of entries that carry id, sentAt and transactionId. */
-  readonly entries: Uint8Array;
-}
-
-export interface Forwarded {
-  /** The highest number taken so far. */
-  readonly taken: number;
-  /** Where those up to `taken` stand, in order; shorter by the oldest when they were taken before and are not known. */
-  readonly placed: readonly ForwardPlace[];
-  /** The queue that each of the rest belongs to, when the first of them belongs to another one since a growth. */
-  readonly owners?: readonly number[];
-}
-
-/** Where a forwarded message stands in the queue that took it. Neither: it was a duplicate, or nothing. */
-export interface ForwardPlace {
-  readonly offset?: number;
-  /** Position in the log of delayed messages. */
-  readonly delayed?: number;
-  readonly deliverAt?: number;
-  /** Another message with its dedup id was there first. */
-  readonly duplicateOf?: string;
-}
+export type * from "./consuming.ts";
+export type * from "./producing.ts";
+export * from "./route.ts";
 
 // ---------------------------------------------------------------- the objects
 

@@ -8,7 +8,7 @@ import { frame } from "../core/record.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import type { CheckBegun, CheckOffer, TransactionState } from "../protocol/rpc.ts";
 import { apply, missing, settle } from "./deciding.ts";
-import type { OpenHalf } from "./halves.ts";
+import type { OpenHalf } from "./half-open.ts";
 import type { QueueStore } from "./store.ts";
 import { halfId, idOf } from "./transaction-view.ts";
 
@@ -23,7 +23,7 @@ export function sweep(
 ): { offers: Map<string, CheckOffer[]>; discarded: string[] } {
   const offers = new Map<string, CheckOffer[]>();
   const discarded: string[] = [];
-  for (const open of store.halves.takeDue(nowMs, max)) {
+  for (const open of store.halves.open.takeDue(nowMs, max)) {
     const what = due(open, nowMs);
     if (what === "discard") {
       settle(store, open, { to: "discarded", by: undefined }, nowMs);
@@ -43,7 +43,7 @@ export function sweep(
       offers.set(open.producerGroup, group);
       open.offeredUntil = nowMs + OFFER_MS;
     }
-    store.halves.schedule(open);
+    store.halves.open.schedule(open);
   }
   return { offers, discarded };
 }

@@ -211,7 +211,7 @@ function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats[
     if (flight.leased && flight.dueAt > nowMs && flight.attempt > 0) inFlight++;
     else retrying++;
   }
-  const lag = store.messages.next - state.base * 4_096 - state.doneAboveBase() + redriven.length;
+  const lag = state.openCount(store.messages.next) + redriven.length;
   const oldest = state.lowWater(store.messages.next);
   const storedAt = oldest < store.messages.next ? store.messages.read(oldest)?.storedAt : undefined;
   return {

@@ -16,7 +16,7 @@ import type {
 } from "../protocol/rpc.ts";
 import type { Decided, Placed } from "./half-page.ts";
 import type { HalfMessage } from "./half-record.ts";
-import type { OpenHalf } from "./halves.ts";
+import type { OpenHalf } from "./half-open.ts";
 import { groupMark, type Parcel } from "./links.ts";
 import { answered, remember } from "./sending.ts";
 import { QueueStore } from "./store.ts";

@@ -6,11 +6,10 @@
  * Pages whose transactions are all decided leave memory for the archive table until their time is over.
  */
 import { ByteReader, CodecError, type ByteWriter } from "../core/bytes.ts";
-import { dueAt, type Undecided } from "../core/half-message.ts";
-import { Heap } from "../core/heap.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { TransactionState } from "../protocol/rpc.ts";
 import { HalfArchive } from "./half-archive.ts";
+import { OpenHalves, type OpenHalf } from "./half-open.ts";
 import {
   HALF_PAGE,
   HalfPage,
@@ -39,24 +38,12 @@ const VERSION = 1;
 /** Segments looked at in one go on waking. */
 const WAKE_SEGMENTS = 1_000;
 
-/** An undecided transaction as memory holds it: no bodies. */
-export interface OpenHalf extends Undecided {
-  readonly position: number;
-  readonly producerGroup: string;
-  readonly preparedAt: number;
-  checks: number;
-  nextCheckAt: number;
-  openUntil: number;
-  /** Offered to its coordinator; offered again if no check has begun by then. Not stored. */
-  offeredUntil: number;
-}
-
 export class Halves implements Page {
   readonly name = "h";
   savedSeq = 0;
   dirtySeq = 0;
   readonly log: SegmentLog;
-  readonly open = new Map<number, OpenHalf>();
+  readonly open = new OpenHalves();
   readonly counts: Record<"committed" | "rolledBack" | "discarded", number> = {
     committed: 0,
     rolledBack: 0,
@@ -66,7 +53,6 @@ export class Halves implements Page {
   readonly #archive: HalfArchive;
   readonly #journal: Journal;
   readonly #pages = new Map<number, HalfPage>();
-  readonly #due = new Heap();
   /** Every page below is archived or gone; of those above, `#archived` are. */
   #base = 0;
   readonly #archived = new Set<number>();
@@ -105,14 +91,8 @@ export class Halves implements Page {
       openUntil: progress?.openUntil ?? 0,
       offeredUntil: 0,
     };
-    this.open.set(position, open);
-    this.schedule(open);
+    this.open.add(open);
     return open;
-  }
-
-  /** Its due instant changed. */
-  schedule(open: OpenHalf): void {
-    this.#due.push(Math.max(dueAt(open), open.offeredUntil), open.position);
   }
 
   checkBegun(open: OpenHalf, nextCheckAt: number, openUntil: number): void {
@@ -146,7 +126,7 @@ export class Halves implements Page {
   #progress(page: HalfPage, open: OpenHalf, progress: Progress): void {
     page.progress.set(open.position, progress);
     Object.assign(open, progress, { offeredUntil: 0 });
-    this.schedule(open);
+    this.open.schedule(open);
   }
 
   decide(open: OpenHalf, decided: Decided): void {
@@ -206,7 +186,7 @@ export class Halves implements Page {
   // ------------------------------------------------------------ finding
 
   stateOf(position: number): TransactionState | undefined {
-    if (this.open.has(position)) return "prepared";
+    if (this.open.get(position) !== undefined) return "prepared";
     return this.decidedAt(position)?.state;
   }
 
@@ -219,30 +199,6 @@ export class Halves implements Page {
     return read === undefined
       ? undefined
       : { ...decodeHalf(read.entry), preparedAt: read.storedAt };
-  }
-
-  /** The earliest instant at which something is due. */
-  nextDueAt(): number | undefined {
-    for (;;) {
-      const key = this.#due.topKey;
-      const position = this.#due.topValue;
-      if (key === undefined || position === undefined) return undefined;
-      const open = this.open.get(position);
-      if (open !== undefined && key === Math.max(dueAt(open), open.offeredUntil)) return key;
-      this.#due.pop();
-    }
-  }
-
-  /** Takes up to `max` that are due off the heap; whoever takes one must schedule or decide it. */
-  takeDue(nowMs: number, max: number): OpenHalf[] {
-    const taken = new Set<OpenHalf>();
-    while (taken.size < max) {
-      const key = this.nextDueAt();
-      if (key === undefined || key > nowMs) break;
-      const open = this.open.get(this.#due.pop() ?? -1);
-      if (open !== undefined) taken.add(open);
-    }
-    return [...taken];
   }
 
   #page(position: number): HalfPage {

@@ -1,7 +1,7 @@
 /**
- * The queue: every verb as a command of the group commit, the agenda behind the one alarm, long polls, and the calls to
- * other objects that follow from a flush. It is given storage, clock and ports, so that it runs anywhere; object.ts is
- * its shell in a Durable Object.
+ * The queue: every verb as a command of the group commit, the agenda behind the one alarm, and the calls to other objects
+ * that follow from a flush. Long polls are waits.ts's. It is given storage, clock and ports, so that it runs anywhere;
+ * object.ts is its shell in a Durable Object.
  *
  * [Q1] The armed alarm is never later than the earliest thing due. [Q2] Nothing is awaited between a read and its write:
  * a command runs in one stretch. [Q3] Outgoing calls follow a flush and come back as commands of their own.
@@ -9,37 +9,31 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
-import { LIMITS } from "../protocol/limits.ts";
 import type {
-  BellCall,
   CheckOffer,
   DecideCall,
   Decided,
-  Delivered,
   ForwardCall,
   Forwarded,
-  ReceiveCall,
   Stamp,
   Target,
   TopicRoute,
 } from "../protocol/rpc.ts";
-import { Bell } from "./bell.ts";
-import { nothing, receive, type Received } from "./consuming.ts";
 import { decide, isForwarding } from "./deciding.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
+import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
-import { Polls } from "./polls.ts";
 import { moveDue, remember } from "./sending.ts";
 import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
+import { groupGone, TOPIC_GONE, Waits } from "./waits.ts";
 
 const SWEEP_MAX = 256;
 /** A delete is decided within this, or its count no longer holds. */
 const HOLD_MS = 10_000;
 const RETENTION_EVERY_MS = 10_000;
-const RING_AGAIN_MS = 50;
 
 export interface QueuePorts extends FlushPorts {
   /** Earliest alarm known to the platform at start. */
@@ -49,12 +43,11 @@ export interface QueuePorts extends FlushPorts {
   offer(namespace: string, producerGroup: string, offers: readonly CheckOffer[]): Promise<void>;
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
   ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
-  drained(route: TopicRoute, group: string, from: number, to: number): Promise<void>;
+  drained: DrainedPort;
 }
 
 export class Queue {
   readonly #flush: Flush;
-  readonly #clock: Clock;
   readonly #ports: QueuePorts;
   readonly #log: Log;
   readonly #sql: Sql;
@@ -65,26 +58,31 @@ export class Queue {
   #erased = false;
   /** In memory only: a delete that takes longer, or finds the object woken anew, has been counted before. */
   #heldUntil = 0;
-  readonly #polls: Polls;
   readonly #outbox: Outbox;
-  readonly #bell: Bell;
-  /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
-  readonly #rung = new Set<number>();
-  readonly #toldDrained = new Set<string>();
+  /** Long polls, here and at the bell. */
+  readonly waits: Waits;
+  readonly #drains: Drains;
 
   constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
     this.#sql = sql;
     this.#ports = ports;
-    this.#clock = clock;
     this.#log = log;
     this.#armedAt = ports.armedAt;
-    this.#bell = new Bell(clock);
-    this.#polls = new Polls(clock);
     this.store = this.#open();
     this.#flush = new Flush(ports, clock, {
       begin: (nowMs) => this.#sweep(nowMs),
       end: (nowMs) => this.#end(nowMs),
     });
+    this.waits = new Waits({
+      clock,
+      store: () => this.store,
+      run: (command) => this.run(command),
+      grouped: (stamp, name, command) => this.grouped(stamp, name, command),
+      stale: (stamp) => this.#stale(stamp),
+      after: (effect) => this.#flush.after(effect),
+      ring: (route, group, queue, count) => ports.ring(route, group, queue, count),
+    });
+    this.#drains = new Drains((route, group, from, to) => ports.drained(route, group, from, to));
     this.#outbox = new Outbox({
       clock,
       log,
@@ -219,8 +217,8 @@ export class Queue {
     if (this.#erased) {
       this.#erased = false;
       this.#heldUntil = 0;
-      this.#toldDrained.clear();
-      this.#rung.clear();
+      this.#drains.clear();
+      this.waits.clear();
       this.store = this.#open();
     }
     const { store } = this;
@@ -232,7 +230,7 @@ export class Queue {
     if (before !== undefined && before.route.settings.queues !== route.settings.queues) {
       // Who waits here alone reads the route again and waits at the bell.
       const refusal = refuse("stale_route", "The topic has other queues now.");
-      this.#flush.after(this.#polls.turnAway(refusal));
+      this.#flush.after(this.waits.turnAway(refusal));
     }
     store.saveIdentity({ route, queue, fences });
     this.#flush.spacingMs = route.settings.flushSpacingMs;
@@ -265,12 +263,10 @@ export class Queue {
 
   /** Whoever waits for it is told why it is gone, and not sent to read the route again: that would make the group anew. */
   #forgetGroup(name: string, group: Group, why: Refusal): void {
-    const { number } = group.route;
     group.state.forget();
     this.store.deadLetters.forget(group.route.number);
     this.store.groups.delete(name);
-    this.#flush.after(this.#polls.turnAway(why, name));
-    this.#flush.after(() => this.#bell.close(number, why));
+    this.#flush.after(this.waits.close(group, why));
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
@@ -328,7 +324,7 @@ export class Queue {
   #end(nowMs: number): void {
     const { store } = this;
     if (store.identity === undefined) return;
-    for (const name of this.#polls.groups()) this.#serve(name, nowMs);
+    this.waits.serve(nowMs);
     store.commit(nowMs);
     this.#arm(nowMs);
     this.#flush.after(() => this.#follow());
@@ -336,21 +332,7 @@ export class Queue {
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    const { store } = this;
-    let next = Infinity;
-    const consider = (atMs: number | undefined): void => {
-      if (atMs !== undefined) next = Math.min(next, atMs);
-    };
-    if (store.identity?.dropping !== true) {
-      for (const group of store.groups.values()) consider(group.nextDueAt());
-      consider(store.delayed.index.next());
-      consider(store.halves.nextDueAt());
-      const oldest =
-        store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
-      if (oldest !== undefined)
-        consider(Math.max(oldest.storedAt + store.route.settings.retentionMs, this.#retainAt));
-    }
-    consider(store.links.nextDueAt());
+    let next = nextDueAt(this.store, this.#retainAt);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
@@ -371,139 +353,8 @@ export class Queue {
     if (store.identity === undefined || store.identity.dropping === true) return;
     const grown = store.route.settings.queues > 1;
     for (const group of store.groups.values()) {
-      if (grown) this.#ring(group);
-      this.#tellDrained(group);
-    }
-  }
-
-  // ------------------------------------------------------------ receiving
-
-  receive(call: ReceiveCall): Promise<Outcome<Delivered>> {
-    return new Promise((resolve) => {
-      const turn = (): void => {
-        const answer = this.grouped<Received>(call.stamp, call.group, (group, nowMs) =>
-          accept(
-            this.#polls.isCancelled(call.waitId)
-              ? { is: "empty", paused: group.route.paused }
-              : receive(this.store, group, call, nowMs),
-          ),
-        );
-        void answer.then((outcome) => {
-          if (!outcome.ok) resolve(outcome);
-          else if (outcome.value.is === "delivered") resolve(accept(outcome.value.delivered));
-          else if (outcome.value.is === "unfinished") turn();
-          else this.#wait(call, outcome.value.paused, resolve);
-        });
-      };
-      turn();
-    });
-  }
-
-  #wait(call: ReceiveCall, paused: boolean, answer: (outcome: Outcome<Delivered>) => void): void {
-    const isOver = call.waitMs <= 0 || this.#polls.isCancelled(call.waitId);
-    if (isOver || call.replayOnly === true) {
-      answer(accept(nothing(paused)));
-      return;
-    }
-    // The topic may have changed between the flush that found nothing and this.
-    const changed = this.#goneOrStale(call);
-    if (changed !== undefined) {
-      answer(changed);
-      return;
-    }
-    const groupNow = (): Group | undefined => this.store.groups.get(call.group);
-    this.#polls.wait(call, () => groupNow()?.route.paused ?? false, answer);
-    // Something may have come between the look and the wait.
-    if (groupNow()?.mayHave === true) void this.run(() => accept(undefined));
-  }
-
-  /** What a call that found its group is told when it is no more. */
-  #goneOrStale({ stamp, group }: ReceiveCall): Refusal | undefined {
-    const { identity } = this.store;
-    const isHere = identity?.route.incarnation === stamp.incarnation && identity.dropping !== true;
-    if (!isHere) return TOPIC_GONE;
-    return this.store.groups.has(group) ? this.#stale(stamp) : groupGone(group);
-  }
-
-  #serve(name: string, nowMs: number): void {
-    const group = this.store.groups.get(name);
-    if (group === undefined) return;
-    const { answers, unfinished } = this.#polls.serve(name, (call) =>
-      group.mayHave ? receive(this.store, group, call, nowMs) : undefined,
-    );
-    // After the flush, like every other answer: a throw must not have answered anybody.
-    for (const answer of answers) this.#flush.after(answer);
-    if (unfinished) this.#flush.after(() => void this.run(() => accept(undefined)));
-  }
-
-  /** The client is gone: its long poll here or at the bell ends, so that nothing is leased to it. */
-  cancelWait(waitId: string): boolean {
-    const wasWaiting = this.#polls.cancel(waitId) || this.#bell.cancel(waitId);
-    if (!wasWaiting) this.#polls.rememberCancelled(waitId);
-    return wasWaiting;
-  }
-
-  // ------------------------------------------------------------ the bell
-
-  async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
-    const group = this.store.groups.get(call.group);
-    const stale = this.#stale(call.stamp);
-    if (stale !== undefined) return stale;
-    if (group === undefined) return refuse("stale_route", "The group is not known here.");
-    if (this.#polls.isCancelled(call.waitId)) return accept({ queues: [] });
-    const rung = this.#bell.wait(group.route.number, call.waitMs, call.waitId);
-    if (rung !== undefined) return rung;
-    return refuse("too_many_waiters", "Too many long polls wait here.", {
-      limit: LIMITS.waitersMax,
-    });
-  }
-
-  /** Another queue has something; answers how many polls still wait. */
-  ring(group: number, queue: number, count: number): number {
-    return this.#bell.ring(group, queue, count);
-  }
-
-  #ring(group: Group): void {
-    const { number } = group.route;
-    if (!group.mayHave) {
-      this.#rung.delete(number);
-      return;
-    }
-    if (this.#rung.has(number)) return;
-    this.#rung.add(number);
-    const { route, queue } = this.store;
-    const told =
-      queue === 0
-        ? Promise.resolve(this.ring(number, 0, group.visibleCount))
-        : this.#ports.ring(route, number, queue, group.visibleCount);
-    told.then(
-      (waiting) => {
-        if (waiting === 0) return;
-        // Whoever was woken may be gone by now: while something stays visible, one more is woken every 50 ms.
-        this.#clock.after(RING_AGAIN_MS, () => {
-          this.#rung.delete(number);
-          if (this.store.groups.get(group.route.name) === group) this.#ring(group);
-        });
-      },
-      () => this.#rung.delete(number),
-    );
-  }
-
-  // ------------------------------------------------------------ growth
-
-  /** Former owner's part: everything below the fence is done for this ordered group, so the new queues may go on. */
-  #tellDrained(group: Group): void {
-    if (!group.route.settings.ordered) return;
-    const { identity, queue, messages } = this.store;
-    for (const { from, to, offset } of identity?.fences ?? []) {
-      const key = `${group.route.number}/${to}`;
-      if (this.#toldDrained.has(key) || group.state.lowWater(messages.next) < offset) continue;
-      this.#toldDrained.add(key);
-      for (let target = from; target < to; target++) {
-        this.#ports
-          .drained(this.store.route, group.route.name, queue, target)
-          .catch(() => this.#toldDrained.delete(key));
-      }
+      if (grown) this.waits.ringFor(group);
+      this.#drains.tell(store, group);
     }
   }
 
@@ -531,7 +382,16 @@ export class Queue {
   }
 }
 
-const TOPIC_GONE = refuse("topic_not_found", "The topic was deleted");
-
-const groupGone = (group: string): Refusal =>
-  refuse("group_not_found", "The group was deleted", { group });
+/** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
+function nextDueAt(store: QueueStore, retainAt: number): number {
+  const dues = [store.links.nextDueAt()];
+  if (store.identity?.dropping !== true) {
+    for (const group of store.groups.values()) dues.push(group.nextDueAt());
+    dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
+    const oldest =
+      store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
+    if (oldest !== undefined)
+      dues.push(Math.max(oldest.storedAt + store.route.settings.retentionMs, retainAt));
+  }
+  return dues.reduce<number>((earliest, due) => Math.min(earliest, due ?? Infinity), Infinity);
+}

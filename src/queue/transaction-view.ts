@@ -84,7 +84,7 @@ export function list(
   const { state } = query;
   const narrow =
     state === "prepared"
-      ? [...store.halves.open.keys()]
+      ? Array.from(store.halves.open, ({ position }) => position)
       : state === "discarded"
         ? [...store.halves.discarded]
         : undefined;

@@ -125,11 +125,11 @@ export class QueueVerbs implements QueueRpc {
   }
 
   receive(...[call]: Args<"receive">): Rpc<"receive"> {
-    return this.#queue.receive(call);
+    return this.#queue.waits.receive(call);
   }
 
   async cancelWait(waitId: string): Rpc<"cancelWait"> {
-    return accept({ cancelled: this.#queue.cancelWait(waitId) });
+    return accept({ cancelled: this.#queue.waits.cancelWait(waitId) });
   }
 
   settle(...[call]: Args<"settle">): Rpc<"settle"> {
@@ -139,11 +139,11 @@ export class QueueVerbs implements QueueRpc {
   }
 
   waitAtBell(...[call]: Args<"waitAtBell">): Rpc<"waitAtBell"> {
-    return this.#queue.waitAtBell(call);
+    return this.#queue.waits.waitAtBell(call);
   }
 
   async ring(...[incarnation, group, queue, count]: Args<"ring">): Promise<number> {
-    return this.#is(incarnation) ? this.#queue.ring(group, queue, count) : 0;
+    return this.#is(incarnation) ? this.#queue.waits.ring(group, queue, count) : 0;
   }
 
   seek(...[stamp, name, to]: Args<"seek">): Rpc<"seek"> {

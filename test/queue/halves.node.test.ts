@@ -40,7 +40,9 @@ it("opens what is undecided from the segments' summaries alone", async () => {
     [2_000, "commit"],
   ] as const)
     await bench.run(bench.queue.decide({ stamp, position, decision, by: "producer" }));
-  const before = new Map(bench.queue.store.halves.open);
+  const before = new Map(
+    Array.from(bench.queue.store.halves.open, (open) => [open.position, open]),
+  );
   const bodies: string[] = [];
   bench.sql.onStatement = (statement) => {
     if (/SELECT .*\bbody\b.* FROM half_log/.test(statement)) bodies.push(statement);

@@ -49,13 +49,13 @@ const settled = (made: Bench, verb: "release" | "nack", receipts: readonly strin
   );
 
 const receive = (made: Bench, more: Partial<ReceiveCall> = {}): Promise<Delivered> =>
-  made.run(made.queue.receive(poll({ waitMs: 0, ...more })));
+  made.run(made.queue.waits.receive(poll({ waitMs: 0, ...more })));
 
 test("a group's delete ends its long polls here and at the bell, and says why", async () => {
   const made = await bench();
-  const one = await waiting(made, made.queue.receive(poll()));
+  const one = await waiting(made, made.queue.waits.receive(poll()));
   const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
-  const many = await waiting(made, made.queue.waitAtBell(bell));
+  const many = await waiting(made, made.queue.waits.waitAtBell(bell));
   await made.run(made.queue.configure(route([], {}, { version: 2 }), 0));
   expect(one()).toMatchObject({ code: "group_not_found", facts: { group: "g" } });
   expect(many()).toMatchObject({ code: "group_not_found", facts: { group: "g" } });
@@ -63,9 +63,9 @@ test("a group's delete ends its long polls here and at the bell, and says why", 
 
 test("a topic's delete ends its long polls here and at the bell, and says why", async () => {
   const made = await bench();
-  const one = await waiting(made, made.queue.receive(poll()));
+  const one = await waiting(made, made.queue.waits.receive(poll()));
   const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
-  const many = await waiting(made, made.queue.waitAtBell(bell));
+  const many = await waiting(made, made.queue.waits.waitAtBell(bell));
   await made.run(made.queue.drop(7));
   expect(one()).toMatchObject({ code: "topic_not_found" });
   expect(many()).toMatchObject({ code: "topic_not_found" });
@@ -73,7 +73,7 @@ test("a topic's delete ends its long polls here and at the bell, and says why", 
 
 test("a poll that found nothing before a delete, and begins to wait after it, ends too", async () => {
   const made = await bench();
-  const polled = made.queue.receive(poll());
+  const polled = made.queue.waits.receive(poll());
   const deleted = made.queue.configure(route([], {}, { version: 2 }), 0);
   const outcomes: unknown[] = [];
   void polled.then((outcome) => outcomes.push(outcome));
@@ -86,18 +86,18 @@ test("another group's long poll goes on when a group is deleted", async () => {
   const made = new Bench();
   const other = group("other", {}, 2);
   await made.run(made.queue.configure(route([group("g"), other]), 0));
-  const waits = await waiting(made, made.queue.receive(poll({ group: "other" })));
+  const waits = await waiting(made, made.queue.waits.receive(poll({ group: "other" })));
   await made.run(made.queue.configure(route([other], {}, { version: 2 }), 0));
   expect(waits()).toBeUndefined();
 });
 
 test("a cancelled wait ends at once, and what comes then is leased to nobody", async () => {
   const made = await bench();
-  const one = await waiting(made, made.queue.receive(poll({ waitId: "a" })));
+  const one = await waiting(made, made.queue.waits.receive(poll({ waitId: "a" })));
   const bell = { stamp: STAMP, group: "g", waitMs: 20_000, waitId: "b" };
-  const many = await waiting(made, made.queue.waitAtBell(bell));
-  expect(made.queue.cancelWait("a")).toBe(true);
-  expect(made.queue.cancelWait("b")).toBe(true);
+  const many = await waiting(made, made.queue.waits.waitAtBell(bell));
+  expect(made.queue.waits.cancelWait("a")).toBe(true);
+  expect(made.queue.waits.cancelWait("b")).toBe(true);
   await made.clock.advance(0);
   expect(one()).toMatchObject({ ok: true, value: { offsets: [] } });
   expect(many()).toEqual({ ok: true, value: { queues: [] } });
@@ -107,7 +107,7 @@ test("a cancelled wait ends at once, and what comes then is leased to nobody", a
 
 test("a cancel that overtakes its wait leases nothing either", async () => {
   const made = await bench();
-  expect(made.queue.cancelWait("a")).toBe(false);
+  expect(made.queue.waits.cancelWait("a")).toBe(false);
   await put(made);
   expect((await receive(made, { waitMs: 20_000, waitId: "a" })).offsets).toEqual([]);
   expect((await receive(made)).attempts).toEqual([1]);
@@ -139,7 +139,7 @@ test("a released message goes to who waits", async () => {
   const made = await bench();
   await put(made);
   const { receipts } = await receive(made);
-  const next = await waiting(made, made.queue.receive(poll()));
+  const next = await waiting(made, made.queue.waits.receive(poll()));
   await settled(made, "release", receipts);
   expect(next()).toMatchObject({ ok: true, value: { attempts: [1] } });
 });

@@ -30,7 +30,7 @@ const take = (
   more: { attempt?: string; waitMs?: number; stamp?: typeof stamp } = {},
 ): Promise<Delivered> =>
   bench.run(
-    bench.queue.receive({
+    bench.queue.waits.receive({
       stamp,
       group: "g",
       maxMessages,
@@ -199,7 +199,7 @@ describe("a queue", () => {
 
   it("keeps a long poll until something comes", async () => {
     const bench = await started();
-    const poll = bench.queue.receive({
+    const poll = bench.queue.waits.receive({
       stamp,
       group: "g",
       maxMessages: 1,
@@ -214,7 +214,7 @@ describe("a queue", () => {
 
   it("sends a waiting poll back when the topic grows, so that it waits for the new queues too", async () => {
     const bench = await started();
-    const poll = bench.queue.receive({
+    const poll = bench.queue.waits.receive({
       stamp,
       group: "g",
       maxMessages: 1,

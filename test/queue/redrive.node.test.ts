@@ -29,7 +29,7 @@ const put = (bench: Bench, ...messageGroups: readonly string[]) =>
 
 const take = (bench: Bench, maxMessages = 1): Promise<Delivered> =>
   bench.run(
-    bench.queue.receive({
+    bench.queue.waits.receive({
       stamp,
       group: "g",
       maxMessages,

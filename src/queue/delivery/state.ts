@@ -1,7 +1,7 @@
 /**
  * What one queue knows of one consumer group: how far it has read, what it is done with, what is in flight.
  * Every change goes through a method here that changes memory and writes the operation, and `apply` repeats the same
- * change on waking. It decides nothing: choosing.ts and settling.ts do.
+ * change on waking. It decides nothing: chooser.ts and group.ts do.
  *
  * Below `base` (a page number) everything is done. At or above `cursor` nothing was ever delivered.
  */
@@ -9,15 +9,11 @@ import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
 import { Heap } from "../../core/heap.ts";
 import type { Journal, Page } from "../journal.ts";
 import { OPERATION } from "../operations.ts";
+import { Attempts, readAttempt, writeAttempt, type Attempt } from "./attempts.ts";
 import { DeliveryPage, PAGE_OFFSETS, type Flight } from "./page.ts";
+import { pageOf, Pages } from "./pages.ts";
 
 const VERSION = 1;
-
-/** What a receive with an attemptId was given. */
-export interface Attempt {
-  readonly until: number;
-  readonly items: readonly { readonly offset: number; readonly generation: number }[];
-}
 
 export class GroupState implements Page {
   readonly group: number;
@@ -26,72 +22,56 @@ export class GroupState implements Page {
   dirtySeq = 0;
   /** Counts the seeks; receipts of an older one are expired. */
   epoch = 1;
-  base = 0;
   cursor = 0;
   /** Messages that retention or their own time to live took before the group was done with them. */
   expired = 0;
   /** Former queues that have finished everything below their fence (growth.ts). */
   readonly drainedFrom = new Set<number>();
-  readonly attempts = new Map<string, Attempt>();
-  readonly pages = new Map<number, DeliveryPage>();
+  readonly attempts = new Attempts();
   /** Due instants of flights; stale entries are recognized by comparing with the flight. */
   readonly due = new Heap();
+  readonly #pages: Pages;
   readonly #journal: Journal;
 
   constructor(group: number, journal: Journal) {
     this.group = group;
     this.name = `g${group}`;
+    this.#pages = new Pages(group);
     this.#journal = journal;
   }
 
   // ------------------------------------------------------------ reading
 
+  get base(): number {
+    return this.#pages.base;
+  }
+
   flight(offset: number): Flight | undefined {
-    return this.pages.get(Math.floor(offset / PAGE_OFFSETS))?.flights.get(offset);
+    return this.#pages.flight(offset);
+  }
+
+  flights(): Iterable<Flight> {
+    return this.#pages.flights();
   }
 
   isDone(offset: number): boolean {
-    const number = Math.floor(offset / PAGE_OFFSETS);
-    return number < this.base || this.pages.get(number)?.isDone(offset) === true;
+    return this.#pages.isDone(offset);
   }
 
-  /** Offsets at or above base that are done. */
-  doneAboveBase(): number {
-    let count = 0;
-    for (const page of this.pages.values()) count += page.doneCount;
-    return count;
+  /** How many of the offsets below `next` the group is not done with. */
+  openCount(next: number): number {
+    return next - this.base * PAGE_OFFSETS - this.#pages.doneAboveBase();
   }
 
-  /** The oldest offset that is not done. */
   lowWater(next: number): number {
-    const page = this.pages.get(this.base);
-    return Math.min(next, page === undefined ? this.base * PAGE_OFFSETS : page.firstOpen());
+    return this.#pages.lowWater(next);
   }
 
-  *flights(): Iterable<Flight> {
-    for (const page of this.pages.values()) yield* page.flights.values();
-  }
-
-  /** Is anything of [from, to) leased or waiting for a retry? */
   holdsBetween(from: number, to: number): boolean {
-    for (let number = Math.floor(from / PAGE_OFFSETS); number * PAGE_OFFSETS < to; number++) {
-      for (const offset of this.pages.get(number)?.flights.keys() ?? [])
-        if (offset >= from && offset < to) return true;
-    }
-    return false;
+    return this.#pages.holdsBetween(from, to);
   }
 
   // ------------------------------------------------------------ changing
-
-  #page(offset: number): DeliveryPage {
-    const number = Math.floor(offset / PAGE_OFFSETS);
-    let page = this.pages.get(number);
-    if (page === undefined) {
-      page = new DeliveryPage(this.group, number);
-      this.pages.set(number, page);
-    }
-    return page;
-  }
 
   #write(page: Page, operation: number): ByteWriter {
     return this.#journal.change(page).byte(operation).uint(this.group).uint(this.epoch);
@@ -106,7 +86,7 @@ export class GroupState implements Page {
     let from = first;
     const end = first + count;
     while (from < end) {
-      const page = this.#page(from);
+      const page = this.#pages.at(from);
       const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
       this.#write(page, OPERATION.lease)
         .uint(from)
@@ -139,7 +119,7 @@ export class GroupState implements Page {
     let from = first;
     const end = first + count;
     while (from < end) {
-      const page = this.#page(from);
+      const page = this.#pages.at(from);
       const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
       this.#write(page, OPERATION.done)
         .uint(from)
@@ -157,7 +137,7 @@ export class GroupState implements Page {
 
   /** The message is past its own time to live. */
   expire(offset: number): void {
-    const page = this.#page(offset);
+    const page = this.#pages.at(offset);
     this.#write(page, OPERATION.expired).uint(offset);
     this.#journal.touch(this);
     this.#applyDone(page, offset);
@@ -167,7 +147,7 @@ export class GroupState implements Page {
 
   /** Passed over by the filter. Costs no operation: waking evaluates the filter again, up to the last `scanned`. */
   pass(offset: number): void {
-    const page = this.#page(offset);
+    const page = this.#pages.at(offset);
     page.setDone(offset);
     this.#retirePages();
   }
@@ -175,11 +155,11 @@ export class GroupState implements Page {
   /** Everything below `cursor` that is not in flight is done: kept once in a while, so that waking need not rescan. */
   scanned(): void {
     this.#write(this, OPERATION.scanned).uint(this.cursor);
-    for (const page of this.pages.values()) this.#journal.save(page);
+    for (const page of this.#pages) this.#journal.save(page);
   }
 
   retry(flight: Flight, dueAt: number): void {
-    const page = this.#page(flight.offset);
+    const page = this.#pages.at(flight.offset);
     this.#write(page, OPERATION.retry).uint(flight.offset).uint(dueAt);
     flight.leased = false;
     flight.dueAt = dueAt;
@@ -187,7 +167,7 @@ export class GroupState implements Page {
   }
 
   extend(flight: Flight, dueAt: number): void {
-    const page = this.#page(flight.offset);
+    const page = this.#pages.at(flight.offset);
     this.#write(page, OPERATION.extend).uint(flight.offset).uint(dueAt);
     flight.leased = true;
     flight.dueAt = dueAt;
@@ -195,12 +175,12 @@ export class GroupState implements Page {
   }
 
   rememberAttempt(key: string, attempt: Attempt, nowMs: number): void {
-    const writer = this.#write(this, OPERATION.attempt)
-      .text(key)
-      .uint(attempt.until)
-      .uint(attempt.items.length);
-    for (const { offset, generation } of attempt.items) writer.uint(offset).uint(generation);
-    for (const [old, { until }] of this.attempts) if (until <= nowMs) this.attempts.delete(old);
+    writeAttempt(this.#write(this, OPERATION.attempt).text(key), attempt);
+    this.attempts.tidy(
+      ({ until, items }) =>
+        until > nowMs &&
+        items.some(({ offset, generation }) => this.flight(offset)?.generation === generation),
+    );
     this.attempts.set(key, attempt);
   }
 
@@ -208,29 +188,25 @@ export class GroupState implements Page {
   seek(offset: number): void {
     this.epoch++;
     this.#write(this, OPERATION.seek).uint(offset);
-    for (const page of this.pages.values()) this.#journal.retire(page);
+    for (const page of this.#pages) this.#journal.retire(page);
     this.#applySeek(offset);
     // The head's row stands for the seek from now on, so what it made of the page must be in a row as well.
-    for (const page of this.pages.values()) this.#journal.save(page);
+    for (const page of this.#pages) this.#journal.save(page);
     this.#journal.save(this);
   }
 
   #applySeek(offset: number): void {
-    this.pages.clear();
     this.due.clear();
     this.attempts.clear();
-    this.base = Math.floor(offset / PAGE_OFFSETS);
+    this.#pages.begin(offset);
     this.cursor = offset;
-    if (offset % PAGE_OFFSETS === 0) return;
-    const page = this.#page(offset);
-    for (let below = page.number * PAGE_OFFSETS; below < offset; below++) page.setDone(below);
   }
 
   /** First sight of the group: it begins at the offset. */
   begin(offset: number): void {
     this.#applySeek(offset);
     this.#journal.save(this);
-    for (const page of this.pages.values()) this.#journal.save(page);
+    for (const page of this.#pages) this.#journal.save(page);
   }
 
   drained(from: number): void {
@@ -242,22 +218,22 @@ export class GroupState implements Page {
   /** Retention took everything below the offset; answers how many the group had not done. */
   truncate(offset: number): number {
     let lost = 0;
-    const first = Math.floor(offset / PAGE_OFFSETS);
+    const first = pageOf(offset);
     for (let number = this.base; number < first; number++)
-      lost += PAGE_OFFSETS - (this.pages.get(number)?.doneCount ?? 0);
+      lost += PAGE_OFFSETS - (this.#pages.get(number)?.doneCount ?? 0);
     for (let number = this.base; number <= first; number++) {
       if (number < first) {
-        const page = this.pages.get(number);
+        const page = this.#pages.get(number);
         if (page !== undefined) this.#journal.retire(page);
-        this.pages.delete(number);
+        this.#pages.delete(number);
       } else if (offset % PAGE_OFFSETS !== 0) {
-        const page = this.#page(offset);
+        const page = this.#pages.at(offset);
         for (let below = page.number * PAGE_OFFSETS; below < offset; below++)
           if (page.setDone(below)) lost++;
         this.#journal.save(page);
       }
     }
-    this.base = Math.max(this.base, first);
+    this.#pages.base = Math.max(this.base, first);
     this.cursor = Math.max(this.cursor, offset);
     this.expired += lost;
     this.#journal.save(this);
@@ -266,13 +242,13 @@ export class GroupState implements Page {
 
   /** A wholly done page at the low end goes, and the head is saved in the same flush so that nothing forgets it [J1]. */
   #retirePages(): void {
-    let page = this.pages.get(this.base);
+    let page = this.#pages.get(this.base);
     if (page === undefined || !page.complete) return;
     while (page !== undefined && page.complete && page.flights.size === 0) {
       this.#journal.retire(page);
-      this.pages.delete(this.base);
-      this.base++;
-      page = this.pages.get(this.base);
+      this.#pages.delete(this.base);
+      this.#pages.base++;
+      page = this.#pages.get(this.base);
     }
     this.cursor = Math.max(this.cursor, this.base * PAGE_OFFSETS);
     this.#journal.save(this);
@@ -280,13 +256,13 @@ export class GroupState implements Page {
 
   /** Every page and the head in full: what was only passed over by the present filter stays passed over. */
   saveAll(): void {
-    for (const page of this.pages.values()) this.#journal.save(page);
+    for (const page of this.#pages) this.#journal.save(page);
     this.#journal.save(this);
   }
 
   /** The group is gone: so is every row of it. */
   forget(): void {
-    for (const page of this.pages.values()) this.#journal.retire(page);
+    for (const page of this.#pages) this.#journal.retire(page);
     this.#journal.retire(this);
   }
 
@@ -296,11 +272,7 @@ export class GroupState implements Page {
     writer.byte(VERSION).uint(this.epoch).uint(this.base).uint(this.cursor).uint(this.expired);
     writer.uint(this.drainedFrom.size);
     for (const from of this.drainedFrom) writer.uint(from);
-    writer.uint(this.attempts.size);
-    for (const [key, { until, items }] of this.attempts) {
-      writer.text(key).uint(until).uint(items.length);
-      for (const { offset, generation } of items) writer.uint(offset).uint(generation);
-    }
+    this.attempts.encode(writer);
   }
 
   restoreHead(data: Uint8Array, seq: number): void {
@@ -308,18 +280,17 @@ export class GroupState implements Page {
     if (reader.byte() !== VERSION) throw new CodecError("unknown group head version");
     this.savedSeq = seq;
     this.epoch = reader.uint();
-    this.base = reader.uint();
+    this.#pages.base = reader.uint();
     this.cursor = reader.uint();
     this.expired = reader.uint();
     for (let left = reader.uint(); left > 0; left--) this.drainedFrom.add(reader.uint());
-    for (let left = reader.uint(); left > 0; left--)
-      this.attempts.set(reader.text(), readAttempt(reader));
+    this.attempts.restore(reader);
   }
 
   restorePage(number: number, data: Uint8Array, seq: number): void {
     if (number < this.base) return;
     const page = DeliveryPage.decode(this.group, number, data, seq);
-    this.pages.set(number, page);
+    this.#pages.set(page);
     for (const flight of page.flights.values()) this.due.push(flight.dueAt, flight.offset);
   }
 
@@ -382,8 +353,8 @@ export class GroupState implements Page {
 
   /** The page, if the operation is news to it. */
   #replayPage(offset: number, seq: number): DeliveryPage | undefined {
-    if (Math.floor(offset / PAGE_OFFSETS) < this.base) return undefined;
-    const page = this.#page(offset);
+    if (pageOf(offset) < this.base) return undefined;
+    const page = this.#pages.at(offset);
     if (seq <= page.savedSeq) return undefined;
     this.#journal.restoreDirty(page, seq);
     return page;
@@ -411,18 +382,10 @@ export class GroupState implements Page {
   settle(skipsAreDone: boolean): void {
     if (skipsAreDone) {
       for (let offset = this.base * PAGE_OFFSETS; offset < this.cursor; offset++) {
-        const page = this.#page(offset);
+        const page = this.#pages.at(offset);
         if (!page.isDone(offset) && !page.flights.has(offset)) page.setDone(offset);
       }
     }
     this.#retirePages();
   }
-}
-
-function readAttempt(reader: ByteReader): Attempt {
-  const until = reader.uint();
-  const items = [];
-  for (let left = reader.uint(); left > 0; left--)
-    items.push({ offset: reader.uint(), generation: reader.uint() });
-  return { until, items };
 }

@@ -1,0 +1,169 @@
+/**
+ * What comes out of a queue, as its calls carry it: leased batches and what became of them, and all that only looks.
+ * Plain data that survives structured cloning; instants are epoch milliseconds.
+ */
+import type { ReceiptCode } from "./errors.ts";
+import type { TransactionState } from "./producing.ts";
+import type { Stamp } from "./route.ts";
+
+// ---------------------------------------------------------------- queue: consuming
+
+export interface ReceiveCall {
+  readonly stamp: Stamp;
+  readonly group: string;
+  readonly maxMessages: number;
+  readonly invisibleMs: number;
+  /** Held open in the object until something is visible; only for topics of one queue. */
+  readonly waitMs: number;
+  readonly bytesMax: number;
+  /** Names this wait for `cancelWait`. */
+  readonly waitId?: string;
+  /** SHA-256 prefix of the attemptId as 16 hex characters. */
+  readonly attempt?: string;
+  /** Answer only what this attempt already holds; lease nothing. */
+  readonly replayOnly?: boolean;
+  readonly consumerId?: string;
+}
+
+/** A leased batch in columns; index i of each belongs to message i. */
+export interface Delivered {
+  /** `frame()` of entries. */
+  readonly entries: Uint8Array;
+  readonly offsets: readonly number[];
+  readonly storedAts: readonly number[];
+  /** From 1. */
+  readonly attempts: readonly number[];
+  readonly receipts: readonly string[];
+  readonly invisibleUntils: readonly number[];
+  readonly paused: boolean;
+  /** Messages that are visible right now beyond these, as far as known without a scan. */
+  readonly more: boolean;
+}
+
+export interface SettleCall {
+  readonly stamp: Stamp;
+  readonly group: string;
+  /** `release`: the answer with them never left; they are visible again as if they had not been delivered. */
+  readonly verb: "ack" | "nack" | "extend" | "release";
+  readonly receipts: readonly string[];
+  /** nack */
+  readonly delayMs?: number;
+  readonly reason?: string;
+  readonly retry?: boolean;
+  /** extend */
+  readonly invisibleMs?: number;
+}
+
+export type Settled =
+  | {
+      readonly receipt: string;
+      readonly ok: true;
+      readonly extended?: { readonly receipt: string; readonly invisibleUntil: number };
+    }
+  | { readonly receipt: string; readonly ok: false; readonly code: ReceiptCode };
+
+export interface BellCall {
+  readonly stamp: Stamp;
+  readonly group: string;
+  readonly waitMs: number;
+  /** Names this wait for `cancelWait`. */
+  readonly waitId?: string;
+}
+
+// ---------------------------------------------------------------- queue: looking
+
+export interface PeekCall {
+  readonly stamp: Stamp;
+  /** Start here; absent: from the oldest. */
+  readonly offset?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly key?: string;
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+
+export interface Peeked {
+  /** `frame()` of entries. */
+  readonly entries: Uint8Array;
+  readonly offsets: readonly number[];
+  readonly storedAts: readonly number[];
+  /** Go on here; absent at the end. */
+  readonly nextOffset?: number;
+}
+
+export interface MessageView {
+  readonly id: string;
+  readonly topic: string;
+  readonly queue: number;
+  readonly offset?: number;
+  readonly state: "delayed" | "ready" | "recalled" | "expired";
+  readonly sentAt: number;
+  readonly storedAt?: number;
+  readonly deliverAt?: number;
+  readonly groups: readonly {
+    readonly group: string;
+    readonly state: "waiting" | "leased" | "retrying" | "acked" | "deadLettered";
+    readonly deliveryAttempt: number;
+    readonly dueAt?: number;
+  }[];
+}
+
+/** A message that is asked for by its id; `at` when another queue has said where it stands here. */
+export interface MessageCall {
+  readonly stamp: Stamp;
+  readonly id: string;
+  readonly at?: MessagePlace;
+}
+
+/** An offset of the log, or a position among the delayed messages. */
+export type MessagePlace = { readonly offset: number } | { readonly delayed: number };
+
+export type Located =
+  | { readonly is: "here" }
+  | {
+      readonly is: "elsewhere";
+      readonly topic: string;
+      readonly incarnation: number;
+      readonly queue: number;
+      readonly at: MessagePlace;
+    };
+
+export interface QueueStats {
+  readonly queue: number;
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+  readonly bytes: number;
+  readonly prepared: number;
+  readonly delayed: number;
+  /** Messages of committed transactions still to be forwarded to other queues. */
+  readonly forwarding: number;
+  readonly groups: readonly {
+    readonly group: string;
+    readonly lag: number;
+    readonly lagExact: boolean;
+    readonly inFlight: number;
+    readonly retrying: number;
+    readonly deadLetters: number;
+    readonly expired: number;
+    readonly oldestUnackedAgeMs: number;
+    readonly consumers: readonly { readonly consumerId: string; readonly lastSeenAt: number }[];
+    readonly lastSeenAt?: number;
+  }[];
+  readonly transactions: Readonly<Record<TransactionState, number>>;
+}
+
+interface DeadLetterView {
+  readonly offset: number;
+  readonly storedAt: number;
+  readonly deadAt: number;
+  readonly attempts: number;
+  readonly reason: string;
+}
+
+export interface DeadLetters {
+  /** `frame()` of entries. */
+  readonly entries: Uint8Array;
+  readonly items: readonly DeadLetterView[];
+  readonly cursor?: string;
+}
