@@ -6,7 +6,7 @@ import { utf8Length } from "../core/bytes.ts";
 import type { Content } from "../core/record.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "../core/base64.ts";
 import type { Call } from "./operation.ts";
 import type { MessageIn } from "./message-schema.ts";
 

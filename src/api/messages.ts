@@ -1,12 +1,13 @@
 /** Messages: send, peek, look at one, recall, re-time. */
 import { z } from "zod";
+import { messageJson } from "../core/message.ts";
 import type { Content } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { instant, nothing, page, queryWhole, words } from "./fields.ts";
 import { keyedOf, REPLAYED } from "./idempotency.ts";
 import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts";
-import { messageJson, pageJson } from "./message-json.ts";
+import { pageJson } from "./message-json.ts";
 import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { bodiesUnder, bodyOf } from "./raw-body.ts";

@@ -3,7 +3,9 @@
  * how many objects stand behind a name, and which one answers, is known below this line only.
  * Every verb answers a value or a refusal; `stale_route` never comes through.
  */
+import type { Delivery, Message } from "../core/message.ts";
 import type { Content } from "../core/record.ts";
+
 import type { Outcome, Refusal } from "../protocol/errors.ts";
 import type {
   ChangeEvent,
@@ -28,6 +30,8 @@ import type {
 } from "../protocol/rpc.ts";
 import type { CheckPolicy, CheckTarget, GroupSettings, TopicSettings } from "../protocol/topic.ts";
 
+export type { Delivery, Message };
+
 export interface TopicName {
   readonly namespace: string;
   readonly topic: string;
@@ -48,25 +52,6 @@ export interface ById {
 export interface PageQuery {
   readonly limit: number;
   readonly cursor?: string;
-}
-
-/** A message as any reader sees it. */
-export interface Message {
-  readonly id: string;
-  readonly topic: string;
-  readonly queue: number;
-  readonly offset: number;
-  readonly sentAt: number;
-  readonly storedAt: number;
-  readonly transactionId?: string;
-  readonly content: Content;
-}
-
-/** A message that is leased to who asked. */
-export interface Delivery extends Message {
-  readonly deliveryAttempt: number;
-  readonly receipt: string;
-  readonly invisibleUntil: number;
 }
 
 export interface DeadLetter extends Message {

@@ -9,7 +9,7 @@ import type { Page, QueueRpc, TopicRoute } from "../protocol/rpc.ts";
 import type { DeadLetter, GroupName, PageQuery } from "./broker.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { bytesOf, queuesOf } from "./lists.ts";
-import { messagesOf } from "./message.ts";
+import { messagesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
 import { stampOf, type Routes } from "./routes.ts";
 

@@ -9,7 +9,7 @@ import type { Page, TopicRoute, TransactionState, TransactionView } from "../pro
 import type { Message, PageQuery, PeekQuery, TopicName } from "./broker.ts";
 import { decodeCursor, encodeCursor, type Position } from "./cursor.ts";
 import { mergePage, type Source } from "./merge.ts";
-import { messagesOf } from "./message.ts";
+import { messagesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
 import { stampOf, type Routes } from "./routes.ts";
 

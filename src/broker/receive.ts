@@ -19,7 +19,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { Delivered, GroupRoute, TopicRoute } from "../protocol/rpc.ts";
 import type { Delivery, GroupName, Received, ReceiveRequest } from "./broker.ts";
 import { queuesOf } from "./lists.ts";
-import { messagesOf } from "./message.ts";
+import { deliveriesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
 import { RecentQueues } from "./recent-queues.ts";
 import { RecentMap } from "./route-cache.ts";
@@ -336,14 +336,7 @@ class Batch {
     this.paused ||= delivered.paused;
     this.#bytes += delivered.entries.length;
     if (delivered.offsets.length > 0) this.#gave.add(queue);
-    for (const [index, message] of messagesOf(this.#frame.route, queue, delivered).entries()) {
-      this.messages.push({
-        ...message,
-        deliveryAttempt: delivered.attempts[index] ?? 1,
-        receipt: delivered.receipts[index] ?? "",
-        invisibleUntil: delivered.invisibleUntils[index] ?? 0,
-      });
-    }
+    this.messages.push(...deliveriesOf(this.#frame.route, queue, delivered));
   }
 }
 

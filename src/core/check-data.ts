@@ -4,6 +4,7 @@
  * never parses one.
  */
 import type { CheckBegun } from "../protocol/rpc.ts";
+import { encodeBase64 } from "./base64.ts";
 import { decodeEntry } from "./entry.ts";
 import { messageId, parseTransactionId } from "./ids.ts";
 import { decodeRecord, unframe } from "./record.ts";
@@ -46,7 +47,7 @@ export function checkedHalves(check: CheckBegun): CheckedHalf[] {
         sentAt: entry.sentAt ?? check.preparedAt,
         ...content,
       },
-      body: "json" in body ? body : { base64: toBase64(body.bytes) },
+      body: "json" in body ? body : { base64: encodeBase64(body.bytes) },
     };
   });
 }
@@ -63,13 +64,4 @@ export function checkDataJson(check: CheckBegun): string {
 function idOf(check: CheckBegun, index: number): string {
   const address = parseTransactionId(check.transactionId);
   return address === undefined ? "" : messageId({ ...address, origin: "half", index });
-}
-
-function toBase64(bytes: Uint8Array): string {
-  const step = 0x8000;
-  let units = "";
-  for (let at = 0; at < bytes.length; at += step) {
-    units += String.fromCharCode(...bytes.subarray(at, at + step));
-  }
-  return btoa(units);
 }
