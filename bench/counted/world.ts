@@ -183,7 +183,7 @@ export class World {
       offer: () => Promise.resolve(),
       forward: () => new Promise(() => undefined),
       ring: (_route, group, from, count) =>
-        Promise.resolve(this.#queues[0]?.ring(group, from, count) ?? 0),
+        Promise.resolve(this.#queues[0]?.waits.ring(group, from, count) ?? 0),
       drained: () => Promise.resolve(),
     };
     let armed: (() => void) | undefined;

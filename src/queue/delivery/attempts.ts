@@ -29,18 +29,18 @@ export class Attempts {
     this.#byKey.set(key, attempt);
     this.#items += attempt.items.length;
     for (const oldest of this.#byKey.keys()) {
-      if (!this.#isOver(1) || oldest === key) return;
+      if (!this.#isPast(1) || oldest === key) return;
       this.#delete(oldest);
     }
   }
 
-  /** Makes room when there is none: what is of no use any more goes before what may still be asked for. */
+  /** Makes room when it gets tight: what is of no use any more goes before what may still be asked for. */
   tidy(isOfUse: (attempt: Attempt) => boolean): void {
-    if (!this.#isOver(1)) return;
+    if (!this.#isPast(0.75)) return;
     for (const [key, attempt] of this.#byKey) if (!isOfUse(attempt)) this.#delete(key);
     // Down to half, so that the next look is far away.
     for (const oldest of this.#byKey.keys()) {
-      if (!this.#isOver(0.5)) return;
+      if (!this.#isPast(0.5)) return;
       this.#delete(oldest);
     }
   }
@@ -50,8 +50,8 @@ export class Attempts {
     this.#items = 0;
   }
 
-  #isOver(share: number): boolean {
-    return this.#byKey.size >= ATTEMPTS_MAX * share || this.#items >= ITEMS_MAX * share;
+  #isPast(share: number): boolean {
+    return this.#byKey.size > ATTEMPTS_MAX * share || this.#items > ITEMS_MAX * share;
   }
 
   #delete(key: string): void {
