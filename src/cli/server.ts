@@ -2,7 +2,7 @@
  * Starts a real HalfMQ server: the bundled Worker under plain workerd, with its data in a folder. Used by `npm start`, the
  * demo, the benches and tests. It never prints and never ends the process that calls it.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { compatibilityDate, packageVersion, workerBundle } from "./bundle.ts";
@@ -10,7 +10,13 @@ import { type DataFolder, holdDataFolder } from "./data-folder.ts";
 import { codeOf, reasonOf, StartRefused } from "./refusal.ts";
 import { type KeySource, rootKeyOf } from "./root-key.ts";
 import { isLoopback } from "./settings.ts";
-import { OBJECTS_FOLDER, WORKER_FILE, workerdConfig } from "./workerd-config.ts";
+import {
+  type ClusterConfig,
+  COPIES_FOLDER,
+  OBJECTS_FOLDER,
+  WORKER_FILE,
+  workerdConfig,
+} from "./workerd-config.ts";
 import { CONFIG_FILE, startWorkerd, type WorkerdProcess } from "./workerd-process.ts";
 
 const HEALTH_PATIENCE_MS = 10_000;
@@ -24,10 +30,17 @@ export interface ServerOptions {
   readonly host?: string;
   /** Default: the one kept in the data folder, made when there is none. */
   readonly rootKey?: string;
+  /** Absent: a server by itself. The folder then is this instance's own, and the bucket holds the data. */
+  readonly cluster?: Cluster;
   /** More variables for the Worker, such as HALFMQ_ALLOWED_TARGETS. */
   readonly env?: Readonly<Record<string, string>>;
   /** Takes what the server logs; absent: it goes where this process prints. */
   readonly onOutput?: (text: string) => void;
+}
+
+export interface Cluster extends ClusterConfig {
+  /** What workerd opens the bucket with: AWS_ACCESS_KEY_ID and the like. */
+  readonly credentials: Readonly<Record<string, string>>;
 }
 
 export interface Server {
@@ -52,10 +65,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const { key, source } = await rootKeyOf(folder.path, options.rootKey);
     await checkFree(host, port);
     const env = await variables(options, host, key);
-    await writeRuntime(folder.path, `${bracketed(host)}:${port}`, Object.keys(env));
+    const address = `${bracketed(host)}:${port}`;
+    await writeRuntime(folder.path, address, Object.keys(env), options.cluster);
     const workerd = await startWorkerd({
       folder: folder.path,
-      env: { ...env, PATH: process.env["PATH"] ?? "" },
+      env: { ...env, ...options.cluster?.credentials, PATH: process.env["PATH"] ?? "" },
+      experimental: options.cluster !== undefined,
       ...(options.onOutput === undefined ? {} : { onOutput: options.onOutput }),
     });
     const server = { ...handle(workerd, host, folder), rootKey: key, keySource: source };
@@ -116,13 +131,34 @@ async function variables(
 async function writeRuntime(
   folder: string,
   address: string,
-  names: readonly string[],
+  variables: readonly string[],
+  cluster: Cluster | undefined,
 ): Promise<void> {
+  const [mine, others] =
+    cluster === undefined ? [OBJECTS_FOLDER, COPIES_FOLDER] : [COPIES_FOLDER, OBJECTS_FOLDER];
+  await checkUnused(folder, others);
   const [code, date] = await Promise.all([workerBundle(), compatibilityDate()]);
-  await mkdir(join(folder, OBJECTS_FOLDER), { recursive: true });
+  await mkdir(join(folder, mine), { recursive: true });
   await writeFile(join(folder, WORKER_FILE), code);
-  const config = workerdConfig({ address, compatibilityDate: date, variables: names });
-  await writeFile(join(folder, CONFIG_FILE), config);
+  const config = workerdConfig({
+    address,
+    compatibilityDate: date,
+    variables,
+    ...(cluster === undefined ? {} : { cluster }),
+  });
+  const file = join(folder, CONFIG_FILE);
+  // A file that is there keeps its mode, and an older one may be open to all.
+  await rm(file, { force: true });
+  await writeFile(file, config, { mode: 0o600 });
+}
+
+/** Data of a server by itself is not in the bucket, and a cluster's copies are no data: neither passes for the other. */
+async function checkUnused(folder: string, others: string): Promise<void> {
+  const found = await readdir(join(folder, others)).catch((): string[] => []);
+  if (found.length === 0) return;
+  const whose =
+    others === OBJECTS_FOLDER ? "the data of a server by itself" : "copies of a cluster";
+  throw new StartRefused(`the data folder ${folder} holds ${whose}; name another in HALFMQ_DATA`);
 }
 
 /** workerd's own words for a busy port are long; and it shares one that another server took with SO_REUSEPORT. */

@@ -1,19 +1,23 @@
 /** `npm start`: serves HalfMQ from this machine until a signal. It never outlives its server, nor its server it. */
 import { once } from "node:events";
 import { relative } from "node:path";
+import { parseArgs } from "node:util";
 import { packageVersion } from "./bundle.ts";
-import { StartRefused } from "./refusal.ts";
-import { type Server, startServer } from "./server.ts";
+import { clusterFrom } from "./cluster.ts";
+import { reasonOf, StartRefused } from "./refusal.ts";
+import { type Cluster, type Server, startServer } from "./server.ts";
 import { isLoopback, type Settings, settingsFrom } from "./settings.ts";
 
 const stopAsked = new AbortController();
 
 async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stopAsked.abort());
+  const file = clusterFile();
   const settings = settingsFrom(process.env);
-  const server = await startServer(settings);
+  const cluster = file === undefined ? undefined : await clusterFrom(file, process.env);
+  const server = await startServer({ ...settings, ...(cluster === undefined ? {} : { cluster }) });
   if (!stopAsked.signal.aborted) {
-    console.log(greeting(server, settings, await packageVersion()));
+    console.log(greeting(server, settings, cluster, await packageVersion()));
     await Promise.race([server.ended, once(stopAsked.signal, "abort")]);
   }
   if (!stopAsked.signal.aborted) {
@@ -22,7 +26,21 @@ async function main(): Promise<void> {
   await server.stop();
 }
 
-function greeting(server: Server, settings: Settings, version: string): string {
+/** The one option that `npm start` knows: `--cluster FILE`. */
+function clusterFile(): string | undefined {
+  try {
+    return parseArgs({ options: { cluster: { type: "string" } } }).values.cluster;
+  } catch (error) {
+    throw new StartRefused(`${reasonOf(error)}; known is only --cluster FILE`);
+  }
+}
+
+function greeting(
+  server: Server,
+  settings: Settings,
+  cluster: Cluster | undefined,
+  version: string,
+): string {
   const folder = shown(settings.dataFolder);
   const keyFile = `${folder}/root-key`;
   const [key, whence] = {
@@ -34,7 +52,7 @@ function greeting(server: Server, settings: Settings, version: string): string {
     `curl -sS ${server.url}/v1/topics/orders${path} -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '${body}'`;
   return `HalfMQ ${version} listens on ${server.url}${isLoopback(settings.host) ? "" : ` (bound to ${settings.host})`}
   root key     ${key} (${whence})
-  data folder  ${folder}
+  data folder  ${folder}${cluster === undefined ? "" : `\n  cluster      ${cluster.bucket}, reached at ${cluster.advertise ?? cluster.address}`}
 
 Send, then receive:
   ${curl("/messages", '{"body": {"hello": "world"}}')}

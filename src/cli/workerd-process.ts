@@ -1,6 +1,5 @@
 /** One running workerd, in this process's group, and never alive longer than this process. It knows nothing of HalfMQ. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -9,7 +8,11 @@ import { StartRefused } from "./refusal.ts";
 export const CONFIG_FILE = "workerd.capnp";
 
 const STOP_PATIENCE_MS = 5000;
+/** An instance hands its objects over for 8 s (stopTimeoutMs of workerd's ClusterConfig). */
+const HANDOVER_PATIENCE_MS = 10_000;
 const CONTROL_FD = 3;
+/** The socket's name in the configuration. */
+const HTTP_SOCKET = "http";
 
 /** Becomes workerd, deaf to Ctrl-C: that reaches the whole group, and the launcher then stops workerd in good order. */
 const RUNNER = `trap "" INT HUP; exec "$@"`;
@@ -33,6 +36,8 @@ export interface WorkerdOptions {
   readonly folder: string;
   /** The whole environment of workerd. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether the configuration has parts that workerd calls experimental, such as a cluster. */
+  readonly experimental?: boolean;
   /** Takes what workerd and the Worker print; absent: it goes where this process prints. */
   readonly onOutput?: (text: string) => void;
 }
@@ -40,7 +45,9 @@ export interface WorkerdOptions {
 /** Starts workerd and waits until it listens. */
 export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProcess> {
   const output = options.onOutput === undefined ? "inherit" : "pipe";
-  const command = [workerdBinary(), "serve", `--control-fd=${CONTROL_FD}`, CONFIG_FILE];
+  const flags = options.experimental === true ? ["--experimental"] : [];
+  const control = `--control-fd=${CONTROL_FD}`;
+  const command = [workerdBinary(), "serve", ...flags, control, CONFIG_FILE];
   const child = spawn("sh", ["-c", RUNNER, "sh", ...command], {
     cwd: options.folder,
     env: options.env,
@@ -72,7 +79,8 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
     ended,
     kill: () => end("SIGKILL"),
     stop: async () => {
-      const patience = setTimeout(() => child.kill("SIGKILL"), STOP_PATIENCE_MS);
+      const patienceMs = options.experimental === true ? HANDOVER_PATIENCE_MS : STOP_PATIENCE_MS;
+      const patience = setTimeout(() => child.kill("SIGKILL"), patienceMs);
       await end("SIGTERM").finally(() => clearTimeout(patience));
     },
   };
@@ -106,9 +114,11 @@ function watch(pid: number): () => Promise<unknown> {
   };
 }
 
+/** A cluster's instance tells of the port for the other instances, too. */
 async function listeningPort(control: Readable): Promise<number> {
-  const lines = createInterface({ input: control });
-  const [line] = (await once(lines, "line")) as [string];
-  const event = JSON.parse(line) as { event: string; port: number };
-  return event.port;
+  for await (const line of createInterface({ input: control })) {
+    const event = JSON.parse(line) as { event: string; socket?: string; port: number };
+    if (event.event === "listen" && event.socket === HTTP_SOCKET) return event.port;
+  }
+  return new Promise(() => undefined);
 }

@@ -36,8 +36,8 @@ export class Launched {
   #stdout = "";
   #stderr = "";
 
-  constructor(env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [START], {
+  constructor(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
+    this.#child = spawn(process.execPath, [START, ...args], {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] ?? "", PORT: "0", ...env },
