@@ -388,10 +388,9 @@ function nextDueAt(store: QueueStore, retainAt: number): number {
   if (store.identity?.dropping !== true) {
     for (const group of store.groups.values()) dues.push(group.nextDueAt());
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
-    const oldest =
-      store.messages.first < store.messages.next ? store.messages.oldest(1)[0] : undefined;
-    if (oldest !== undefined)
-      dues.push(Math.max(oldest.storedAt + store.route.settings.retentionMs, retainAt));
+    const { firstStoredAt } = store.messages;
+    if (firstStoredAt !== undefined)
+      dues.push(Math.max(firstStoredAt + store.route.settings.retentionMs, retainAt));
   }
   return dues.reduce<number>((earliest, due) => Math.min(earliest, due ?? Infinity), Infinity);
 }

@@ -69,6 +69,7 @@ export class SegmentLog {
   #total = 0;
   #bytes = 0;
   #lastStoredAt = 0;
+  #firstStoredAt: number | undefined;
 
   constructor(sql: Sql, options: SegmentOptions) {
     this.#sql = sql;
@@ -97,6 +98,7 @@ export class SegmentLog {
     }
     for (const row of this.#sql.exec(`${columns} LIMIT 1`)) {
       this.#first = Number(row["first"]);
+      this.#firstStoredAt = Number(row["stored_at"]);
       this.#bytes = this.#total - Number(row["total"]) + Number(row["bytes"]);
     }
   }
@@ -119,6 +121,11 @@ export class SegmentLog {
   /** Never goes back, whatever the clock does. */
   get lastStoredAt(): number {
     return this.#lastStoredAt;
+  }
+
+  /** When the oldest segment was stored; nothing while there is none on disk. */
+  get firstStoredAt(): number | undefined {
+    return this.#firstStoredAt;
   }
 
   /** Appends in the flush under way; answers the position. */
@@ -185,6 +192,7 @@ export class SegmentLog {
       keys ?? null,
       body,
     );
+    this.#firstStoredAt ??= this.#pendingAt;
     const segment: Segment = { first: this.#next, storedAt: this.#pendingAt, head, entries, bytes };
     this.#next += entries.length;
     this.#tail.segments.push(segment);
@@ -339,7 +347,10 @@ export class SegmentLog {
     this.#sql.exec(`DELETE FROM ${table} WHERE first < ?`, position);
     this.#first = position;
     this.#bytes = 0;
-    for (const row of this.#sql.exec(`SELECT total, bytes FROM ${table} ORDER BY first LIMIT 1`)) {
+    this.#firstStoredAt = undefined;
+    const oldest = `SELECT total, bytes, stored_at FROM ${table} ORDER BY first LIMIT 1`;
+    for (const row of this.#sql.exec(oldest)) {
+      this.#firstStoredAt = Number(row["stored_at"]);
       this.#bytes = this.#total - Number(row["total"]) + Number(row["bytes"]);
     }
     this.#forget();
@@ -356,8 +367,12 @@ export class SegmentLog {
     }
     this.#sql.exec(`DELETE FROM ${table} WHERE first >= ? AND first < ?`, from, to);
     this.#first = this.#next;
-    for (const row of this.#sql.exec(`SELECT first FROM ${table} ORDER BY first LIMIT 1`))
+    this.#firstStoredAt = undefined;
+    const oldest = `SELECT first, stored_at FROM ${table} ORDER BY first LIMIT 1`;
+    for (const row of this.#sql.exec(oldest)) {
       this.#first = Number(row["first"]);
+      this.#firstStoredAt = Number(row["stored_at"]);
+    }
     this.#forget();
   }
 
