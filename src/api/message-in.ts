@@ -49,6 +49,7 @@ export function contentOf(
   if (message.ttlMs !== undefined) content.ttlMs = message.ttlMs;
   if (message.expiresAt !== undefined) content.expiresAt = message.expiresAt;
   if (message.dedupId !== undefined) content.dedupId = message.dedupId;
+  if (message.producer !== undefined) content.producer = message.producer;
   if (traceparent !== undefined) content.traceparent = traceparent;
   return accept(content);
 }

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { utf8Length } from "../core/bytes.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { delayMs, instant, name, notYet, word, words } from "./fields.ts";
+import { delayMs, instant, name, whole, word, words } from "./fields.ts";
 import { addFault } from "./parse.ts";
 
 /** Own members, `__proto__` included, which a record schema would leave out. */
@@ -74,8 +74,14 @@ function relate(payload: z.core.ParsePayload<Related>): void {
   }
 }
 
+const producer = z.strictObject({
+  id: word,
+  epoch: whole(0, Number.MAX_SAFE_INTEGER),
+  sequence: whole(1, Number.MAX_SAFE_INTEGER),
+});
+
 const message = z
-  .strictObject({ ...fields, producer: notYet("an idempotent producer") })
+  .strictObject({ ...fields, producer: producer.optional() })
   .check(relate)
   .meta({ id: "Message" });
 

@@ -7,9 +7,10 @@ import { encodeRecord, frame, type Content } from "../core/record.ts";
 import { queueOfWord } from "../core/route.ts";
 import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Keyed, Sent, SentMessage, TopicRoute } from "../protocol/rpc.ts";
+import type { Keyed, SendCall, Sent, SentMessage, TopicRoute } from "../protocol/rpc.ts";
 import type { SendRequest, TopicName } from "./broker.ts";
 import type { Ground } from "./objects.ts";
+import { formerSeats, refusesWhole } from "./producers.ts";
 import { stampOf, type Routes } from "./routes.ts";
 
 /** The messages of one request for one queue, by their place in the request. */
@@ -84,6 +85,8 @@ class Sending {
     if (unasked !== undefined) return unasked;
     let stale: Refusal | undefined;
     const parts = this.#partition(route.settings.queues);
+    const torn = parts.length > 1 ? await this.#refusedWhole(route, parts) : undefined;
+    if (torn !== undefined) return torn;
     await Promise.all(
       parts.map(async (part) => {
         const outcome = await this.#sendPart(route, part);
@@ -125,14 +128,45 @@ class Sending {
     return retryAfterMs === undefined ? refusal : { ...refusal, retryAfterMs };
   }
 
-  #sendPart(route: TopicRoute, part: Part): Promise<Outcome<Sent>> {
+  /** A hole in the part of one queue would come too late for what others have stored. */
+  async #refusedWhole(route: TopicRoute, parts: readonly Part[]): Promise<Refusal | undefined> {
+    if (!this.#contents.some(({ producer }) => producer !== undefined)) return undefined;
+    const indexes = parts.flatMap((part) => part.indexes).toSorted((a, b) => a - b);
+    const refusal = await refusesWhole(this.#ground, route, this.#contentsAt(indexes));
+    return refusal === undefined ? undefined : inRequest(refusal, indexes);
+  }
+
+  #contentsAt(indexes: readonly number[]): Content[] {
+    return indexes.flatMap((index) => this.#contents[index] ?? []);
+  }
+
+  async #sendPart(route: TopicRoute, part: Part): Promise<Outcome<Sent>> {
+    let outcome = await this.#callSend(route, part);
+    if (outcome.ok && outcome.value.formerFirst === true) {
+      const former = await formerSeats(this.#ground, route, this.#contentsAt(part.indexes));
+      if (!former.ok) return former;
+      outcome = await this.#callSend(route, part, former.value);
+    }
+    return outcome.ok ? outcome : inRequest(outcome, part.indexes);
+  }
+
+  #callSend(
+    route: TopicRoute,
+    part: Part,
+    former?: NonNullable<SendCall["former"]>,
+  ): Promise<Outcome<Sent>> {
     const { namespace, topic } = route;
     const records = frame(part.indexes.map((index) => this.#records[index] ?? new Uint8Array()));
     const keyed = this.#keyed;
     return this.#ground.objects.queue(
       { namespace, topic, queue: part.queue },
       (queue) =>
-        queue.send({ stamp: stampOf(route), records, ...(keyed === undefined ? {} : { keyed }) }),
+        queue.send({
+          stamp: stampOf(route),
+          records,
+          ...(keyed === undefined ? {} : { keyed }),
+          ...(former === undefined ? {} : { former }),
+        }),
       keyed === undefined ? "never" : "safe",
     );
   }
@@ -225,6 +259,13 @@ class Sending {
     this.#take(part, { ...outcome.value, replayed: true });
     return undefined;
   }
+}
+
+/** A refusal names a message by its place in the part that was asked; the client knows the request's. */
+function inRequest(refusal: Refusal, indexes: readonly number[]): Refusal {
+  const index = refusal.facts?.["index"];
+  if (typeof index !== "number") return refusal;
+  return { ...refusal, facts: { ...refusal.facts, index: indexes[index] ?? index } };
 }
 
 const UNSENT: Refusal = refuse("unavailable", "A queue did not answer");

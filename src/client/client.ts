@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { Consumer, type ConsumerOptions } from "./consumer.ts";
 import { Groups } from "./groups.ts";
 import { type CallOptions, type Fetch, Http, type WriteOptions } from "./http.ts";
+import { CountingProducer, type CountingOptions } from "./counting.ts";
 import { newId } from "./id.ts";
 import { Keys } from "./keys.ts";
 import { type TransactionListener, TransactionProducer } from "./listener.ts";
@@ -113,6 +114,11 @@ export class HalfMQ {
       ...options,
     });
     return Array.isArray(message) ? messages : (messages[0] as SentMessage);
+  }
+
+  /** A producer of the topic that counts its messages, so that each is taken once and in order, over any number of retries. */
+  counting(topic: string, options: CountingOptions): CountingProducer {
+    return new CountingProducer(options, (messages, how) => this.send(topic, messages, how));
   }
 
   /** Takes a delayed message back. Rejects with `already_delivered`, `already_recalled` or `message_not_found`. */

@@ -23,7 +23,10 @@ export interface MessageOptions {
   readonly expiresAt?: number;
   /** The same one again within the topic's `dedupWindowMs` is answered `duplicate` with the first id. Default none. */
   readonly dedupId?: string;
-  /** Exactly-once sending from a producer that counts: see the contract. Not in a transaction. Default none. */
+  /**
+   * Which one of a counting producer's messages this is; `mq.counting()` fills it in. An epoch starts at `sequence` 1, each next is
+   * one more, per message group. A repeat is answered `duplicate`. Not in a transaction. Default none.
+   */
   readonly producer?: {
     readonly id: string;
     readonly epoch: number;

@@ -5,6 +5,7 @@ import { path } from "./path.ts";
 
 /** What became of a sent message. */
 export interface SentMessage {
+  /** Absent only for a `duplicate` of a numbered `producer` whose first place the broker has forgotten. */
   readonly id: string;
   readonly queue: number;
   /** Absent while delayed. */

@@ -4,6 +4,7 @@
  * Layout, version 1: version byte, flags, then each field whose flag is set in the order of FLAG, then the body.
  */
 import { ByteReader, ByteWriter, CodecError, decodeText } from "./bytes.ts";
+import type { ProducerMark } from "./producer.ts";
 
 const VERSION = 1;
 
@@ -22,12 +23,6 @@ const FLAG = {
   properties: 1 << 11,
   traceparent: 1 << 12,
 } as const;
-
-interface ProducerMark {
-  readonly id: string;
-  readonly epoch: number;
-  readonly sequence: number;
-}
 
 /** What a queue needs to know of a message to place it. */
 export interface RecordHead {

@@ -49,6 +49,12 @@ export const LIMITS = {
   idempotencyKeyCharsMax: 128,
   /** How long an Idempotency-Key is remembered; the wire promises ten minutes at least. */
   idempotencyWindowMs: 15 * MINUTE_MS,
+  /** A producer that was silent for so long is forgotten, and begins again at sequence 1. */
+  producerWindowMs: 7 * DAY_MS,
+  /** Producers, counted per message group, that one queue remembers; past it 429 rate_limited for new ones. */
+  producersMax: 100_000,
+  /** Idempotency keys and dedup ids that one queue holds; past it 429 rate_limited. */
+  keysHeldMax: 4_000_000,
   /** Decisions are remembered for the topic's retention, but never shorter than this. */
   decisionMsMin: 3 * DAY_MS,
   /** Dead letters and discarded transactions keep their own copy this long. */

@@ -20,10 +20,25 @@ export interface SendCall {
   /** `frame()` of encoded records, in request order. */
   readonly records: Uint8Array;
   readonly keyed?: Keyed;
+  /** What former queues know of each record's producer; given once they were asked. */
+  readonly former?: readonly (ProducerSeat | undefined)[];
+}
+
+/** A producer within a message group. */
+export interface ProducerOf {
+  readonly id: string;
+  readonly messageGroup?: string;
+}
+
+/** The last message that was taken of it. */
+export interface ProducerSeat {
+  readonly epoch: number;
+  readonly sequence: number;
 }
 
 export interface SentMessage {
-  readonly id: string;
+  /** Absent for a duplicate of a producer whose first place is not remembered any more. */
+  readonly id?: string;
   /** The queue it stands in; only for `duplicate` may it be another than the one asked. */
   readonly queue: number;
   /** Absent while delayed. */
@@ -36,6 +51,8 @@ export interface Sent {
   readonly messages: readonly SentMessage[];
   /** The answer of an earlier request with the same key. */
   readonly replayed: boolean;
+  /** Nothing is stored: a producer is new here since the topic grew, and its former queues must be asked first. */
+  readonly formerFirst?: true;
 }
 
 // ---------------------------------------------------------------- queue: transactions

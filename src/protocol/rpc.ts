@@ -28,6 +28,8 @@ import type {
   Keyed,
   PrepareCall,
   Prepared,
+  ProducerOf,
+  ProducerSeat,
   SendCall,
   Sent,
   SentMessage,
@@ -68,6 +70,11 @@ export interface QueueRpc {
     stamp: Stamp,
     asked: readonly { readonly messageGroup?: string; readonly dedupId: string }[],
   ): Promise<Outcome<readonly (SentMessage | undefined)[]>>;
+  /** Of each producer, the last message that this queue has taken within the window. */
+  producers(
+    stamp: Stamp,
+    asked: readonly ProducerOf[],
+  ): Promise<Outcome<readonly (ProducerSeat | undefined)[]>>;
   /** Where to ask for the message. */
   locate(call: MessageCall): Promise<Outcome<Located>>;
   recall(call: MessageCall): Promise<Outcome<{ id: string }>>;

@@ -55,11 +55,11 @@ export class Journal {
     return this.#seq + 1;
   }
 
-  /** Everything saved but pages of delayed messages, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
+  /** Everything saved but pages of delayed messages and producers, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
     const pages: SavedPage[] = [];
     for (const row of this.#sql.exec(
-      "SELECT name, seq, data FROM page WHERE name NOT LIKE 'd:%'",
+      "SELECT name, seq, data FROM page WHERE name NOT GLOB '[dp]:*'",
     )) {
       pages.push({
         name: textOf(row["name"]),

@@ -63,6 +63,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.duplicates(...args);
   }
 
+  producers(...args: Args<"producers">): Rpc<"producers"> {
+    return this.#verbs.producers(...args);
+  }
+
   locate(...args: Args<"locate">): Rpc<"locate"> {
     return this.#verbs.locate(...args);
   }

@@ -30,4 +30,7 @@ export const OPERATION = {
   linkPut: 35,
   linkVoided: 36,
   linkTook: 37,
+  // producers.ts
+  produced: 41,
+  producersForgotten: 42,
 } as const;

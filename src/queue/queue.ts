@@ -19,6 +19,7 @@ import type {
   Target,
   TopicRoute,
 } from "../protocol/rpc.ts";
+import type { QueueBounds } from "./bounds.ts";
 import { decide, isForwarding } from "./deciding.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
@@ -26,7 +27,7 @@ import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
 import { moveDue, remember } from "./sending.ts";
-import { QueueStore, type Identity } from "./store.ts";
+import { QueueStore, type Identity, type StorePorts } from "./store.ts";
 import type { Sql } from "./storage.ts";
 import { groupGone, TOPIC_GONE, Waits } from "./waits.ts";
 
@@ -36,6 +37,8 @@ const HOLD_MS = 10_000;
 const RETENTION_EVERY_MS = 10_000;
 
 export interface QueuePorts extends FlushPorts {
+  /** How much the queue holds; absent: the product's own numbers. */
+  readonly bounds?: QueueBounds;
   /** Earliest alarm known to the platform at start. */
   readonly armedAt: number | undefined;
   setAlarm(atMs: number): void;
@@ -103,7 +106,7 @@ export class Queue {
   }
 
   #open(): QueueStore {
-    return new QueueStore(this.#sql, {
+    const ports: StorePorts = {
       dead: (group, offset, reason) =>
         this.#log.error("message.dead", {
           topic: this.store.route.topic,
@@ -119,7 +122,8 @@ export class Queue {
           group,
           expired,
         }),
-    });
+    };
+    return new QueueStore(this.#sql, ports, this.#ports.bounds);
   }
 
   // ------------------------------------------------------------ commands

@@ -4,7 +4,8 @@
  */
 import { decodeEntry } from "../core/entry.ts";
 import { messageId, parseMessageId } from "../core/ids.ts";
-import { readRecordHead, unframe } from "../core/record.ts";
+import type { ProducerMark } from "../core/producer.ts";
+import { readRecordHead, unframe, type RecordHead } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type {
@@ -17,6 +18,7 @@ import type {
   SentMessage,
 } from "../protocol/rpc.ts";
 import type { Placed } from "./half-page.ts";
+import { judgeProducers, rememberProducers, type Counted } from "./sequences.ts";
 import { QueueStore } from "./store.ts";
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
@@ -59,36 +61,55 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   if (!before.ok) return before;
   if (before.value !== undefined) return accept({ messages: before.value, replayed: true });
   const records = unframe(call.records);
-  for (const record of records) {
-    const { messageGroup } = readRecordHead(record);
-    if (messageGroup !== undefined && store.ownerOf(messageGroup) !== store.queue) {
-      return refuse("stale_route", "The message group belongs to another queue.");
-    }
+  const heads = records.map(readRecordHead);
+  for (const { messageGroup, producer } of heads) {
+    const word = messageGroup ?? producer?.id;
+    if (word !== undefined && store.ownerOf(word) !== store.queue)
+      return refuse("stale_route", "The message group or producer belongs to another queue.");
   }
+  const judged = judgeProducers(store, heads, call.former, nowMs);
+  if (!judged.ok) return judged;
+  if (judged.value.is === "formerFirst")
+    return accept({ messages: [], replayed: false, formerFirst: true });
   if (call.keyed !== undefined && store.awakeKeys().full(nowMs)) {
     return refuse("rate_limited", "The queue holds as many keys as it can.");
   }
-  const messages = records.map((record) => sendOne(store, record, nowMs));
+  const { counted } = judged.value;
+  const placed: (Placed | undefined)[] = [];
+  const messages: SentMessage[] = [];
+  for (const [index, record] of records.entries()) {
+    const { place, sent } =
+      counted[index]?.isRepeat === true
+        ? { sent: repeatOf(store, counted, messages, index) }
+        : sendOne(store, record, heads[index] ?? {}, nowMs);
+    placed.push(place);
+    messages.push(sent);
+  }
+  rememberProducers(store, counted, placed, nowMs);
   remember(store, call.keyed, messages, nowMs);
   return accept({ messages, replayed: false });
 }
 
-function sendOne(store: QueueStore, record: Uint8Array, nowMs: number): SentMessage {
-  const { dedupId, messageGroup } = readRecordHead(record);
+function sendOne(
+  store: QueueStore,
+  record: Uint8Array,
+  { dedupId, messageGroup }: RecordHead,
+  nowMs: number,
+): { place: Placed | undefined; sent: SentMessage } {
   if (dedupId !== undefined) {
     const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
-    if (first !== undefined) return duplicateOf(store, first);
+    if (first !== undefined) return { place: undefined, sent: duplicateOf(store, first) };
   }
   const dueAt = QueueStore.dueAt(record, nowMs);
-  const placed =
+  const place =
     dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
-  const sent = sentMessage(store, placed);
+  const sent = sentMessage(store, place);
   if (dedupId !== undefined) store.rememberDedup(messageGroup, dedupId, sent.id, nowMs);
-  return sent;
+  return { place, sent };
 }
 
-function sentMessage(store: QueueStore, placed: Placed): SentMessage {
-  const { incarnation, queue } = store;
+function sentMessage(store: QueueStore, placed: Placed): SentMessage & { readonly id: string } {
+  const { queue } = store;
   if (placed.at === "delayed") {
     return {
       id: store.delayedId(placed.position, undefined),
@@ -99,12 +120,40 @@ function sentMessage(store: QueueStore, placed: Placed): SentMessage {
   }
   const offset = placed.at === "log" ? placed.offset : 0;
   return {
-    id: messageId({ incarnation, queue, origin: "log", position: offset, index: 0 }),
+    id: logId(store, offset),
     queue,
     offset,
     state: "ready",
   };
 }
+
+/** What a producer had sent before; with its id, as long as that is remembered. */
+function repeatOf(
+  store: QueueStore,
+  counted: readonly (Counted | undefined)[],
+  messages: readonly SentMessage[],
+  index: number,
+): SentMessage {
+  const one = counted[index];
+  const { queue } = store;
+  const isSame = (other: Counted | undefined): boolean =>
+    other !== undefined && other.key === one?.key && sameMark(other.mark, one.mark);
+  const earlier = messages[counted.slice(0, index).findIndex(isSame)];
+  if (earlier !== undefined) return { ...earlier, state: "duplicate" };
+  const place = one === undefined ? undefined : store.producers.placeOf(one.key, one.mark);
+  if (place === undefined) return { queue, state: "duplicate" };
+  const id =
+    place.at === "delayed"
+      ? store.delayedId(place.position, undefined)
+      : logId(store, place.offset);
+  return duplicateOf(store, id);
+}
+
+const sameMark = (one: ProducerMark, other: ProducerMark): boolean =>
+  one.epoch === other.epoch && one.sequence === other.sequence;
+
+const logId = ({ incarnation, queue }: QueueStore, offset: number): string =>
+  messageId({ incarnation, queue, origin: "log", position: offset, index: 0 });
 
 function duplicateOf(store: QueueStore, id: string): SentMessage {
   const address = parseMessageId(id);

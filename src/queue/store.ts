@@ -10,6 +10,7 @@ import { readRecordHead } from "../core/record.ts";
 import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
 import { encodeText, type ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
+import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Delayed } from "./delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Group } from "./delivery/group.ts";
@@ -20,6 +21,7 @@ import type { Placed } from "./half-page.ts";
 import { Journal } from "./journal.ts";
 import { KeyIndex } from "./key-index.ts";
 import { groupMark, Links, type Parcel } from "./links.ts";
+import { Producers } from "./producers.ts";
 import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
 import { SegmentLog } from "./segments.ts";
 import type { Sql } from "./storage.ts";
@@ -55,6 +57,8 @@ export interface StorePorts {
   expired(group: string, expired: number): void;
 }
 
+/** Pages of producers that one round of retention looks at. */
+const PRODUCER_PAGES_SWEPT = 4;
 const NO_BODY = new Uint8Array(8);
 
 export class QueueStore {
@@ -66,12 +70,15 @@ export class QueueStore {
   readonly links: Links;
   readonly deadLetters: DeadLetters;
   readonly keys: KeyIndex;
+  readonly producers: Producers;
   readonly groups = new Map<string, Group>();
   identity: Identity | undefined;
+  readonly bounds: QueueBounds;
   readonly #ports: StorePorts;
   #keysAwake = false;
 
-  constructor(sql: Sql, ports: StorePorts) {
+  constructor(sql: Sql, ports: StorePorts, bounds: QueueBounds = BOUNDS) {
+    this.bounds = bounds;
     this.sql = sql;
     this.#ports = ports;
     createTables(sql, [...KeyIndex.schema, ...DueIndex.schema]);
@@ -90,7 +97,8 @@ export class QueueStore {
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
     this.deadLetters = new DeadLetters(sql);
-    this.keys = new KeyIndex(sql);
+    this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
+    this.producers = new Producers(this.journal, bounds.producersMax);
     this.#wake();
   }
 
@@ -106,6 +114,7 @@ export class QueueStore {
       if (name === "h") this.halves.restoreHead(data, seq);
       else if (name === "d") this.delayed.restoreHead(data, seq);
       else if (name === "l") this.links.restore(data, seq);
+      else if (name === "p") this.producers.restoreHead(data, seq);
       else if (/^g\d+$/.test(name))
         byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
     }
@@ -132,7 +141,8 @@ export class QueueStore {
       group.state.apply(kind, reader, seq);
     } else if (kind <= 20) this.halves.apply(kind, reader, seq);
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);
-    else this.links.apply(kind, reader, seq);
+    else if (kind <= 40) this.links.apply(kind, reader, seq);
+    else this.producers.apply(kind, reader, seq);
   }
 
   newGroup(route: TopicRoute["groups"][number]): Group {
@@ -305,6 +315,7 @@ export class QueueStore {
     this.delayed.commit();
     const seq = this.journal.seq;
     this.journal.commit(keys);
+    this.producers.trim();
     if (this.#keysAwake && (this.keys.sealDue() || seq - this.#sealedSeq > 900)) {
       this.#sealedSeq = seq;
       this.#sealKeys(nowMs);
@@ -357,6 +368,7 @@ export class QueueStore {
     this.halves.dropArchived(nowMs - keptMs, nowMs);
     this.delayed.dropSettled(nowMs - this.route.settings.retentionMs);
     this.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
+    this.producers.sweep(nowMs, PRODUCER_PAGES_SWEPT);
   }
 }
 

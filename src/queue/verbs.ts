@@ -10,6 +10,7 @@ import { prepare } from "./deciding.ts";
 import { locate, message, recall, retime } from "./finding.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 import type { Queue } from "./queue.ts";
+import { producerSeats } from "./sequences.ts";
 import { answered, duplicates, send, takeForwarded } from "./sending.ts";
 import { list, view } from "./transaction-view.ts";
 
@@ -59,6 +60,12 @@ export class QueueVerbs implements QueueRpc {
   duplicates(...[stamp, asked]: Args<"duplicates">): Rpc<"duplicates"> {
     return this.#queue.stamped(stamp, (nowMs) =>
       accept(duplicates(this.#queue.store, asked, nowMs)),
+    );
+  }
+
+  producers(...[stamp, asked]: Args<"producers">): Rpc<"producers"> {
+    return this.#queue.stamped(stamp, (nowMs) =>
+      accept(producerSeats(this.#queue.store, asked, nowMs)),
     );
   }
 

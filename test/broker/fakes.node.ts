@@ -16,6 +16,7 @@ import type {
   PeekCall,
   PrepareCall,
   Prepared,
+  ProducerOf,
   QueueRpc,
   ReceiveCall,
   RegistryRpc,
@@ -41,6 +42,11 @@ export class FakeQueue {
   readonly log: Stored[] = [];
   readonly answers = new Map<string, { body: string; sent: Sent }>();
   readonly prepares: PrepareCall[] = [];
+  readonly sends: SendCall[] = [];
+  /** What is known of producers, by their ids. */
+  readonly seats = new Map<string, { epoch: number; sequence: number }>();
+  /** Producers are new here: the first call is sent back to ask the former queues. */
+  asksFormer = false;
   /** Answered instead of anything else, as often as it stands here. */
   readonly refusals: Refusal[] = [];
   /** Waits that were cancelled, by their ids. */
@@ -78,6 +84,9 @@ export class FakeQueue {
     if (refusal !== undefined) return Promise.resolve(refusal);
     const known = call.keyed === undefined ? undefined : this.answers.get(hex(call.keyed.key));
     if (known !== undefined) return Promise.resolve(accept({ ...known.sent, replayed: true }));
+    this.sends.push(call);
+    if (this.asksFormer && call.former === undefined)
+      return Promise.resolve(accept({ messages: [], replayed: false, formerFirst: true }));
     const incarnation = call.stamp.incarnation;
     const messages = unframe(call.records).map((record) => {
       const offset = this.log.length;
@@ -97,6 +106,11 @@ export class FakeQueue {
   replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>> {
     const refusal = this.#gate(stamp);
     return Promise.resolve(refusal ?? accept(this.answers.get(hex(keyed.key))?.sent));
+  }
+
+  producers(stamp: Stamp, asked: readonly ProducerOf[]): ReturnType<QueueRpc["producers"]> {
+    const refusal = this.#gate(stamp);
+    return Promise.resolve(refusal ?? accept(asked.map(({ id }) => this.seats.get(id))));
   }
 
   prepare(call: PrepareCall): Promise<Outcome<Prepared>> {

@@ -174,3 +174,31 @@ test("an unknown topic is made, unless auto-creation is off", async () => {
     code: "topic_not_found",
   });
 });
+
+test("a hole anywhere in a request over several queues is found before anything is sent", async () => {
+  const world = new World();
+  world.topic("t", 8);
+  const broker = createBroker(world.ground);
+  const messages = Array.from({ length: 8 }, (_, index) =>
+    plain({ producer: { id: `p${index}`, epoch: 1, sequence: index === 5 ? 2 : 1 } }),
+  );
+  const outcome = await broker.send(at, { messages });
+  expect(outcome).toMatchObject({ code: "sequence_gap", facts: { expected: 1, index: 5 } });
+  expect(world.count(/send/)).toBe(0);
+});
+
+test("a producer that is new to its queue is looked up in the former ones of the window", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  world.nowMs += 1_000;
+  world.topic("t", 8);
+  const queue = queueOfWord("p", 8);
+  world.queue("t", 0).seats.set("p", { epoch: 3, sequence: 7 });
+  world.queue("t", queue).asksFormer = true;
+  const messages = [plain({ producer: { id: "p", epoch: 3, sequence: 8 } })];
+  sentOf(await broker.send(at, { messages }));
+  const [first, second] = world.queue("t", queue).sends;
+  expect(first?.former).toBeUndefined();
+  expect(second?.former).toEqual([{ epoch: 3, sequence: 7 }]);
+});

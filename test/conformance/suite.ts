@@ -17,6 +17,7 @@ import { groups } from "./groups.ts";
 import { idempotency } from "./idempotency.ts";
 import type { Target } from "./kit.ts";
 import { ordered } from "./ordered.ts";
+import { producers } from "./producers.ts";
 import { reach } from "./reach.ts";
 import { reading } from "./reading.ts";
 import { sending } from "./sending.ts";
@@ -29,6 +30,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   keys: auth,
   topics,
   sending,
+  "counting producers": producers,
   bodies: bodyCases,
   delays,
   consuming,

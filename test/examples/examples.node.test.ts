@@ -48,6 +48,11 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "too late to recall the second: already_delivered",
   ],
   "08-filters.ts": ["refused at 8: invalid_filter", "dear: 30", "red or blue: blue, red"],
+  "09-counting-producer.ts": [
+    "the third is ready at 2",
+    "again: duplicate of the same message: true",
+    "the old instance: producer_fenced",
+  ],
 };
 
 let folder: string;

@@ -24,7 +24,7 @@ const delayed = async (bench: Bench, delays: readonly number[]): Promise<string[
       ),
     ),
   );
-  return sent.messages.map(({ id }) => id);
+  return sent.messages.map(({ id = "" }) => id);
 };
 
 const rowsOf = (bench: Bench, table: string): number => {

@@ -1,5 +1,6 @@
 /** A queue over node:sqlite with an invented clock and invented neighbours: what every test of the queue starts from. */
 import { encodeRecord, frame, type Content } from "../../src/core/record.ts";
+import { BOUNDS, type QueueBounds } from "../../src/queue/bounds.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
@@ -96,8 +97,11 @@ export class Bench {
     new Promise(() => {});
   queue: Queue;
 
-  constructor(sql = new TestSql()) {
+  readonly #bounds: QueueBounds;
+
+  constructor(sql = new TestSql(), bounds: Partial<QueueBounds> = {}) {
     this.sql = sql;
+    this.#bounds = { ...BOUNDS, ...bounds };
     this.queue = this.wake();
   }
 
@@ -113,6 +117,7 @@ export class Bench {
   #ports(): QueuePorts {
     return {
       armedAt: this.alarmAt,
+      bounds: this.#bounds,
       transaction: (run) => this.sql.transactionSync(run),
       synced: () => Promise.resolve(),
       abort: (cause) => void (this.aborted = cause),
