@@ -9,6 +9,7 @@ import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/
 import { LIMITS } from "../protocol/limits.ts";
 import type { Keyed, SendCall, Sent, SentMessage, TopicRoute } from "../protocol/rpc.ts";
 import type { SendRequest, TopicName } from "./broker.ts";
+import { claimKey, homeOfKey, refusedByFormerHome, releaseKey, wordOfKey } from "./key-claim.ts";
 import type { Ground } from "./objects.ts";
 import { formerSeats, refusesWhole } from "./producers.ts";
 import { stampOf, type Routes } from "./routes.ts";
@@ -19,9 +20,6 @@ interface Part {
   readonly indexes: readonly number[];
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => HEX[byte]).join("");
-
 /** What places messages without a word of their own: the request's key, or one draw for all of them. */
 export interface Lot {
   readonly word?: string;
@@ -30,7 +28,7 @@ export interface Lot {
 }
 
 export const lotOf = (keyed: Keyed | undefined, draw: number): Lot =>
-  keyed === undefined ? { draw } : { draw, word: hexOf(keyed.key) };
+  keyed === undefined ? { draw } : { draw, word: wordOfKey(keyed) };
 
 /** The queue of a message, of so many. */
 export function queueOf(content: Content, lot: Lot, queues: number): number {
@@ -65,6 +63,8 @@ class Sending {
   readonly #sent: (SentMessage | undefined)[];
   readonly #refused: (Refusal | undefined)[];
   #replayed = true;
+  /** The queue that took the request's key without a message. */
+  #claimedAt: number | undefined;
 
   constructor(ground: Ground, request: SendRequest, draw: number) {
     this.#ground = ground;
@@ -83,21 +83,53 @@ class Sending {
     if (former !== undefined) return former;
     const unasked = await this.#askDuplicates(route);
     if (unasked !== undefined) return unasked;
-    let stale: Refusal | undefined;
-    const parts = this.#partition(route.settings.queues);
-    const torn = parts.length > 1 ? await this.#refusedWhole(route, parts) : undefined;
+    const torn = await this.#refusedWhole(route);
     if (torn !== undefined) return torn;
-    await Promise.all(
-      parts.map(async (part) => {
-        const outcome = await this.#sendPart(route, part);
-        if (outcome.ok && outcome.value.messages.length === part.indexes.length) {
-          this.#take(part, outcome.value);
-        } else if (outcome.ok) for (const index of part.indexes) this.#refused[index] = TORN;
-        else if (outcome.code === "stale_route") stale = outcome;
-        else for (const index of part.indexes) this.#refused[index] = outcome;
-      }),
-    );
+    const claim = this.#keyed === undefined ? undefined : await this.#claim(route, this.#keyed);
+    if (claim !== undefined) return claim;
+    const parts = this.#partition(route.settings.queues);
+    const refusals = await Promise.all(parts.map((part) => this.#settlePart(route, part)));
+    const stale = refusals.find((refusal) => refusal?.code === "stale_route");
+    if (this.#keyed !== undefined && this.#claimedAt !== undefined && this.#cameToNothing) {
+      await releaseKey(this.#ground, route, this.#claimedAt, this.#keyed);
+    }
     return stale ?? accept(undefined);
+  }
+
+  /**
+   * Takes the key where it is at home, before anything is sent elsewhere: with the part that goes there anyway, or with
+   * none. A part that is the only one needs nothing before it.
+   */
+  async #claim(route: TopicRoute, keyed: Keyed): Promise<Refusal | undefined> {
+    const { queues } = route.settings;
+    const parts = this.#partition(queues);
+    const home = homeOfKey(keyed, queues);
+    if (parts.length === 0 || queues === 1) return undefined;
+    const former = await refusedByFormerHome(this.#ground, route, keyed);
+    if (former !== undefined) return former;
+    const own = parts.find((part) => part.queue === home);
+    if (own !== undefined) return parts.length === 1 ? undefined : this.#settlePart(route, own);
+    const refusal = await claimKey(this.#ground, route, home, keyed);
+    if (refusal === undefined) this.#claimedAt = home;
+    return refusal;
+  }
+
+  /** All of it was refused for good, so that not even its key is to be remembered. */
+  get #cameToNothing(): boolean {
+    return this.#refused.every((refusal) => refusal !== undefined && isForGood(refusal));
+  }
+
+  /** Sends a part and notes what came of it. A stale route leaves it for the next round. */
+  async #settlePart(route: TopicRoute, part: Part): Promise<Refusal | undefined> {
+    const outcome = await this.#sendPart(route, part);
+    if (outcome.ok && outcome.value.messages.length === part.indexes.length) {
+      this.#take(part, outcome.value);
+      return undefined;
+    }
+    const refusal = outcome.ok ? TORN : outcome;
+    if (refusal.code === "stale_route") return refusal;
+    for (const index of part.indexes) this.#refused[index] = refusal;
+    return refusal;
   }
 
   answer(outcome: Outcome<undefined>): Outcome<Sent> {
@@ -129,8 +161,10 @@ class Sending {
   }
 
   /** A hole in the part of one queue would come too late for what others have stored. */
-  async #refusedWhole(route: TopicRoute, parts: readonly Part[]): Promise<Refusal | undefined> {
+  async #refusedWhole(route: TopicRoute): Promise<Refusal | undefined> {
     if (!this.#contents.some(({ producer }) => producer !== undefined)) return undefined;
+    const parts = this.#partition(route.settings.queues);
+    if (parts.length < 2) return undefined;
     const indexes = parts.flatMap((part) => part.indexes).toSorted((a, b) => a - b);
     const refusal = await refusesWhole(this.#ground, route, this.#contentsAt(indexes));
     return refusal === undefined ? undefined : inRequest(refusal, indexes);
@@ -242,7 +276,12 @@ class Sending {
       (queue) => queue.duplicates(stampOf(route), asked),
     );
     if (!outcome.ok) return outcome;
-    for (const [place, index] of part.indexes.entries()) this.#sent[index] = outcome.value[place];
+    for (const [place, index] of part.indexes.entries()) {
+      const first = outcome.value[place];
+      if (first === undefined) continue;
+      this.#sent[index] = first;
+      this.#replayed = false;
+    }
     return undefined;
   }
 
@@ -267,6 +306,10 @@ function inRequest(refusal: Refusal, indexes: readonly number[]): Refusal {
   if (typeof index !== "number") return refusal;
   return { ...refusal, facts: { ...refusal.facts, index: indexes[index] ?? index } };
 }
+
+/** Nothing was stored; of a 503 nobody knows. */
+const isForGood = ({ code }: Refusal): boolean =>
+  code !== "stale_route" && ERRORS[code].status < 500;
 
 const UNSENT: Refusal = refuse("unavailable", "A queue did not answer");
 const TORN: Refusal = refuse(

@@ -4,9 +4,10 @@
  */
 import { parseTransactionId } from "../core/ids.ts";
 import { encodeRecord, frame } from "../core/record.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type {
   Decided,
+  Keyed,
   PrepareCall,
   Prepared,
   Target,
@@ -15,6 +16,7 @@ import type {
   TransactionView,
 } from "../protocol/rpc.ts";
 import type { ById, DecideRequest, PrepareRequest, TopicName } from "./broker.ts";
+import { claimKey, homeOfKey } from "./key-claim.ts";
 import type { Messages } from "./messages.ts";
 import type { Ground } from "./objects.ts";
 import { RecentMap } from "./route-cache.ts";
@@ -65,12 +67,20 @@ export class Transactions {
       };
       const { namespace, topic } = at;
       const queue = homeOf(route, request, lot);
+      const claim = keyed === undefined ? undefined : await this.#claim(route, queue, keyed);
+      if (claim !== undefined) return claim;
       return this.#ground.objects.queue(
         { namespace, topic, queue },
         (home) => home.prepare(call),
         keyed === undefined ? "never" : "safe",
       );
     });
+  }
+
+  /** Takes the key where any body under it would find it, as transactions do: by the topic's first size. */
+  async #claim(route: TopicRoute, home: number, keyed: Keyed): Promise<Refusal | undefined> {
+    const queue = homeOfKey(keyed, firstSizeOf(route));
+    return queue === home ? undefined : claimKey(this.#ground, route, queue, keyed);
   }
 
   decide(at: ById, request: DecideRequest): Promise<Outcome<Decided>> {
@@ -166,9 +176,12 @@ function homeOf(route: TopicRoute, request: PrepareRequest, lot: Lot): number {
   const own = request.messages.find((each) => (each.topic ?? route.topic) === route.topic);
   const content = (own ?? request.messages[0])?.content;
   if (content === undefined) return 0;
-  const first = request.keyed === undefined ? undefined : route.growths[0]?.from;
-  return queueOf(content, lot, first ?? route.settings.queues);
+  const { queues } = route.settings;
+  return queueOf(content, lot, request.keyed === undefined ? queues : firstSizeOf(route));
 }
+
+const firstSizeOf = ({ growths, settings }: TopicRoute): number =>
+  growths[0]?.from ?? settings.queues;
 
 function policyOf(route: TopicRoute, request: PrepareRequest) {
   const { transaction } = route.settings;

@@ -62,9 +62,12 @@ export interface QueueRpc {
   /** Runs whatever is due; the watchdog's call. */
   poke(): Promise<void>;
 
+  /** Without records it takes the key for its body, whose messages go to other queues. */
   send(call: SendCall): Promise<Outcome<Sent>>;
   /** The stored answer of an earlier keyed request, if this queue has it. */
   replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>>;
+  /** Forgets a key that was taken without records, if it is this body's. */
+  releaseKey(stamp: Stamp, keyed: Keyed): Promise<Outcome<{ released: boolean }>>;
   /** Of each dedup id, the message that had it first, if this queue has one within the window. */
   duplicates(
     stamp: Stamp,

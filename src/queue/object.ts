@@ -59,6 +59,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.replay(...args);
   }
 
+  releaseKey(...args: Args<"releaseKey">): Rpc<"releaseKey"> {
+    return this.#verbs.releaseKey(...args);
+  }
+
   duplicates(...args: Args<"duplicates">): Rpc<"duplicates"> {
     return this.#verbs.duplicates(...args);
   }

@@ -90,6 +90,14 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   return accept({ messages, replayed: false });
 }
 
+/** A key that was taken by a send of nothing; one that stands for messages stays. */
+export function releaseKey(store: QueueStore, keyed: Keyed, nowMs: number): boolean {
+  const before = answered<readonly unknown[]>(store, keyed, nowMs);
+  if (!before.ok || before.value?.length !== 0) return false;
+  store.awakeKeys().remove(keyed.key, nowMs);
+  return true;
+}
+
 function sendOne(
   store: QueueStore,
   record: Uint8Array,

@@ -11,7 +11,7 @@ import { locate, message, recall, retime } from "./finding.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 import type { Queue } from "./queue.ts";
 import { producerSeats } from "./sequences.ts";
-import { answered, duplicates, send, takeForwarded } from "./sending.ts";
+import { answered, duplicates, releaseKey, send, takeForwarded } from "./sending.ts";
 import { list, view } from "./transaction-view.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
@@ -55,6 +55,12 @@ export class QueueVerbs implements QueueRpc {
         found.value === undefined ? undefined : { messages: found.value, replayed: true },
       );
     });
+  }
+
+  releaseKey(...[stamp, keyed]: Args<"releaseKey">): Rpc<"releaseKey"> {
+    return this.#queue.stamped(stamp, (nowMs) =>
+      accept({ released: releaseKey(this.#queue.store, keyed, nowMs) }),
+    );
   }
 
   duplicates(...[stamp, asked]: Args<"duplicates">): Rpc<"duplicates"> {

@@ -36,6 +36,7 @@ interface Stored {
   isAcked: boolean;
 }
 
+const NO_BYTES = new Uint8Array();
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 export class FakeQueue {
@@ -83,6 +84,9 @@ export class FakeQueue {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
     const known = call.keyed === undefined ? undefined : this.answers.get(hex(call.keyed.key));
+    if (known !== undefined && hex(call.keyed?.body ?? NO_BYTES) !== known.body) {
+      return Promise.resolve(refuse("idempotency_key_reused", "another body"));
+    }
     if (known !== undefined) return Promise.resolve(accept({ ...known.sent, replayed: true }));
     this.sends.push(call);
     if (this.asksFormer && call.former === undefined)
@@ -104,8 +108,19 @@ export class FakeQueue {
   }
 
   replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>> {
+    const known = this.answers.get(hex(keyed.key));
+    const reused =
+      known === undefined || known.body === hex(keyed.body)
+        ? undefined
+        : refuse("idempotency_key_reused", "another body");
+    return Promise.resolve(this.#gate(stamp) ?? reused ?? accept(known?.sent));
+  }
+
+  releaseKey(stamp: Stamp, keyed: Keyed): Promise<Outcome<{ released: boolean }>> {
+    const isClaim = this.answers.get(hex(keyed.key))?.sent.messages.length === 0;
     const refusal = this.#gate(stamp);
-    return Promise.resolve(refusal ?? accept(this.answers.get(hex(keyed.key))?.sent));
+    if (refusal === undefined && isClaim) this.answers.delete(hex(keyed.key));
+    return Promise.resolve(refusal ?? accept({ released: isClaim }));
   }
 
   producers(stamp: Stamp, asked: readonly ProducerOf[]): ReturnType<QueueRpc["producers"]> {

@@ -150,6 +150,76 @@ test("a keyed request that comes again after a growth is found in its former que
   expect(world.count(/replay/), "only keyed requests ask").toBe(0);
 });
 
+/** Keyed by the same key as `keyed(byte)`, with another body. */
+const otherBody = (byte: number): Keyed => ({ ...keyed(byte), body: new Uint8Array(8).fill(99) });
+const stored = (world: World): number =>
+  [...world.queues.values()].reduce((sum, queue) => sum + queue.log.length, 0);
+
+test("a key comes with one body only, whatever queues the bodies lead to", async () => {
+  for (const [one, other] of [
+    [plain({ messageGroup: "a" }), plain({ messageGroup: "c" })],
+    [plain({ messageGroup: "a" }), plain()],
+    [plain(), plain({ messageGroup: "a" })],
+    [plain({ dedupId: "a" }), plain({ messageGroup: "c" })],
+  ] as const) {
+    const world = new World();
+    world.topic("t", 64);
+    const broker = createBroker(world.ground);
+    sentOf(await broker.send(at, { messages: [one], keyed: keyed(5) }));
+    expect(await broker.send(at, { messages: [other], keyed: otherBody(5) })).toMatchObject({
+      code: "idempotency_key_reused",
+    });
+    expect(stored(world), "nothing of the refused one is stored").toBe(1);
+    const again = sentOf(await broker.send(at, { messages: [one], keyed: keyed(5) }));
+    expect(again.replayed).toBe(true);
+  }
+});
+
+test("a key that was taken before a growth is known after it", async () => {
+  const world = new World();
+  world.topic("t", 2);
+  const broker = createBroker(world.ground);
+  for (let byte = 0; byte < 16; byte++) {
+    const messages = [plain({ messageGroup: "a" })];
+    sentOf(await broker.send(at, { messages, keyed: keyed(byte) }));
+  }
+  world.nowMs += 1_000;
+  world.topic("t", 64);
+  for (let byte = 0; byte < 16; byte++) {
+    const messages = [plain({ messageGroup: "c" })];
+    expect(await broker.send(at, { messages, keyed: otherBody(byte) })).toMatchObject({
+      code: "idempotency_key_reused",
+    });
+  }
+  expect(stored(world)).toBe(16);
+});
+
+test("a key whose request was refused for good is free for another body", async () => {
+  const world = new World();
+  world.topic("t", 64);
+  const broker = createBroker(world.ground);
+  const messages = [plain({ messageGroup: "a" })];
+  const queue = queueOfWord("a", 64);
+  world.queue("t", queue).refusals.push(refuse("backlog_full", "full"));
+  expect((await broker.send(at, { messages, keyed: keyed(6) })).ok).toBe(false);
+  sentOf(await broker.send(at, { messages, keyed: otherBody(6) }));
+  world.queue("t", queue).refusals.push(refuse("unavailable", "perhaps stored"));
+  expect((await broker.send(at, { messages, keyed: keyed(7) })).ok).toBe(false);
+  expect(await broker.send(at, { messages, keyed: otherBody(7) })).toMatchObject({
+    code: "idempotency_key_reused",
+  });
+});
+
+test("a key costs no call where its own queue is asked anyway", async () => {
+  const world = new World();
+  world.topic("t", 64);
+  const broker = createBroker(world.ground);
+  await broker.send(at, { messages: [plain()], keyed: keyed(8) });
+  expect(world.count(/^queue/)).toBe(1);
+  await broker.send(at, { messages: [plain({ messageGroup: "a" })], keyed: keyed(9) });
+  expect(world.count(/^queue/)).toBe(3);
+});
+
 test("a request that failed half-way before a growth is completed after it, never doubled", async () => {
   const world = new World();
   world.topic("t", 2);

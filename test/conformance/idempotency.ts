@@ -65,6 +65,32 @@ export const idempotency: Cases = {
     }
   },
 
+  "the same key with another body is refused, also when its messages go to another queue": async (
+    mq,
+  ) => {
+    const topic = await mq.topic({ queues: 16 });
+    const half = (messageGroup: string) => ({
+      producerGroup: "p",
+      message: { body: 1, messageGroup },
+    });
+    const full = (messageGroup: string) => ({ messages: [{ body: 1, messageGroup }] });
+    for (const [path, bodyOf] of [
+      [`${topic.path}/messages`, full],
+      [`${topic.path}/transactions`, half],
+    ] as const) {
+      const once = unique("spread");
+      const first = await mq.ok("POST", path, bodyOf("g0"), { once });
+      for (let group = 1; group <= 8; group += 1) {
+        const refusal = [422, "idempotency_key_reused"] as const;
+        await mq.refused(refusal, "POST", path, bodyOf(`g${group}`), { once });
+      }
+      expect(await mq.ok("POST", path, bodyOf("g0"), { once })).toEqual(first);
+    }
+    const { queues, transactions } = await topic.stats();
+    expect(queues.reduce((sum, each) => sum + each.nextOffset, 0)).toBe(1);
+    expect(transactions["prepared"]).toBe(1);
+  },
+
   "the same key with another body is refused": async (mq) => {
     const topic = await mq.topic({ queues: 4 });
     const once = unique("key");
