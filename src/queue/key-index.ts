@@ -65,6 +65,8 @@ export class KeyIndex {
   readonly #young = new Map<string, Uint8Array>();
   #youngBytes = 0;
   #unsaved: KeyedRecord[] = [];
+  /** Of the newest blob that a wake would have to feed back. */
+  #turn = 0;
   /** Additions and removals since the last seal: what a wake would have to feed back. */
   #changes = 0;
   /** Oldest first; absent until first used. */
@@ -124,14 +126,17 @@ export class KeyIndex {
   /** What was added and removed since the last call, to be stored by this flush; undefined when nothing was. */
   takeUnsaved(): Uint8Array | undefined {
     if (this.#unsaved.length === 0) return undefined;
-    const blob = encodeBlob(this.#unsaved);
+    const blob = encodeBlob({ turn: ++this.#turn, records: this.#unsaved });
     this.#unsaved = [];
     return blob;
   }
 
-  /** Feeds back one blob of `takeUnsaved` after a restart, in the order they were taken. Feeding older ones again is harmless. */
-  restore(blob: Uint8Array): void {
-    for (const [text, record] of decodeBlob(blob)) this.#keepYoung(text, record);
+  /** Feeds back the blobs of `takeUnsaved` after a restart, wherever they stood: the last word on a key is what counts. */
+  restore(blobs: readonly Uint8Array[]): void {
+    for (const { turn, records } of blobs.map(decodeBlob).toSorted((a, b) => a.turn - b.turn)) {
+      this.#turn = turn;
+      for (const [text, record] of records) this.#keepYoung(text, record);
+    }
   }
 
   sealDue(): boolean {

@@ -75,10 +75,16 @@ function writeKey(target: Uint8Array, at: number, text: string): void {
 /** Records in the order they came about, as `[key, record]`. */
 export type KeyedRecord = readonly [key: string, record: Uint8Array];
 
-export function encodeBlob(records: readonly KeyedRecord[]): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(64 * records.length + 1);
+/** What one flush stored of the keys. `turn` counts these blobs: they stand in several tables, and only it orders them. */
+export interface KeyBlob {
+  readonly turn: number;
+  readonly records: readonly KeyedRecord[];
+}
+
+export function encodeBlob({ turn, records }: KeyBlob): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(64 * records.length + 9);
   const key = new Uint8Array(KEY_BYTES);
-  writer.byte(VERSION);
+  writer.byte(VERSION).uint(turn);
   for (const [text, record] of records) {
     writeKey(key, 0, text);
     writer.raw(key).blob(record);
@@ -86,16 +92,17 @@ export function encodeBlob(records: readonly KeyedRecord[]): Uint8Array<ArrayBuf
   return writer.finish();
 }
 
-export function decodeBlob(bytes: Uint8Array): KeyedRecord[] {
+export function decodeBlob(bytes: Uint8Array): KeyBlob {
   const reader = new ByteReader(bytes);
   const version = reader.byte();
   if (version !== VERSION) throw new CodecError(`unknown key blob version ${version}`);
+  const turn = reader.uint();
   const records: KeyedRecord[] = [];
   while (!reader.done) {
     const text = textOfKey(reader.raw(KEY_BYTES));
     records.push([text, reader.blob().slice()]);
   }
-  return records;
+  return { turn, records };
 }
 
 /** What is kept in memory of a run. */

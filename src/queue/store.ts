@@ -166,13 +166,12 @@ export class QueueStore {
       mark === undefined
         ? { m: 0, h: 0, d: 0, j: 0 }
         : (JSON.parse(mark) as { m: number; h: number; d: number; j: number });
-    const blobs = [
+    this.keys.restore([
       ...this.messages.keyBlobs(from.m),
       ...this.halves.log.keyBlobs(from.h),
       ...this.delayed.log.keyBlobs(from.d),
       ...this.journal.keyBlobs(from.j),
-    ];
-    for (const blob of blobs) this.keys.restore(blob);
+    ]);
     return this.keys;
   }
 

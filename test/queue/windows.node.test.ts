@@ -5,6 +5,7 @@ import { message } from "../../src/queue/finding.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
 import { view } from "../../src/queue/transaction-view.ts";
 import { send } from "../../src/queue/sending.ts";
+import type { Content } from "../../src/core/record.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
@@ -30,7 +31,7 @@ const sendOne = (bench: Bench, withKey = false) =>
     ),
   );
 
-const prepareOne = (bench: Bench) =>
+const prepareOne = (bench: Bench, content: Partial<Content> = {}) =>
   bench.run(
     bench.queue.stamped(stamp, (nowMs) =>
       prepare(
@@ -39,7 +40,7 @@ const prepareOne = (bench: Bench) =>
           stamp,
           producerGroup: "p",
           check: { timeoutMs: DAY_MS, intervalMs: DAY_MS, maxChecks: 100 },
-          records: records({}),
+          records: records(content),
           targets: [{ topic: "orders", incarnation: 7, queue: 0 }],
         },
         nowMs,
@@ -134,4 +135,22 @@ test("a decision is remembered for three days at least, then forgotten with its 
   expect(view(bench.queue.store, 5)).toBeUndefined();
   bench.wake();
   expect((await prepareOne(bench)).transactionId).toBe("tx_7_0_sg");
+});
+
+test("a dedup id that a rollback freed and another message took stays taken over a restart", async () => {
+  const bench = await started(DAY_MS);
+  const content = { dedupId: "d" };
+  const sendIt = () =>
+    bench.run(
+      bench.queue.stamped(stamp, (nowMs) =>
+        send(bench.queue.store, { stamp, records: records(content) }, nowMs),
+      ),
+    );
+  await prepareOne(bench, content);
+  await bench.run(bench.queue.decide({ stamp, position: 0, decision: "rollback", by: "producer" }));
+  const [taken] = (await sendIt()).messages;
+  expect(taken).toMatchObject({ state: "ready" });
+  bench.wake();
+  const [again] = (await sendIt()).messages;
+  expect(again).toMatchObject({ state: "duplicate", id: taken?.id });
 });
