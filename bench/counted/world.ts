@@ -173,6 +173,7 @@ export class World {
       abort: (cause) => {
         throw cause;
       },
+      random: this.random,
       setAlarm: (atMs) => {
         this.counts.alarmsSet++;
         this.counts.rowsWritten++;

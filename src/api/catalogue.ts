@@ -1,4 +1,5 @@
 /** Every operation of this dialect: what the server mounts and the description shows. Nothing is mounted from elsewhere. */
+import { blockedOperations } from "./blocked.ts";
 import { changeOperations } from "./changes.ts";
 import { deadLetterOperations } from "./dead-letters.ts";
 import { groupOperations } from "./groups.ts";
@@ -25,6 +26,7 @@ const described: readonly Operation[] = [
   ...groupOperations,
   ...receiptOperations,
   ...deadLetterOperations,
+  ...blockedOperations,
   ...keyOperations,
   ...changeOperations,
 ];

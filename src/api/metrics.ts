@@ -30,6 +30,7 @@ const FAMILIES = {
   inFlight: ["halfmq_group_in_flight_messages", "Messages leased by the group"],
   retrying: ["halfmq_group_retrying_messages", "Messages that wait for a retry"],
   deadLetters: ["halfmq_group_dead_letters", "Messages that ran out of attempts"],
+  poisoned: ["halfmq_group_poisoned_messages", "Messages out of attempts that hold their place"],
   expired: [
     "halfmq_group_expired_messages",
     "Messages that retention took before the group had them",
@@ -37,6 +38,8 @@ const FAMILIES = {
   oldest: ["halfmq_group_oldest_unacked_age_seconds", "Age of the oldest message that is not done"],
   transactions: ["halfmq_topic_transactions", "Transactions remembered, by state"],
 } as const;
+
+const FIGURES = ["lag", "inFlight", "retrying", "deadLetters", "poisoned", "expired"] as const;
 
 type FamilyName = keyof typeof FAMILIES;
 
@@ -61,7 +64,7 @@ function familiesOf(topics: readonly { topic: string; stats: TopicStats }[]): Fa
     }
     for (const figures of stats.groups) {
       const { group } = figures;
-      for (const family of ["lag", "inFlight", "retrying", "deadLetters", "expired"] as const) {
+      for (const family of FIGURES) {
         add(family, { topic, group }, figures[family]);
       }
       add("oldest", { topic, group }, figures.oldestUnackedAgeMs / 1_000);

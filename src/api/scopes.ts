@@ -63,6 +63,9 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   [`GET ${GROUP}/dead-letters`]: READ,
   [`POST ${GROUP}/dead-letters/redrive`]: CONSUMER,
   [`DELETE ${GROUP}/dead-letters`]: CONSUMER,
+  [`GET ${GROUP}/blocked`]: READ,
+  [`POST ${GROUP}/blocked/retry`]: CONSUMER,
+  [`POST ${GROUP}/blocked/skip`]: CONSUMER,
 
   "GET /v1/keys": MANAGER,
   "PUT /v1/keys/{name}": MANAGER,

@@ -8,6 +8,7 @@ import type { Content } from "../core/record.ts";
 
 import type { Outcome, Refusal } from "../protocol/errors.ts";
 import type {
+  BlockedView,
   ChangeEvent,
   CheckBegun,
   Decided,
@@ -174,6 +175,14 @@ interface Messaging {
   /** Absent ids: all of them. */
   redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ readonly redriven: number }>>;
   purgeDeadLetters(at: GroupName): Promise<Outcome<{ readonly purged: number }>>;
+  /** What holds messages of the group back, and why; oldest first. */
+  blocked(at: GroupName, query: PageQuery): Promise<Outcome<Page<BlockedView>>>;
+  /** Poisoned messages go on; absent ids: all of them. */
+  decideHeld(
+    at: GroupName,
+    verb: "retry" | "skip",
+    ids?: readonly string[],
+  ): Promise<Outcome<{ readonly decided: number }>>;
 
   peek(at: TopicName, query: PeekQuery): Promise<Outcome<Page<Message>>>;
   message(at: ById): Promise<Outcome<MessageView>>;

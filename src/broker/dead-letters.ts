@@ -1,5 +1,5 @@
 /**
- * Dead letters of a group, over all queues: list, put back, purge. A page is sorted by the instant of death; a queue's
+ * Dead letters of a group, over all queues: list, put back, purge; and a word on those that are held instead. A page is sorted by the instant of death; a queue's
  * own cursor is taken as it comes, so each queue gives a share of the page and all of it is shown.
  */
 import { parseMessageId } from "../core/ids.ts";
@@ -76,6 +76,20 @@ export class DeadLetterBox {
       );
       if (!outcome.ok) return outcome;
       return accept({ purged: outcome.value.reduce((sum, each) => sum + each.purged, 0) });
+    });
+  }
+
+  decideHeld(
+    at: GroupName,
+    verb: "retry" | "skip",
+    ids?: readonly string[],
+  ): Promise<Outcome<{ decided: number }>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const outcome = await this.#askAll(route, idsByQueue(route, ids), (queue, some) =>
+        queue.decideHeld(stampOf(route), at.group, { verb, ...(some && { ids: some }) }),
+      );
+      if (!outcome.ok) return outcome;
+      return accept({ decided: outcome.value.reduce((sum, each) => sum + each.decided, 0) });
     });
   }
 

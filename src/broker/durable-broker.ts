@@ -48,6 +48,8 @@ export function createBroker(ground: Ground): Broker {
     deadLetters: (at, query) => deadLetters.list(at, query),
     redrive: (at, ids) => deadLetters.redrive(at, ids),
     purgeDeadLetters: (at) => deadLetters.purge(at),
+    blocked: (at, query) => lists.blocked(at, query),
+    decideHeld: (at, verb, ids) => deadLetters.decideHeld(at, verb, ids),
     peek: (at, query) => lists.peek(at, query),
     message: (at) => messages.view(at),
     recall: (at) => messages.recall(at),

@@ -1,12 +1,18 @@
 /**
- * Lists that run over all queues of a topic: messages by offset, key or time, and transactions. Oldest first, at most
- * 8 MiB a page. It only looks: nothing here leases, moves or marks anything.
+ * Lists that run over all queues of a topic: messages by offset, key or time, transactions, and what is blocked. Oldest
+ * first, at most 8 MiB a page. It only looks: nothing here leases, moves or marks anything.
  */
 import { parseTransactionId } from "../core/ids.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Page, TopicRoute, TransactionState, TransactionView } from "../protocol/rpc.ts";
-import type { Message, PageQuery, PeekQuery, TopicName } from "./broker.ts";
+import type {
+  BlockedView,
+  Page,
+  TopicRoute,
+  TransactionState,
+  TransactionView,
+} from "../protocol/rpc.ts";
+import type { GroupName, Message, PageQuery, PeekQuery, TopicName } from "./broker.ts";
 import { decodeCursor, encodeCursor, type Position } from "./cursor.ts";
 import { mergePage, type Source } from "./merge.ts";
 import { messagesOf } from "../core/message.ts";
@@ -54,6 +60,12 @@ export class Lists {
   ): Promise<Outcome<Page<TransactionView>>> {
     return this.#routes.use(at, false, (route) =>
       this.#page(route, queuesOf(route), query, this.#transactionsOf(route, query.state)),
+    );
+  }
+
+  blocked(at: GroupName, query: PageQuery): Promise<Outcome<Page<BlockedView>>> {
+    return this.#routes.useGroup(at, (route) =>
+      this.#page(route, queuesOf(route), query, this.#blockedOf(route, at.group)),
     );
   }
 
@@ -107,6 +119,21 @@ export class Lists {
         const items = messagesOf(route, queue, outcome.value);
         const { nextOffset } = outcome.value;
         return accept(nextOffset === undefined ? { items } : { items, next: nextOffset });
+      },
+    };
+  }
+
+  #blockedOf(route: TopicRoute, group: string): Source<BlockedView> {
+    const { namespace, topic } = route;
+    return {
+      orderOf: (view) => view.storedAt,
+      positionAfter: (view) => view.offset + 1,
+      bytesOf: () => 1_024,
+      fetch: async (queue, position, limit) => {
+        const from = typeof position === "number" ? position : 0;
+        return this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+          object.blocked(stampOf(route), group, { from, limit }),
+        );
       },
     };
   }

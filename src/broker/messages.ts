@@ -137,6 +137,7 @@ function sum(one: GroupStats, other: GroupStats): GroupStats {
     inFlight: one.inFlight + other.inFlight,
     retrying: one.retrying + other.retrying,
     deadLetters: one.deadLetters + other.deadLetters,
+    poisoned: one.poisoned + other.poisoned,
     expired: one.expired + other.expired,
     oldestUnackedAgeMs: Math.max(one.oldestUnackedAgeMs, other.oldestUnackedAgeMs),
     consumers: Array.from(consumers, ([consumerId, seenAt]) => ({

@@ -8,12 +8,39 @@ import type { Group, GroupInput } from "./settings.ts";
 /** Where a seek goes: an end, an instant (epoch ms), or an offset for each named queue. */
 export type SeekTarget = "earliest" | "latest" | number | Readonly<Record<string, number>>;
 
+/** A message that holds its message group back, or only itself. */
+export interface Blocked {
+  readonly id: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly storedAt: number;
+  readonly messageGroup?: string;
+  /** `growing`: the message group came from another queue, which has not finished with it. */
+  readonly state: "inFlight" | "retrying" | "poisoned" | "growing";
+  /** Deliveries so far. */
+  readonly deliveryAttempt: number;
+  /** When its lease ends (inFlight), or when it comes again (retrying). */
+  readonly dueAt?: number;
+  /** Why the last delivery failed (poisoned). */
+  readonly reason?: string;
+  readonly formerQueue?: number;
+  /** Messages of the message group that are known to wait behind it. */
+  readonly waiting: number;
+  /** False when more wait than were counted. */
+  readonly waitingExact?: boolean;
+}
+
 /** A message that ran out of attempts. */
 export interface DeadLetter<T = unknown> extends MessageData<T> {
   readonly deadAt?: number;
   readonly attempts?: number;
   /** Of the last failed delivery. */
   readonly reason?: string;
+}
+
+/** Which messages; absent: all of them. */
+export interface IdsOptions extends CallOptions {
+  readonly ids?: readonly string[];
 }
 
 export class Groups {
@@ -99,6 +126,33 @@ export class Groups {
     await this.#http.call({
       method: "POST",
       path: `${base(topic, group)}/dead-letters/redrive`,
+      json,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** Message groups that are held, and why; oldest first. */
+  blocked(topic: string, group: string, options: ListOptions = {}): Listing<Blocked> {
+    return new Listing(this.#http, `${base(topic, group)}/blocked`, options);
+  }
+
+  /** Delivers poisoned messages of an `onPoison: "block"` group again, in their place, the named ones or all; answers how many. */
+  async retryBlocked(topic: string, group: string, options: IdsOptions = {}): Promise<number> {
+    const { retried } = await this.#decide<{ retried: number }>(topic, group, "retry", options);
+    return retried;
+  }
+
+  /** Makes dead letters of poisoned messages, the named ones or all, so that what waits goes on; answers how many. */
+  async skipBlocked(topic: string, group: string, options: IdsOptions = {}): Promise<number> {
+    const { skipped } = await this.#decide<{ skipped: number }>(topic, group, "skip", options);
+    return skipped;
+  }
+
+  #decide<T>(topic: string, group: string, verb: string, options: IdsOptions): Promise<T> {
+    const { signal, ...json } = options;
+    return this.#http.call<T>({
+      method: "POST",
+      path: `${base(topic, group)}/blocked/${verb}`,
       json,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -55,7 +55,7 @@ export type { HandlerContext, MessageHandler, StopOptions, Stopped } from "./sub
 export { Topics } from "./topics.ts";
 export type { PeekOptions, TopicStats } from "./topics.ts";
 export { Groups } from "./groups.ts";
-export type { DeadLetter, SeekTarget } from "./groups.ts";
+export type { Blocked, DeadLetter, IdsOptions, SeekTarget } from "./groups.ts";
 export { ProducerGroups } from "./producer-groups.ts";
 export { Keys } from "./keys.ts";
 export type { Key, KeyInput, Scope } from "./keys.ts";

@@ -145,6 +145,8 @@ export interface QueueStats {
     readonly inFlight: number;
     readonly retrying: number;
     readonly deadLetters: number;
+    /** Out of attempts and held in their place (onPoison "block"). */
+    readonly poisoned: number;
     readonly expired: number;
     readonly oldestUnackedAgeMs: number;
     readonly consumers: readonly { readonly consumerId: string; readonly lastSeenAt: number }[];
@@ -166,4 +168,25 @@ export interface DeadLetters {
   readonly entries: Uint8Array;
   readonly items: readonly DeadLetterView[];
   readonly cursor?: string;
+}
+
+/** A message that holds its message group back, or only itself. */
+export interface BlockedView {
+  readonly id: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly storedAt: number;
+  readonly messageGroup?: string;
+  /** `growing`: the message group came from another queue, which has not finished with it. */
+  readonly state: "inFlight" | "retrying" | "poisoned" | "growing";
+  /** Deliveries so far. */
+  readonly deliveryAttempt: number;
+  /** When its lease ends (inFlight), or when it comes again (retrying). */
+  readonly dueAt?: number;
+  /** Why the last delivery failed; of a poisoned one. */
+  readonly reason?: string;
+  readonly formerQueue?: number;
+  /** Messages of the message group known to wait behind it; with `more`, there are others. */
+  readonly waiting: number;
+  readonly more: boolean;
 }

@@ -6,6 +6,7 @@
 import type { Facts, Outcome } from "./errors.ts";
 import type {
   BellCall,
+  BlockedView,
   DeadLetters,
   Delivered,
   Located,
@@ -142,6 +143,18 @@ export interface QueueRpc {
     ids?: readonly string[],
   ): Promise<Outcome<{ redriven: number }>>;
   purgeDeadLetters(stamp: Stamp, group: string): Promise<Outcome<{ purged: number }>>;
+  /** What holds messages of the group back, by offset from `from` on. */
+  blocked(
+    stamp: Stamp,
+    group: string,
+    query: { from: number; limit: number },
+  ): Promise<Outcome<{ items: readonly BlockedView[]; next?: number }>>;
+  /** Poisoned messages go on: delivered again in their place, or as dead letters. Without ids, all of them. */
+  decideHeld(
+    stamp: Stamp,
+    group: string,
+    decision: { verb: "retry" | "skip"; ids?: readonly string[] },
+  ): Promise<Outcome<{ decided: number }>>;
 
   forward(call: ForwardCall): Promise<Outcome<Forwarded>>;
   /** Queue `from` has finished everything that stood below its fence for this ordered group. */

@@ -40,7 +40,7 @@ export function receive(
     const held = attempt.items.flatMap((item) => heldBy(store, group, item, nowMs));
     return { is: "delivered", delivered: delivered(store, group, held) };
   }
-  if (call.replayOnly === true || group.route.paused)
+  if (call.replayOnly === true || group.isStopped)
     return { is: "empty", paused: group.route.paused };
   const { chosen, unfinished } = group.receive(call, nowMs);
   if (unfinished) return { is: "unfinished" };
@@ -209,11 +209,13 @@ function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats[
   const redriven = [...store.deadLetters.redriven(route.number)];
   for (const flight of [...state.flights(), ...redriven]) {
     if (flight.leased && flight.dueAt > nowMs && flight.attempt > 0) inFlight++;
-    else retrying++;
+    else if (!("held" in flight && flight.held)) retrying++;
   }
   const lag = state.openCount(store.messages.next) + redriven.length;
-  const oldest = state.lowWater(store.messages.next);
-  const storedAt = oldest < store.messages.next ? store.messages.read(oldest)?.storedAt : undefined;
+  const oldest = group.lowWater(store.messages.next);
+  const storedAt =
+    store.deadLetters.content(route.number, oldest)?.storedAt ??
+    (oldest < store.messages.next ? store.messages.read(oldest)?.storedAt : undefined);
   return {
     group: route.name,
     lag,
@@ -221,6 +223,7 @@ function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats[
     inFlight,
     retrying,
     deadLetters: store.deadLetters.count(route.number),
+    poisoned: store.deadLetters.heldCount(route.number),
     expired: state.expired,
     oldestUnackedAgeMs: storedAt === undefined ? 0 : Math.max(0, nowMs - storedAt),
     consumers: [...group.consumers].map(([consumerId, lastSeenAt]) => ({ consumerId, lastSeenAt })),

@@ -30,7 +30,7 @@ export class Drains {
     if (!group.route.settings.ordered) return;
     for (const { from, to, offset } of store.identity?.fences ?? []) {
       const key = `${group.route.number}/${to}`;
-      if (this.#told.has(key) || group.state.lowWater(store.messages.next) < offset) continue;
+      if (this.#told.has(key) || group.lowWater(store.messages.next) < offset) continue;
       this.#told.add(key);
       for (let target = from; target < to; target++) {
         this.#drained(store.route, group.route.name, store.queue, target).catch(() =>

@@ -196,14 +196,14 @@ function standing(
   const flight = store.deadLetters.flight(number, offset) ?? group.state.flight(offset);
   if (flight !== undefined) {
     const leased = flight.leased && flight.dueAt > nowMs && flight.attempt > 0;
-    return {
-      state: leased ? "leased" : "retrying",
-      deliveryAttempt: flight.attempt,
-      dueAt: flight.dueAt,
-    };
+    const state = leased ? "leased" : "retrying";
+    const { attempt: deliveryAttempt, dueAt } = flight;
+    // A held one comes again when somebody says so.
+    const isHeld = store.deadLetters.flight(number, offset)?.held === true;
+    return isHeld ? { state, deliveryAttempt } : { state, deliveryAttempt, dueAt };
   }
-  if (store.deadLetters.has(number, offset))
-    return { state: "deadLettered", deliveryAttempt: group.route.settings.maxAttempts };
+  const attempts = store.deadLetters.attemptsOf(number, offset);
+  if (attempts !== undefined) return { state: "deadLettered", deliveryAttempt: attempts };
   return { state: group.state.isDone(offset) ? "acked" : "waiting", deliveryAttempt: 0 };
 }
 

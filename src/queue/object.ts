@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
+import { random } from "../platform/random.ts";
 import {
   coordinatorObjectName,
   queueObjectName,
@@ -159,6 +160,14 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.purgeDeadLetters(...args);
   }
 
+  blocked(...args: Args<"blocked">): Rpc<"blocked"> {
+    return this.#verbs.blocked(...args);
+  }
+
+  decideHeld(...args: Args<"decideHeld">): Rpc<"decideHeld"> {
+    return this.#verbs.decideHeld(...args);
+  }
+
   forward(...args: Args<"forward">): Rpc<"forward"> {
     return this.#verbs.forward(...args);
   }
@@ -181,6 +190,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
       });
       ctx.abort("flush failed");
     },
+    random,
     setAlarm: (atMs) => void ctx.storage.setAlarm(atMs),
     // A deleted topic leaves nothing, its alarm included.
     deleteAll: () => void ctx.storage.deleteAll(),

@@ -41,6 +41,8 @@ export interface QueuePorts extends FlushPorts {
   readonly bounds?: QueueBounds;
   /** Earliest alarm known to the platform at start. */
   readonly armedAt: number | undefined;
+  /** 0 to below 1, to spread retries. */
+  random(): number;
   setAlarm(atMs: number): void;
   deleteAll(): void;
   offer(namespace: string, producerGroup: string, offers: readonly CheckOffer[]): Promise<void>;
@@ -107,14 +109,9 @@ export class Queue {
 
   #open(): QueueStore {
     const ports: StorePorts = {
-      dead: (group, offset, reason) =>
-        this.#log.error("message.dead", {
-          topic: this.store.route.topic,
-          queue: this.store.queue,
-          group,
-          offset,
-          reason,
-        }),
+      random: () => this.#ports.random(),
+      dead: (group, offset, reason) => this.#logMessage("message.dead", group, offset, reason),
+      held: (group, offset, reason) => this.#logMessage("message.held", group, offset, reason),
       expired: (group, expired) =>
         this.#log.error("messages.expired", {
           topic: this.store.route.topic,
@@ -124,6 +121,11 @@ export class Queue {
         }),
     };
     return new QueueStore(this.#sql, ports, this.#ports.bounds);
+  }
+
+  #logMessage(event: string, group: string, offset: number, reason: string): void {
+    const { route, queue } = this.store;
+    this.#log.error(event, { topic: route.topic, queue, group, offset, reason });
   }
 
   // ------------------------------------------------------------ commands
@@ -196,7 +198,7 @@ export class Queue {
   }
 
   configure(route: TopicRoute, queue: number): Promise<Outcome<{ nextOffset: number }>> {
-    return this.run(() => {
+    return this.run((nowMs) => {
       const before = this.store.identity;
       if (
         before !== undefined &&
@@ -212,12 +214,13 @@ export class Queue {
         // A deleted topic of this name still has messages to forward; its storage goes when they are.
         return refuse("unavailable", "The former topic of this name is still being deleted.");
       }
-      this.#adopt(before, route, queue);
+      this.#adopt({ route, queue }, nowMs);
       return accept({ nextOffset: this.store.messages.next });
     });
   }
 
-  #adopt(before: Identity | undefined, route: TopicRoute, queue: number): void {
+  #adopt({ route, queue }: Pick<Identity, "route" | "queue">, nowMs: number): void {
+    const before = this.store.identity;
     if (this.#erased) {
       this.#erased = false;
       this.#heldUntil = 0;
@@ -245,7 +248,7 @@ export class Queue {
       }
     for (const groupRoute of route.groups) {
       const known = store.groups.get(groupRoute.name);
-      if (known !== undefined) known.update(groupRoute);
+      if (known !== undefined) known.update(groupRoute, nowMs);
       else this.#beginGroup(groupRoute);
     }
   }

@@ -8,7 +8,8 @@
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
  * half_archive wholly decided pages of the half log, kept until `until`
  * delayed_archive wholly settled pages of the delayed log, kept for the topic's retention after the newest fate
- * dead_letter one row per dead letter with its own copy; deleted on purge, ack after redrive, or after 30 days
+ * dead_letter one row per dead letter or held message with its own copy; a dead letter is deleted on purge, ack after redrive,
+ *             or after 30 days, a held one when somebody decided and its fate is over
  */
 import { textOf, type Sql } from "./storage.ts";
 
@@ -36,12 +37,12 @@ const TABLES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
-    redriven INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, entry BLOB NOT NULL,
+    standing INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, entry BLOB NOT NULL,
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
 /** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export function createTables(sql: Sql, more: readonly string[]): void {
   for (const statement of [...TABLES, ...more]) sql.exec(statement);

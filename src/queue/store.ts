@@ -52,7 +52,9 @@ export interface Arrival {
 }
 
 export interface StorePorts {
+  random(): number;
   dead(group: string, offset: number, reason: string): void;
+  held(group: string, offset: number, reason: string): void;
   /** Messages that retention took from a group unread. */
   expired(group: string, expired: number): void;
 }
@@ -151,7 +153,9 @@ export class QueueStore {
       journal: this.journal,
       deadLetters: this.deadLetters,
       heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
+      random: () => this.#ports.random(),
       dead: (group, offset, reason) => this.#ports.dead(group, offset, reason),
+      held: (group, offset, reason) => this.#ports.held(group, offset, reason),
     });
   }
 

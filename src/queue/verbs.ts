@@ -4,6 +4,7 @@
  */
 import { accept, refuse } from "../protocol/errors.ts";
 import type { QueueRpc, SentMessage } from "../protocol/rpc.ts";
+import { blocked, decideHeld } from "./blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
 import { peek, settle, stats } from "./consuming.ts";
 import { prepare } from "./deciding.ts";
@@ -192,6 +193,18 @@ export class QueueVerbs implements QueueRpc {
   purgeDeadLetters(...[stamp, name]: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
     return this.#queue.grouped(stamp, name, (group) =>
       accept(purgeDeadLetters(this.#queue.store, group)),
+    );
+  }
+
+  blocked(...[stamp, name, query]: Args<"blocked">): Rpc<"blocked"> {
+    return this.#queue.grouped(stamp, name, (group, nowMs) =>
+      accept(blocked(this.#queue.store, group, query, nowMs)),
+    );
+  }
+
+  decideHeld(...[stamp, name, decision]: Args<"decideHeld">): Rpc<"decideHeld"> {
+    return this.#queue.grouped(stamp, name, (group, nowMs) =>
+      accept(decideHeld(this.#queue.store, group, decision, nowMs)),
     );
   }
 

@@ -259,6 +259,7 @@ const stats = {
       inFlight: 1,
       retrying: 0,
       deadLetters: 0,
+      poisoned: 0,
       expired: 0,
       oldestUnackedAgeMs: 1_500,
       consumers: [],

@@ -1,7 +1,7 @@
 /** Ordered groups, and topics that grow while they are in use. */
 import { expect } from "vitest";
 import { type Cases } from "./client.ts";
-import { bodies, type Message, there, until } from "./kit.ts";
+import { bodies, type Json, type Message, sorted, there, until } from "./kit.ts";
 
 export const ordered: Cases = {
   "one message of a message group is in flight at a time, or one contiguous batch": async (mq) => {
@@ -107,6 +107,39 @@ export const ordered: Cases = {
     await blocks.ack(free);
     await blocks.nothing();
   },
+
+  "a poisoned message blocks its message group, is listed with the reason, and goes on when told":
+    async (mq) => {
+      const topic = await mq.topic({ queues: 2 });
+      const group = await topic.group().make({ ordered: true, maxAttempts: 1, onPoison: "block" });
+      await topic.send(
+        ...["a1", "a2", "b1", "b2"].map((body) => ({ body, messageGroup: body[0] })),
+      );
+      const failed: Message[] = [];
+      while (failed.length < 2) {
+        const message = await group.one();
+        await group.nack(message, { reason: `no ${String(message.body)}` });
+        failed.push(message);
+      }
+      await group.nothing();
+      const blocked = await mq.all<Json>(`${group.path}/blocked`, 1);
+      expect(sorted(blocked.map(({ messageGroup, reason }) => [messageGroup, reason]))).toEqual(
+        sorted([
+          ["a", "no a1"],
+          ["b", "no b1"],
+        ]),
+      );
+      for (const each of blocked)
+        expect(each).toMatchObject({ state: "poisoned", deliveryAttempt: 1 });
+      const idOf = (body: string): unknown => failed.find((each) => each.body === body)?.id;
+      const retry = { ids: [idOf("a1")] };
+      expect(await mq.ok("POST", `${group.path}/blocked/retry`, retry)).toEqual({ retried: 1 });
+      expect(bodies(await group.take(2))).toEqual(["a1", "a2"]);
+      expect(await mq.ok("POST", `${group.path}/blocked/skip`)).toEqual({ skipped: 1 });
+      expect(bodies(await group.take(1))).toEqual(["b2"]);
+      expect(bodies((await group.deadLetters()) as never)).toEqual(["b1"]);
+      expect(await mq.all(`${group.path}/blocked`)).toEqual([]);
+    },
 
   "many consumers of an ordered group see each message group in its order": async (mq) => {
     const topic = await mq.topic({ queues: 2 });

@@ -92,6 +92,7 @@ export class Bench {
   readonly logged: { event: string; fields: unknown }[] = [];
   alarmAt: number | undefined;
   aborted: unknown;
+  random = 0;
   erased = 0;
   forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
     new Promise(() => {});
@@ -121,6 +122,7 @@ export class Bench {
       transaction: (run) => this.sql.transactionSync(run),
       synced: () => Promise.resolve(),
       abort: (cause) => void (this.aborted = cause),
+      random: () => this.random,
       setAlarm: (atMs) => void (this.alarmAt = atMs),
       deleteAll: () => void this.erased++,
       offer: (_namespace, _group, offers) => {

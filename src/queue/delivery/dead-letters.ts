@@ -1,6 +1,8 @@
 /**
- * Dead letters of all groups of a queue: the one thing that has a row each, with its own copy of the message, because
- * it outlives the log's retention and is rare. A redriven one is in flight again from here, until it is acked or dies anew.
+ * Poisoned messages of all groups of a queue: the one thing that has a row each, with its own copy of the message, because
+ * it outlives the log's retention and is rare. A dead letter is out of its group's way; a held one (`onPoison: "block"`)
+ * stands in its place until somebody decides; one that is redriven, or freed from its hold, is in flight again from here,
+ * until it is acked or fails anew. It decides nothing: group.ts does.
  */
 import { bytesOf, textOf, type Sql } from "../storage.ts";
 import type { Flight } from "./page.ts";
@@ -14,10 +16,25 @@ export interface DeadLetter {
   readonly entry: Uint8Array;
 }
 
-/** A redriven dead letter in flight, or waiting for it. */
+/** What a row is now. Persisted. */
+const STANDING = { dead: 0, flying: 1, held: 2 } as const;
+/** A held message is due never; no entry of a heap of due instants is equal to it. */
+const NEVER = 0;
+
+/** A message of the rows here that is in flight again, waits for it, or is held. */
 export interface Redriven extends Flight {
-  /** In an ordered group it comes behind what the log held below this offset. */
+  /** In an ordered group it comes behind what the log held below this offset. Its own offset: it never left its place. */
   readonly after: number;
+  /** Not delivered before somebody decides. */
+  readonly held: boolean;
+}
+
+/** A message that ran out of attempts, and why. */
+interface Death {
+  readonly entry: Uint8Array;
+  readonly storedAt: number;
+  readonly reason: string;
+  readonly nowMs: number;
 }
 
 export class DeadLetters {
@@ -25,24 +42,28 @@ export class DeadLetters {
   /** group → offset → flight, of redriven ones. */
   readonly #redriven = new Map<number, Map<number, Redriven>>();
   readonly #counts = new Map<number, number>();
+  readonly #held = new Map<number, number>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
     for (const row of sql.exec(
-      "SELECT grp, offset, generation, attempts, due_at, after FROM dead_letter WHERE redriven = 1",
+      "SELECT grp, offset, standing, generation, attempts, due_at, after FROM dead_letter WHERE standing <> 0",
     )) {
       const attempt = Number(row["attempts"]);
+      const held = Number(row["standing"]) === STANDING.held;
       this.#of(Number(row["grp"])).set(Number(row["offset"]), {
         offset: Number(row["offset"]),
         generation: Number(row["generation"]),
         attempt,
         dueAt: Number(row["due_at"]),
-        leased: attempt > 0,
+        leased: attempt > 0 && !held,
         after: Number(row["after"]),
+        held,
       });
+      if (held) this.#addHeld(Number(row["grp"]), 1);
     }
     for (const row of sql.exec(
-      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp",
+      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE standing = 0 GROUP BY grp",
     )) {
       this.#counts.set(Number(row["grp"]), Number(row["n"]));
     }
@@ -65,6 +86,15 @@ export class DeadLetters {
     return this.#counts.get(group) ?? 0;
   }
 
+  #addHeld(group: number, by: number): void {
+    this.#held.set(group, (this.#held.get(group) ?? 0) + by);
+  }
+
+  heldCount(group: number): number {
+    return this.#held.get(group) ?? 0;
+  }
+
+  /** All of the group that are not dead. */
   redriven(group: number): Iterable<Redriven> {
     return this.#redriven.get(group)?.values() ?? [];
   }
@@ -74,14 +104,19 @@ export class DeadLetters {
   }
 
   has(group: number, offset: number): boolean {
-    if (this.count(group) === 0) return false;
-    for (const _ of this.#sql.exec(
-      "SELECT 1 FROM dead_letter WHERE grp = ? AND offset = ? AND redriven = 0",
+    return this.attemptsOf(group, offset) !== undefined;
+  }
+
+  /** How often a dead letter was delivered; undefined for what is none. */
+  attemptsOf(group: number, offset: number): number | undefined {
+    if (this.count(group) === 0) return undefined;
+    for (const row of this.#sql.exec(
+      "SELECT attempts FROM dead_letter WHERE grp = ? AND offset = ? AND standing = 0",
       group,
       offset,
     ))
-      return true;
-    return false;
+      return Number(row["attempts"]);
+    return undefined;
   }
 
   content(group: number, offset: number): { entry: Uint8Array; storedAt: number } | undefined {
@@ -96,13 +131,11 @@ export class DeadLetters {
     return undefined;
   }
 
-  add(
-    group: number,
-    flight: Flight,
-    death: { entry: Uint8Array; storedAt: number; reason: string; nowMs: number },
-  ): void {
+  #insert(group: number, flight: Flight, death: Death, standing: number): void {
+    // An older death of the same offset, before a seek, gives its row to the new one.
+    if (this.has(group, flight.offset)) this.#count(group, -1);
     this.#sql.exec(
-      "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, redriven, due_at, after, entry) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?)",
+      "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, standing, due_at, after, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       group,
       flight.offset,
       death.storedAt,
@@ -110,14 +143,88 @@ export class DeadLetters {
       flight.attempt,
       flight.generation,
       death.reason,
+      standing,
+      NEVER,
+      flight.offset,
       death.entry,
     );
+  }
+
+  add(group: number, flight: Flight, death: Death): void {
+    this.#insert(group, flight, death, STANDING.dead);
     this.#count(group, 1);
   }
 
+  // ------------------------------------------------------------ held
+
+  /** The message stays in its place, undelivered. */
+  hold(group: number, flight: Flight, death: Death): void {
+    this.#insert(group, flight, death, STANDING.held);
+    this.#setHeld(group, { ...flight, after: flight.offset });
+  }
+
+  /** One that was redriven, or freed before, stays where it is. */
+  holdAgain(group: number, flight: Redriven, reason: string, nowMs: number): void {
+    this.#sql.exec(
+      "UPDATE dead_letter SET standing = 2, dead_at = ?, attempts = ?, generation = ?, due_at = ?, reason = ? WHERE grp = ? AND offset = ?",
+      nowMs,
+      flight.attempt,
+      flight.generation,
+      NEVER,
+      reason,
+      group,
+      flight.offset,
+    );
+    this.#setHeld(group, flight);
+  }
+
+  #setHeld(group: number, flight: Flight & { readonly after: number }): void {
+    const held = { ...flight, leased: false, held: true, dueAt: NEVER };
+    this.#of(group).set(flight.offset, held);
+    this.#addHeld(group, 1);
+  }
+
+  /** A held one may be delivered again now, in its place, after so many attempts. */
+  free(group: number, flight: Redriven, attempt: number, nowMs: number): void {
+    const { offset } = flight;
+    this.#sql.exec(
+      "UPDATE dead_letter SET standing = 1, attempts = ?, due_at = ? WHERE grp = ? AND offset = ?",
+      attempt,
+      nowMs,
+      group,
+      offset,
+    );
+    this.#of(group).set(offset, { ...flight, attempt, dueAt: nowMs, held: false });
+    this.#addHeld(group, -1);
+  }
+
+  /** A held one becomes a dead letter. */
+  giveUp(group: number, offset: number): void {
+    this.#sql.exec(
+      "UPDATE dead_letter SET standing = 0 WHERE grp = ? AND offset = ?",
+      group,
+      offset,
+    );
+    this.#of(group).delete(offset);
+    this.#addHeld(group, -1);
+    this.#count(group, 1);
+  }
+
+  reasonOf(group: number, offset: number): string {
+    for (const row of this.#sql.exec(
+      "SELECT reason FROM dead_letter WHERE grp = ? AND offset = ?",
+      group,
+      offset,
+    ))
+      return textOf(row["reason"]);
+    return "";
+  }
+
+  // ------------------------------------------------------------ in flight again
+
   buryAgain(group: number, flight: Flight, reason: string, nowMs: number): void {
     this.#sql.exec(
-      "UPDATE dead_letter SET redriven = 0, dead_at = ?, attempts = ?, generation = ?, reason = ? WHERE grp = ? AND offset = ?",
+      "UPDATE dead_letter SET standing = 0, dead_at = ?, attempts = ?, generation = ?, reason = ? WHERE grp = ? AND offset = ?",
       nowMs,
       flight.attempt,
       flight.generation,
@@ -132,7 +239,7 @@ export class DeadLetters {
   /** In flight again; `after`: what the log held then comes before it in an ordered group. */
   redrive(group: number, offset: number, after: number, nowMs: number): void {
     this.#sql.exec(
-      "UPDATE dead_letter SET redriven = 1, attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
+      "UPDATE dead_letter SET standing = 1, attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
       nowMs,
       after,
       group,
@@ -150,6 +257,7 @@ export class DeadLetters {
         dueAt: nowMs,
         leased: false,
         after,
+        held: false,
       });
     }
     this.#count(group, -1);
@@ -205,16 +313,19 @@ export class DeadLetters {
     this.#count(group, -1);
   }
 
-  /** A redriven one is done with. */
+  /** One that is in flight, or held, is done with. */
   remove(group: number, offset: number): void {
-    if (!this.#of(group).delete(offset)) return;
+    const flight = this.flight(group, offset);
+    if (flight === undefined) return;
+    this.#of(group).delete(offset);
+    if (flight.held) this.#addHeld(group, -1);
     this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND offset = ?", group, offset);
   }
 
   list(group: number, after: number, limit: number): DeadLetter[] {
     const items: DeadLetter[] = [];
     const query =
-      "SELECT * FROM dead_letter WHERE grp = ? AND offset > ? AND redriven = 0 ORDER BY offset LIMIT ?";
+      "SELECT * FROM dead_letter WHERE grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
     for (const row of this.#sql.exec(query, group, after, limit)) {
       items.push({
         offset: Number(row["offset"]),
@@ -230,7 +341,7 @@ export class DeadLetters {
 
   purge(group: number): number {
     const purged = this.count(group);
-    this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND redriven = 0", group);
+    this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND standing = 0", group);
     this.#counts.delete(group);
     return purged;
   }
@@ -239,16 +350,17 @@ export class DeadLetters {
   forget(group: number): void {
     this.#sql.exec("DELETE FROM dead_letter WHERE grp = ?", group);
     this.#counts.delete(group);
+    this.#held.delete(group);
     this.#redriven.delete(group);
   }
 
   /** Copies are kept for a bounded time. */
   dropBefore(deadBefore: number): void {
     if (this.#counts.size === 0) return;
-    this.#sql.exec("DELETE FROM dead_letter WHERE redriven = 0 AND dead_at < ?", deadBefore);
+    this.#sql.exec("DELETE FROM dead_letter WHERE standing = 0 AND dead_at < ?", deadBefore);
     this.#counts.clear();
     for (const row of this.#sql.exec(
-      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE redriven = 0 GROUP BY grp",
+      "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE standing = 0 GROUP BY grp",
     )) {
       this.#counts.set(Number(row["grp"]), Number(row["n"]));
     }

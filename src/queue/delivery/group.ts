@@ -5,15 +5,22 @@
  * anybody: the queue does.
  *
  * [D1] A message has at most one live lease per group. [D2] A receipt dies with the next delivery of its message.
- * [D3] In an ordered group one message of a message group is in flight at a time.
+ * [D3] In an ordered group one message of a message group is in flight at a time. [D4] With onPoison "block" nothing passes
+ * a message that ran out of attempts, and it is not delivered again, before somebody decides.
  */
 import { backoffMs } from "../../core/retry.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
 import { Chooser, type Ask, type Chosen } from "./chooser.ts";
 import { GroupMemory, type GroupPorts } from "./memory.ts";
-import type { OrderLocks } from "./order.ts";
+import type { HeldGroup } from "./order.ts";
 import type { Flight } from "./page.ts";
 import type { GroupState } from "./state.ts";
+
+/** With so many poisoned messages at one queue the group stops there: each is a row, and a line in memory. */
+const HELD_MAX = 10_000;
+
+/** What holds a message group, or, with onPoison "block", only itself. */
+export type Held = Omit<HeldGroup, "messageGroup">;
 
 export class Group {
   readonly #memory: GroupMemory;
@@ -43,7 +50,7 @@ export class Group {
     this.#memory.settle();
   }
 
-  update(route: GroupRoute): void {
+  update(route: GroupRoute, nowMs: number): void {
     const before = this.route;
     this.#memory.route = route;
     const filterChanged =
@@ -59,6 +66,7 @@ export class Group {
       }
       this.settle();
     }
+    this.#reviewHeld(nowMs);
   }
 
   seen(consumerId: string | undefined, nowMs: number): void {
@@ -96,16 +104,36 @@ export class Group {
       const offset = this.state.due.pop();
       const flight = offset === undefined ? undefined : this.#memory.flight(offset);
       if (flight === undefined) continue;
-      if (flight.leased && this.#exhausted(flight)) this.#bury(flight, "lease_expired", nowMs);
+      if (flight.leased && this.#exhausted(flight)) this.#poisoned(flight, "lease_expired", nowMs);
       else if (!this.#memory.locks.stand(flight.offset, "due"))
         this.#memory.visible.add(flight.offset);
     }
   }
 
   #exhausted(flight: Flight): boolean {
-    return (
-      this.route.settings.onPoison !== "block" && flight.attempt >= this.route.settings.maxAttempts
-    );
+    return flight.attempt >= this.route.settings.maxAttempts;
+  }
+
+  #poisoned(flight: Flight, reason: string, nowMs: number): void {
+    if (this.route.settings.onPoison === "block") this.#hold(flight, reason, nowMs);
+    else this.#bury(flight, reason, nowMs);
+  }
+
+  /** [D4] */
+  #hold(flight: Flight, reason: string, nowMs: number): void {
+    const { offset } = flight;
+    const { number, name } = this.route;
+    this.#memory.visible.delete(offset);
+    const known = this.#memory.redriven(offset);
+    const read = this.#memory.content(offset);
+    if (known !== undefined) this.#ports.deadLetters.holdAgain(number, known, reason, nowMs);
+    else if (read === undefined) return this.#bury(flight, reason, nowMs);
+    else {
+      this.#ports.deadLetters.hold(number, flight, { ...read, reason, nowMs });
+      this.state.done(offset, 1);
+    }
+    this.#memory.locks.stand(offset, "held");
+    this.#ports.held(name, offset, reason);
   }
 
   #bury(flight: Flight, reason: string, nowMs: number): void {
@@ -122,9 +150,22 @@ export class Group {
     this.#memory.unlock(flight.offset);
   }
 
+  /** Nothing is delivered: it is paused, or too much of it is poisoned. */
+  get isStopped(): boolean {
+    return this.route.paused || this.#ports.deadLetters.heldCount(this.route.number) >= HELD_MAX;
+  }
+
+  /** The oldest offset that is not done, those that are held or freed in their place included. */
+  lowWater(next: number): number {
+    let lowest = this.state.lowWater(next);
+    for (const { offset, after } of this.#ports.deadLetters.redriven(this.route.number))
+      if (after === offset && offset < lowest) lowest = offset;
+    return lowest;
+  }
+
   /** Might a receive find something now? Cheap; a filter may still say no. */
   get mayHave(): boolean {
-    if (this.route.paused) return false;
+    if (this.isStopped) return false;
     return (
       this.#memory.visible.size > 0 ||
       this.#memory.locks.readyCount > 0 ||
@@ -135,7 +176,7 @@ export class Group {
 
   /** About how many messages are visible. */
   get visibleCount(): number {
-    if (this.route.paused) return 0;
+    if (this.isStopped) return 0;
     return (
       this.#memory.visible.size +
       this.#memory.locks.readyCount +
@@ -193,12 +234,22 @@ export class Group {
     how: { delayMs?: number; reason?: string; retry?: boolean },
     nowMs: number,
   ): void {
-    if (!flight.leased) return;
-    if (how.retry === false || this.#exhausted(flight)) {
-      this.#bury(flight, how.reason ?? "nacked", nowMs);
+    const reason = how.reason ?? "nacked";
+    if (!flight.leased) {
+      if (how.retry === false && this.#memory.isHeld(flight.offset)) this.#skip(flight.offset);
       return;
     }
-    const dueAt = nowMs + (how.delayMs ?? backoffMs(this.route.settings.backoff, flight.attempt));
+    if (how.retry === false) {
+      this.#bury(flight, reason, nowMs);
+      return;
+    }
+    if (this.#exhausted(flight)) {
+      this.#poisoned(flight, reason, nowMs);
+      return;
+    }
+    const { backoff } = this.route.settings;
+    const delayMs = how.delayMs ?? backoffMs(backoff, flight.attempt, this.#ports.random());
+    const dueAt = nowMs + delayMs;
     this.#memory.visible.delete(flight.offset);
     if (this.state.flight(flight.offset) === undefined) {
       this.#ports.deadLetters.retry(this.route.number, flight, dueAt);
@@ -240,13 +291,17 @@ export class Group {
 
   // ------------------------------------------------------------ the rest
 
-  /** All leases end. Redriven messages that the log does not bring again begin anew. */
+  /**
+   * All leases end. Redriven messages that the log does not bring again begin anew; held ones that it does not bring again
+   * are dead letters now.
+   */
   seek(offset: number, nowMs: number): void {
     this.#memory.clear();
     this.state.seek(offset);
     const { deadLetters, log } = this.#ports;
     for (const redriven of deadLetters.redriven(this.route.number)) {
       if (redriven.offset >= offset) deadLetters.remove(this.route.number, redriven.offset);
+      else if (redriven.held) deadLetters.giveUp(this.route.number, redriven.offset);
       else {
         deadLetters.restart(this.route.number, redriven.offset, log.next, nowMs);
         this.#memory.comeBack({ ...redriven, after: log.next, dueAt: nowMs });
@@ -272,7 +327,58 @@ export class Group {
     if (flight !== undefined) this.#memory.comeBack(flight);
   }
 
-  blocked(): ReturnType<OrderLocks["list"]> {
-    return this.#memory.locks.list();
+  // ------------------------------------------------------------ what is held
+
+  flight(offset: number): Flight | undefined {
+    return this.#memory.flight(offset);
+  }
+
+  /** Message groups of which nothing may go, and held messages that hold nothing but themselves; in no order. */
+  *blocked(): Iterable<Held> {
+    yield* this.#memory.locks.held();
+    for (const { offset, held } of this.#ports.deadLetters.redriven(this.route.number))
+      if (held && !this.#memory.locks.has(offset))
+        yield { offset, by: "held", waiting: 0, more: false };
+  }
+
+  /** The held message is delivered again, in its place and with all its attempts. False when it is not held. */
+  retryHeld(offset: number, nowMs: number): boolean {
+    return this.#free(offset, 0, nowMs);
+  }
+
+  /** The held message becomes a dead letter, and what waits behind it goes on. False when it is not held. */
+  skipHeld(offset: number): boolean {
+    if (!this.#memory.isHeld(offset)) return false;
+    this.#skip(offset);
+    return true;
+  }
+
+  #free(offset: number, attempt: number, nowMs: number): boolean {
+    const { deadLetters } = this.#ports;
+    const flight = this.#memory.redriven(offset);
+    if (flight?.held !== true) return false;
+    deadLetters.free(this.route.number, flight, attempt, nowMs);
+    if (!this.#memory.locks.stand(offset, "due")) this.#memory.visible.add(offset);
+    return true;
+  }
+
+  #skip(offset: number): void {
+    const { deadLetters } = this.#ports;
+    const { number, name } = this.route;
+    deadLetters.giveUp(number, offset);
+    this.#ports.dead(name, offset, deadLetters.reasonOf(number, offset));
+    this.#memory.unlock(offset);
+  }
+
+  /** Settings that would not have held a message free it: as a dead letter, or for the attempts that it has now. */
+  #reviewHeld(nowMs: number): void {
+    const { number, settings } = this.route;
+    const { deadLetters } = this.#ports;
+    if (deadLetters.heldCount(number) === 0) return;
+    for (const { offset, held, attempt } of deadLetters.redriven(number)) {
+      if (!held) continue;
+      if (settings.onPoison !== "block") this.#skip(offset);
+      else if (attempt < settings.maxAttempts) this.#free(offset, attempt, nowMs);
+    }
   }
 }

@@ -21,7 +21,11 @@ export interface GroupPorts {
   readonly deadLetters: DeadLetters;
   /** The former queue that a message group's order still waits for, if any. */
   heldFor(state: GroupState, messageGroup: string): number | undefined;
+  /** 0 to below 1, to spread retries. */
+  random(): number;
   dead(group: string, offset: number, reason: string): void;
+  /** The message ran out of attempts and is held in its place. */
+  held(group: string, offset: number, reason: string): void;
 }
 
 /** Offsets that may be delivered again now, the smallest first. */
@@ -90,7 +94,9 @@ export class GroupMemory {
     const flying: { flight: Flight; place: number }[] = [];
     for (const flight of this.state.flights()) flying.push({ flight, place: flight.offset });
     for (const redriven of this.ports.deadLetters.redriven(this.route.number)) {
-      if (redriven.attempt === 0) this.comeBack(redriven);
+      // One that was freed from its hold stands where it always stood.
+      const isAway = redriven.attempt === 0 && redriven.after !== redriven.offset;
+      if (isAway) this.comeBack(redriven);
       // Behind what the log held below `after`, and before what came then.
       else flying.push({ flight: redriven, place: redriven.after - 0.5 });
     }
@@ -101,10 +107,16 @@ export class GroupMemory {
   }
 
   #resume(flight: Flight): void {
-    this.state.due.push(flight.dueAt, flight.offset);
+    const isHeld = this.isHeld(flight.offset);
+    if (!isHeld) this.state.due.push(flight.dueAt, flight.offset);
     const messageGroup = this.ordered ? this.messageGroupOf(flight.offset) : undefined;
-    if (messageGroup !== undefined)
-      this.locks.fly(messageGroup, flight.offset, flight.leased ? "leased" : "waiting");
+    if (messageGroup === undefined) return;
+    const standing = isHeld ? "held" : flight.leased ? "leased" : "waiting";
+    this.locks.fly(messageGroup, flight.offset, standing);
+  }
+
+  isHeld(offset: number): boolean {
+    return this.redriven(offset)?.held === true;
   }
 
   clear(): void {
@@ -123,7 +135,7 @@ export class GroupMemory {
     return this.state.flight(offset) ?? this.redriven(offset);
   }
 
-  /** The flight of a redriven dead letter. */
+  /** The flight of a message that stands among the dead letters' rows: redriven, or held. */
   redriven(offset: number): Redriven | undefined {
     return this.ports.deadLetters.flight(this.route.number, offset);
   }

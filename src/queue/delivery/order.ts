@@ -8,8 +8,20 @@
 
 const PARKED_MAX = 50_000;
 
-/** A message in flight: with a consumer, waiting for its retry, or to be delivered again now. */
-type Standing = "leased" | "waiting" | "due";
+/** A message in flight: with a consumer, waiting for its retry, to be delivered again now, or poisoned. */
+type Standing = "leased" | "waiting" | "due" | "held";
+
+/** A message group of which nothing may go, and the message that holds it. */
+export interface HeldGroup {
+  readonly messageGroup: string;
+  readonly offset: number;
+  /** `growing`: its former queue has not finished with it. */
+  readonly by: Exclude<Standing, "due"> | "growing";
+  readonly formerQueue?: number;
+  /** Messages known to wait behind; `more`: and others that nobody counted. */
+  readonly waiting: number;
+  readonly more: boolean;
+}
 
 interface Lock {
   /** Messages in flight, in their order. */
@@ -208,14 +220,28 @@ export class OrderLocks {
     lock.spilledFrom = from;
   }
 
-  /** Message groups held. */
-  list(): { messageGroup: string; waiting: number; heldFor?: number }[] {
-    return [...this.#locks].map(([messageGroup, lock]) => ({
-      messageGroup,
-      waiting: lock.parked.length,
-      ...(lock.heldFor === undefined ? {} : { heldFor: lock.heldFor }),
-    }));
+  has(offset: number): boolean {
+    return this.#groupOf.has(offset);
   }
+
+  /** Message groups of which nothing may go, in no order. */
+  *held(): Iterable<HeldGroup> {
+    for (const [messageGroup, lock] of this.#locks) {
+      const more = lock.spilledFrom !== undefined;
+      const behind = { messageGroup, waiting: lock.parked.length + lock.late.length, more };
+      const holder = isFree(lock) ? undefined : firstHolder(lock);
+      if (holder !== undefined) yield { ...behind, ...holder };
+      else if (lock.heldFor !== undefined) {
+        const offset = lock.parked[0] ?? lock.spilledFrom ?? 0;
+        yield { ...behind, offset, by: "growing", formerQueue: lock.heldFor };
+      }
+    }
+  }
+}
+
+function firstHolder(lock: Lock): Pick<HeldGroup, "offset" | "by"> | undefined {
+  for (const [offset, by] of lock.flying) if (by !== "due") return { offset, by };
+  return undefined;
 }
 
 /** Nobody has a message of it, and the first in flight, if there is one, may be delivered again. */
