@@ -19,6 +19,7 @@ import type {
   Target,
   TopicRoute,
 } from "../protocol/rpc.ts";
+import { nextDueAt } from "./agenda.ts";
 import type { QueueBounds } from "./bounds.ts";
 import { decide, isForwarding } from "./deciding.ts";
 import { sweep } from "./checking.ts";
@@ -387,17 +388,4 @@ export class Queue {
       return accept(value);
     });
   }
-}
-
-/** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
-function nextDueAt(store: QueueStore, retainAt: number): number {
-  const dues = [store.links.nextDueAt()];
-  if (store.identity?.dropping !== true) {
-    for (const group of store.groups.values()) dues.push(group.nextDueAt());
-    dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
-    const { firstStoredAt } = store.messages;
-    if (firstStoredAt !== undefined)
-      dues.push(Math.max(firstStoredAt + store.route.settings.retentionMs, retainAt));
-  }
-  return dues.reduce<number>((earliest, due) => Math.min(earliest, due ?? Infinity), Infinity);
 }

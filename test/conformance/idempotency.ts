@@ -11,6 +11,12 @@ function expectReplay(first: Answer, second: Answer): void {
   expect(second.headers.get("idempotent-replayed")).toBe("true");
 }
 
+const plainBody = (messageGroup: string) => ({ messages: [{ body: 1, messageGroup }] });
+const halfBody = (messageGroup: string) => ({
+  producerGroup: "p",
+  message: { body: 1, messageGroup },
+});
+
 export const idempotency: Cases = {
   "a send with its key twice stores its messages once and answers the same": async (mq) => {
     const topic = await mq.topic({ queues: 4 });
@@ -69,14 +75,9 @@ export const idempotency: Cases = {
     mq,
   ) => {
     const topic = await mq.topic({ queues: 16 });
-    const half = (messageGroup: string) => ({
-      producerGroup: "p",
-      message: { body: 1, messageGroup },
-    });
-    const full = (messageGroup: string) => ({ messages: [{ body: 1, messageGroup }] });
     for (const [path, bodyOf] of [
-      [`${topic.path}/messages`, full],
-      [`${topic.path}/transactions`, half],
+      [`${topic.path}/messages`, plainBody],
+      [`${topic.path}/transactions`, halfBody],
     ] as const) {
       const once = unique("spread");
       const first = await mq.ok("POST", path, bodyOf("g0"), { once });

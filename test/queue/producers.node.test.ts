@@ -171,12 +171,13 @@ describe("a queue that counts its producers", () => {
   });
 });
 
+const grown = (settings: { queues: number }, at: number) =>
+  route(undefined, settings, {
+    version: 2,
+    growths: [{ from: 1, to: settings.queues, at }],
+  });
+
 describe("a topic that has grown", () => {
-  const grown = (settings: { queues: number }, at: number) =>
-    route(undefined, settings, {
-      version: 2,
-      growths: [{ from: 1, to: settings.queues, at }],
-    });
   const id = "mover";
   const target = queueOfWord(id, 8);
 

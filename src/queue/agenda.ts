@@ -1,0 +1,18 @@
+/**
+ * When a queue must wake next: one look over everything that can become due, for the one alarm [Q1]. It arms nothing and
+ * does nothing that is due.
+ */
+import type { QueueStore } from "./store.ts";
+
+/** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
+export function nextDueAt(store: QueueStore, retainAt: number): number {
+  const dues = [store.links.nextDueAt()];
+  if (store.identity?.dropping !== true) {
+    for (const group of store.groups.values()) dues.push(group.nextDueAt());
+    dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
+    const { firstStoredAt } = store.messages;
+    if (firstStoredAt !== undefined)
+      dues.push(Math.max(firstStoredAt + store.route.settings.retentionMs, retainAt));
+  }
+  return dues.reduce<number>((earliest, due) => Math.min(earliest, due ?? Infinity), Infinity);
+}
