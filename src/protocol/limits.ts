@@ -37,6 +37,8 @@ export const LIMITS = {
   attemptsMax: 1_000,
   transactionMessagesMax: 100,
   groupsMax: 1_000,
+  /** Settings of a topic's groups together: each queue keeps them in one row, which holds 2 MB on Cloudflare. */
+  groupSettingsBytesMax: 1_250_000,
   filterTagsMax: 100,
   filterBytesMax: 4_096,
   /** Parentheses, NOT, signs and comparisons within one another. */

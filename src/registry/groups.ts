@@ -2,6 +2,7 @@
  * Consumer groups of topics: made, changed, paused and deleted, each as a new version of their topic (topics.ts, R1–R3).
  * Numbers are never given twice within an incarnation, so that an old receipt leads nowhere.
  */
+import { utf8Length } from "../core/bytes.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { GroupRoute, TopicRoute } from "../protocol/rpc.ts";
@@ -102,6 +103,8 @@ export class Groups {
     const settings = mergeGroup(group.settings, change);
     if (!settings.ok) return settings;
     if (sameValue(settings.value, group.settings)) return accept({ row, since });
+    const tooLarge = this.#sizeRefusal(row, name, settings.value);
+    if (tooLarge !== undefined) return tooLarge;
     const to = { settings: settings.value, paused: group.paused };
     return accept({ row: this.#changed(row, group, to), since });
   }
@@ -112,13 +115,26 @@ export class Groups {
       const facts = { limit: LIMITS.groupsMax, actual };
       return refuse("invalid_request", `A topic has at most ${LIMITS.groupsMax} groups`, facts);
     }
+    const settings = newGroup(patch);
+    const tooLarge = this.#sizeRefusal(row, name, settings);
+    if (tooLarge !== undefined) return tooLarge;
     return accept(
       this.#store.atomically(() => {
         const { name: topic, incarnation } = row;
         this.#changes.add("group.created", { topic, incarnation, group: name });
-        return this.#store.insertGroup(row, name, newGroup(patch), this.#ports.clock.nowMs());
+        return this.#store.insertGroup(row, name, settings, this.#ports.clock.nowMs());
       }),
     );
+  }
+
+  /** Settings that no queue could store would be a change that is never completed. */
+  #sizeRefusal(row: TopicRow, name: string, settings: GroupSettings): Refusal | undefined {
+    const limit = LIMITS.groupSettingsBytesMax;
+    const mine = utf8Length(JSON.stringify(settings));
+    const actual = mine + this.#store.groupSettingsBytes(row.incarnation, name);
+    if (actual <= limit) return undefined;
+    const detail = `The settings of a topic's groups take at most ${limit} bytes together`;
+    return refuse("invalid_request", detail, { field: "group", limit, actual });
   }
 
   #changed(

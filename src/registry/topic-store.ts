@@ -101,6 +101,16 @@ export class TopicStore {
     ).map(groupRowOf);
   }
 
+  /** What the settings of all groups but one take, in bytes of their JSON. */
+  groupSettingsBytes(incarnation: number, exceptFor: string): number {
+    const [row] = this.#exec(
+      "SELECT sum(length(CAST(settings AS BLOB))) AS bytes FROM topic_group WHERE incarnation = ? AND name <> ?",
+      incarnation,
+      exceptFor,
+    );
+    return Number(row?.["bytes"] ?? 0);
+  }
+
   routeOf(row: TopicRow): TopicRoute {
     return {
       namespace: this.#namespace,

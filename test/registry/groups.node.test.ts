@@ -153,3 +153,22 @@ test("a topic has a thousand groups and not one more", async () => {
     facts: { limit: 1_000, actual: 1_001 },
   });
 });
+
+test("groups whose settings no queue could keep in one row are refused, and the topic lives on", async () => {
+  const world = new World();
+  const { groups, topics } = world.wake();
+  await groups.put("t", "g", {}, SEEN);
+  const large = { backoff: { delaysMs: Array.from({ length: 1_000 }, () => 31_622_400_000) } };
+  const outcomes = [];
+  for (let number = 0; number < 120; number++) {
+    outcomes.push(await groups.put("t", `large-${number}`, large, PUT));
+  }
+  const refused = outcomes.filter((outcome) => !outcome.ok);
+  expect(refused.length).toBeGreaterThan(0);
+  const limit = LIMITS.groupSettingsBytesMax;
+  expect(refused[0]).toMatchObject({ code: "invalid_request", facts: { field: "group", limit } });
+  const { route } = value(await groups.put("t", "g", { maxAttempts: 3 }, PUT));
+  expect(JSON.stringify(route).length).toBeLessThan(2_000_000);
+  expect(codeOf(await groups.put("t", "g", large, PUT))).toBe("invalid_request");
+  expect((await topics.topic("t", false)).ok).toBe(true);
+});
