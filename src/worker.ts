@@ -6,11 +6,12 @@ import { createApp } from "./api/app.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
+import { watchdogRound } from "./broker/watchdog.ts";
 import { systemClock } from "./platform/clock.ts";
 import { log } from "./platform/log.ts";
 import { base64url, random, randomBytes } from "./platform/random.ts";
 import { targetPolicy } from "./platform/target.ts";
-import { registryObjectName, type Env, type RegistryRpc } from "./protocol/rpc.ts";
+import type { Env } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
 export { QueueObject } from "./queue/object.ts";
@@ -41,12 +42,8 @@ export default {
   fetch: (request: Request, env: Env, context: ExecutionContext) =>
     (app ??= makeApp(env)).fetch(request, env, context),
 
-  /**
-   * Queues of the namespace `default` whose alarm the platform lost are woken; the alarm itself is what normally runs
-   * them. Those of other namespaces heal with their own traffic: every request runs the due sweep, too.
-   */
+  /** Queues whose alarm the platform lost are woken; the alarm itself is what normally runs them. */
   async scheduled(_event: ScheduledController, env: Env): Promise<void> {
-    const stub: unknown = env.REGISTRY.getByName(registryObjectName("default"));
-    log.info("watchdog", { poked: await (stub as RegistryRpc).watchdog() });
+    log.info("watchdog", await watchdogRound(durableObjects(env), nowMs()));
   },
 };

@@ -9,7 +9,13 @@ import { isNamespace, parseKeyText } from "../platform/key-text.ts";
 import { base64url } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
-import { type Env, type KeyRecord, registryObjectName, type RegistryRpc } from "../protocol/rpc.ts";
+import {
+  DEFAULT_NAMESPACE,
+  type Env,
+  type KeyRecord,
+  registryObjectName,
+  type RegistryRpc,
+} from "../protocol/rpc.ts";
 import { ALL_SCOPES, type Principal } from "./principal.ts";
 
 /** A deleted key works on for as long as this. */
@@ -36,6 +42,9 @@ const known = new Map<string, Known>();
  */
 const bad = new Map<string, number>();
 
+/** Namespaces that exist, of which none ever goes away. */
+const namespaces = new Map<string, true>();
+
 type Bindings = Pick<Env, "HALFMQ_ROOT_KEY" | "REGISTRY">;
 
 export async function authenticate(
@@ -51,7 +60,7 @@ export async function authenticate(
   if (text === undefined) return UNAUTHENTICATED;
   const [digest, rootDigest] = await Promise.all([sha256(text), sha256(root)]);
   const asked = headers.get(NAMESPACE_HEADER) ?? undefined;
-  if (equalDigests(digest, rootDigest)) return rootIn(asked ?? "default");
+  if (equalDigests(digest, rootDigest)) return rootIn(asked ?? DEFAULT_NAMESPACE);
   const record = await findKey(text, base64url(digest), env, clock);
   if (!record.ok) return record;
   const { namespace, scopes, topics, name } = record.value;
@@ -111,15 +120,31 @@ const unexpired = (record: KeyRecord, clock: Clock): Outcome<KeyRecord> =>
     : accept(record);
 
 /** A read, so that it may be repeated when the registry is on the move. */
-const askRegistry = (
+function registryOf<T>(
+  env: Bindings,
+  namespace: string,
+  call: (registry: RegistryRpc) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  const name = registryObjectName(namespace);
+  return callObject(() => env.REGISTRY.getByName(name) as RegistryRpc, call);
+}
+
+/** A stranger's key must not bring an object to life, which plain workerd would keep a file for. */
+async function askRegistry(
   env: Bindings,
   namespace: string,
   name: string,
-): ReturnType<RegistryRpc["keyHash"]> =>
-  callObject(
-    () => env.REGISTRY.getByName(registryObjectName(namespace)) as RegistryRpc,
-    (registry) => registry.keyHash(name),
-  );
+): ReturnType<RegistryRpc["keyHash"]> {
+  if (namespace !== DEFAULT_NAMESPACE && !namespaces.has(namespace)) {
+    const found = await registryOf(env, DEFAULT_NAMESPACE, (registry) =>
+      registry.knowsNamespace(namespace),
+    );
+    if (!found.ok) return found;
+    if (!found.value.known) return refuse("key_not_found", "There is no such namespace");
+    remember(namespaces, namespace, true);
+  }
+  return registryOf(env, namespace, (registry) => registry.keyHash(name));
+}
 
 function remember<V>(cache: Map<string, V>, digest: string, entry: V): void {
   cache.set(digest, entry);

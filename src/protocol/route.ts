@@ -9,6 +9,8 @@ import type { GroupSettings, TopicSettings } from "./topic.ts";
 /** The name of a queue's object. Names hold no slash, so this is unambiguous. */
 export const queueObjectName = (namespace: string, topic: string, queue: number): string =>
   `${namespace}/${topic}/${queue}`;
+/** The root key's namespace unless it names another; its registry keeps the list of all others. */
+export const DEFAULT_NAMESPACE = "default";
 /** One registry per namespace. */
 export const registryObjectName = (namespace: string): string => namespace;
 export const coordinatorObjectName = (namespace: string, producerGroup: string): string =>

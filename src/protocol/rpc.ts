@@ -259,6 +259,13 @@ export interface RegistryRpc {
   ): Promise<Outcome<{ events: readonly ChangeEvent[]; last: number; gap: boolean }>>;
   /** Every queue object of the namespace runs what is due; returns how many were poked. */
   watchdog(): Promise<number>;
+
+  /** At `default` only: enters another namespace in the list of them. Idempotent. */
+  enterNamespace(name: string): Promise<Outcome<{ known: true }>>;
+  /** At `default` only: whether somebody ever made something in that namespace. */
+  knowsNamespace(name: string): Promise<Outcome<{ known: boolean }>>;
+  /** At `default` only: the other namespaces, oldest first. */
+  namespaces(query: { limit: number; cursor?: string }): Promise<Outcome<Page<string>>>;
 }
 
 /** RPC of `CoordinatorObject`: one per producer group. It asks; it never decides. */

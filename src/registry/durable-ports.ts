@@ -10,9 +10,12 @@ import { accept, type Outcome } from "../protocol/errors.ts";
 import {
   coordinatorObjectName,
   type CoordinatorRpc,
+  DEFAULT_NAMESPACE,
   type Env,
   queueObjectName,
   type QueueRpc,
+  registryObjectName,
+  type RegistryRpc,
 } from "../protocol/rpc.ts";
 import type { Ports, QueueAddress } from "./ground.ts";
 
@@ -42,6 +45,12 @@ export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: numbe
       callObject(
         () => coordinatorStub(group),
         async (stub) => accept(await stub.configure(record)),
+        { timeoutMs: CALL_TIMEOUT_MS },
+      ),
+    enterNamespace: () =>
+      callObject(
+        () => env.REGISTRY.getByName(registryObjectName(DEFAULT_NAMESPACE)) as RegistryRpc,
+        (registry) => registry.enterNamespace(namespace),
         { timeoutMs: CALL_TIMEOUT_MS },
       ),
     armAlarm,

@@ -39,6 +39,8 @@ export interface Ports {
     group: string,
     record: ProducerGroupRecord | undefined,
   ): Promise<Outcome<unknown>>;
+  /** Has the registry of `default` enter this namespace in its list. */
+  enterNamespace(): Promise<Outcome<unknown>>;
   /** The alarm goes off at that time or earlier. */
   armAlarm(atMs: number): void;
   randomBytes(count: number): Uint8Array<ArrayBuffer>;

@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
 import type { Env, RegistryRpc } from "../protocol/rpc.ts";
 import { durablePorts } from "./durable-ports.ts";
 import { missing } from "./keys.ts";
@@ -48,8 +49,16 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
     }
   }
 
-  topic(...args: Args<"topic">): Answer<"topic"> {
-    return this.#registry.topics.topic(...args);
+  /** Runs what may make something, once the namespace is in the list of them. */
+  async #making<T>(work: (registry: Registry) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+    const registry = this.#registry;
+    return (await registry.namespaces.enter()) ?? work(registry);
+  }
+
+  topic(...[name, create]: Args<"topic">): Answer<"topic"> {
+    return create
+      ? this.#making(({ topics }) => topics.topic(name, true))
+      : this.#registry.topics.topic(name, false);
   }
 
   topicByIncarnation(...args: Args<"topicByIncarnation">): Answer<"topicByIncarnation"> {
@@ -57,7 +66,7 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
   }
 
   putTopic(...args: Args<"putTopic">): Answer<"putTopic"> {
-    return this.#registry.topics.put(...args);
+    return this.#making(({ topics }) => topics.put(...args));
   }
 
   async listTopics(...args: Args<"listTopics">): Answer<"listTopics"> {
@@ -69,7 +78,7 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
   }
 
   putGroup(...args: Args<"putGroup">): Answer<"putGroup"> {
-    return this.#registry.groups.put(...args);
+    return this.#making(({ groups }) => groups.put(...args));
   }
 
   pauseGroup(...args: Args<"pauseGroup">): Answer<"pauseGroup"> {
@@ -81,7 +90,7 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
   }
 
   putProducerGroup(...args: Args<"putProducerGroup">): Answer<"putProducerGroup"> {
-    return this.#registry.producerGroups.put(...args);
+    return this.#making(({ producerGroups }) => producerGroups.put(...args));
   }
 
   rotateProducerSecret(...args: Args<"rotateProducerSecret">): Answer<"rotateProducerSecret"> {
@@ -101,11 +110,11 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
   }
 
   seeProducerGroup(...args: Args<"seeProducerGroup">): Answer<"seeProducerGroup"> {
-    return this.#registry.producerGroups.see(...args);
+    return this.#making(({ producerGroups }) => producerGroups.see(...args));
   }
 
   putKey(...args: Args<"putKey">): Answer<"putKey"> {
-    return this.#registry.keys.put(...args);
+    return this.#making(({ keys }) => keys.put(...args));
   }
 
   async key(...args: Args<"key">): Answer<"key"> {
@@ -131,5 +140,20 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
 
   watchdog(): Answer<"watchdog"> {
     return this.#registry.watchdog();
+  }
+
+  async enterNamespace(...args: Args<"enterNamespace">): Answer<"enterNamespace"> {
+    return this.#registry.namespaces.add(...args);
+  }
+
+  /** Asked before anyone is authenticated, too. */
+  async knowsNamespace(name: string): Answer<"knowsNamespace"> {
+    return accept({
+      known: hasTables(this.ctx.storage) && this.#registry.namespaces.knows(name),
+    });
+  }
+
+  async namespaces(...args: Args<"namespaces">): Answer<"namespaces"> {
+    return this.#registry.namespaces.list(...args);
   }
 }

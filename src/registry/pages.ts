@@ -12,7 +12,7 @@ export interface PageQuery {
 }
 
 /** The list that a cursor belongs to. */
-export type ListLetter = "t" | "p" | "k";
+export type ListLetter = "t" | "p" | "k" | "n";
 
 /**
  * One page. `read` answers, oldest first, up to `limit` items with an id above `after`.

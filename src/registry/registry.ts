@@ -6,6 +6,7 @@ import { Changes } from "./changes.ts";
 import { Groups } from "./groups.ts";
 import { Keys } from "./keys.ts";
 import type { Ports, QueueAddress, Storage } from "./ground.ts";
+import { Namespaces } from "./namespaces.ts";
 import { ProducerGroupStore } from "./producer-group-store.ts";
 import { ProducerGroups } from "./producer-groups.ts";
 import { createTables } from "./schema.ts";
@@ -21,6 +22,7 @@ export class Registry {
   readonly producerGroups: ProducerGroups;
   readonly keys: Keys;
   readonly changes: Changes;
+  readonly namespaces: Namespaces;
   readonly #topicStore: TopicStore;
   readonly #producerGroupStore: ProducerGroupStore;
   readonly #ports: Ports;
@@ -37,6 +39,7 @@ export class Registry {
     this.groups = new Groups(this.#topicStore, this.changes, this.topics, ports);
     this.producerGroups = new ProducerGroups(this.#producerGroupStore, this.changes, ports);
     this.keys = new Keys(storage, this.changes, ports);
+    this.namespaces = new Namespaces(storage, ports);
     this.#arm();
   }
 

@@ -8,6 +8,7 @@
  * deleted_name   names of deleted topics, for 60 s
  * producer_group one row per producer group, `deleting` until its coordinator knows
  * access_key     one row per key: its rights and the hash of its secret
+ * namespace      at `default` only: one row per other namespace; kept for ever
  * change         the last thousand changes
  */
 import type { Storage } from "./ground.ts";
@@ -33,6 +34,7 @@ const TABLES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS access_key (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, rights TEXT NOT NULL, hash BLOB NOT NULL,
     created_at INTEGER NOT NULL) STRICT`,
+  "CREATE TABLE IF NOT EXISTS namespace (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, since INTEGER NOT NULL) STRICT",
   "CREATE TABLE IF NOT EXISTS change (sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL) STRICT",
 ];
 

@@ -14,14 +14,20 @@ const ROOT = "root-key-of-the-test";
 class World {
   readonly keys = new Map<string, { record: KeyRecord; hash: Uint8Array }>();
   lookups = 0;
+  readonly asked = new Set<string>();
   isDown = false;
   nowMs = 1_000_000;
   readonly clock: Clock = { nowMs: () => this.nowMs, after: () => () => undefined };
 
   env(root: string | undefined = ROOT): Parameters<typeof authenticate>[1] {
     const getByName = (namespace: string) => ({
+      knowsNamespace: async (name: string) => {
+        if (this.isDown) throw new Error("gone");
+        return accept({ known: namespace === "default" && name === "shop" });
+      },
       keyHash: async (name: string) => {
         this.lookups++;
+        this.asked.add(namespace);
         if (this.isDown) throw new Error("gone");
         const found = this.keys.get(`${namespace}/${name}`);
         return found === undefined ? refuse("key_not_found", "none") : accept(found);
@@ -129,6 +135,20 @@ describe("authenticate", () => {
     world.nowMs += 5_000;
     expect(await world.ask(old)).toMatchObject({ code: "unauthenticated" });
     expect(world.lookups).toBe(3);
+  });
+
+  it("brings no registry to life for a namespace that nobody made", async () => {
+    const world = new World();
+    const text = await world.key("k");
+    for (const namespace of ["made-up", "other", "x"]) {
+      const stranger = `Bearer ${text.replace("shop", namespace)}`;
+      expect(await world.ask(stranger)).toMatchObject({ code: "unauthenticated" });
+    }
+    expect(await world.ask(`Bearer ${text}`)).toMatchObject({ ok: true });
+    expect(await world.ask(`Bearer ${text.replace("shop", "default")}`)).toMatchObject({
+      code: "unauthenticated",
+    });
+    expect([...world.asked]).toEqual(["shop", "default"]);
   });
 
   it("never takes an unreachable registry for a wrong key", async () => {

@@ -36,7 +36,7 @@ class TestClock implements Clock {
   }
 }
 
-type Verb = "configure" | "inUse" | "drop" | "poke" | "coordinator";
+type Verb = "configure" | "inUse" | "drop" | "poke" | "coordinator" | "enter";
 
 interface Call {
   readonly verb: Verb;
@@ -62,6 +62,7 @@ export class World {
   readonly usage = new Map<string, Usage>();
   readonly logged: string[] = [];
   alarmAt: number | undefined;
+  namespace = "default";
   /** Answers a refusal, "hang" for a call that never ends, or undefined for one that works. */
   fault: (call: Call) => Outcome<never> | "hang" | undefined = () => undefined;
   #bytes = 0;
@@ -97,7 +98,7 @@ export class World {
 
   #ports(): Ports {
     return {
-      namespace: "default",
+      namespace: this.namespace,
       configureQueue: (route, queue) => {
         const to = nameOf({ topic: route.topic, queue });
         return this.#call({ verb: "configure", to, version: route.version }, () => {
@@ -123,6 +124,7 @@ export class World {
           if (record === undefined) this.coordinators.delete(group);
           else this.coordinators.set(group, record);
         }),
+      enterNamespace: () => this.#call({ verb: "enter", to: this.namespace }, () => undefined),
       armAlarm: (atMs) => {
         this.alarmAt = Math.min(this.alarmAt ?? Number.POSITIVE_INFINITY, atMs);
       },
