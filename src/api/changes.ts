@@ -2,14 +2,23 @@
  * Changes of topics, groups, producer groups and routes as Server-Sent Events. A reader that comes back with
  * Last-Event-ID goes on where it was; one that was away for too long is told so by a `gap` event.
  */
+import type { Principal } from "../auth/principal.ts";
+import type { Broker } from "../broker/broker.ts";
+import { encodeText } from "../core/bytes.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { encodeText } from "../core/bytes.ts";
+import type { ChangeEvent } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
 import { operation, type Answer, type Call, type Edge, type Operation } from "./operation.ts";
+import { forbids } from "./scopes.ts";
 
-/** The headers go out with it at once, and a proxy sees that the stream lives. */
+/** A proxy sees that the stream lives. */
 const COMMENT = ": halfmq\n\n";
+/** So often a key is looked at anew: with what authenticate remembers of it, a deleted one is refused within 10 s. */
+const RECHECK_MS = 4_000;
+const READERS = ["consume", "manage"] as const;
+
+type Changed = Extract<Awaited<ReturnType<Broker["changes"]>>, { ok: true }>["value"];
 
 function startOf(request: Request): number {
   const last = request.headers.get("last-event-id") ?? "";
@@ -20,31 +29,44 @@ function eventText(id: number, type: string, data: unknown): string {
   return `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-function follow(edge: Edge, call: Call): ReadableStream<Uint8Array> {
-  const { signal } = call.request;
-  let after = startOf(call.request);
-  let isFirst = true;
+/** A key hears of the topics that it reaches, and of other keys only when it may manage them all. */
+function mayHear(caller: Principal, { type, data }: ChangeEvent): boolean {
+  if (type === "key.updated" || type === "key.deleted") {
+    return caller.topics === undefined && forbids(caller, ["manage"]) === undefined;
+  }
+  const { topic } = data;
+  return typeof topic !== "string" || forbids(caller, READERS, topic) === undefined;
+}
+
+function textOf(caller: Principal, { events, last, gap }: Changed): string {
+  let text = gap ? eventText(last, "gap", { last }) : "";
+  for (const event of events) {
+    if (!mayHear(caller, event)) continue;
+    const { sequence, type, at, data } = event;
+    text += eventText(sequence, type, { ...data, type, at, sequence });
+  }
+  return text;
+}
+
+/** Goes on behind `first`, which was read before the answer began: who sees that it did misses nothing from then on. */
+function follow(edge: Edge, { request, caller }: Call, first: Changed): ReadableStream<Uint8Array> {
+  const waitMs = caller.root ? LIMITS.waitMsMax : RECHECK_MS;
+  let after = first.last;
   return new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(encodeText(COMMENT + textOf(caller, first))),
     async pull(controller) {
-      if (isFirst) {
-        isFirst = false;
-        controller.enqueue(encodeText(COMMENT));
-        return;
-      }
-      const outcome = await edge.broker.changes(call.caller.namespace, after, LIMITS.waitMsMax);
-      // The reader's own reconnect is the retry.
-      if (!outcome.ok || signal.aborted) {
+      const now = await edge.authenticate(request);
+      const isAllowed = now.ok && forbids(now.value, READERS) === undefined;
+      const outcome = isAllowed
+        ? await edge.broker.changes(caller.namespace, after, waitMs)
+        : undefined;
+      // The reader's own reconnect is the retry, and says why when there is nothing to come back to.
+      if (!now.ok || outcome?.ok !== true || request.signal.aborted) {
         controller.close();
         return;
       }
-      const { events, last, gap } = outcome.value;
-      after = last;
-      let text = gap ? eventText(last, "gap", { last }) : "";
-      for (const event of events) {
-        const { sequence, type, at, data } = event;
-        text += eventText(sequence, type, { ...data, type, at, sequence });
-      }
-      controller.enqueue(encodeText(text === "" ? COMMENT : text));
+      after = outcome.value.last;
+      controller.enqueue(encodeText(textOf(now.value, outcome.value) || COMMENT));
     },
   });
 }
@@ -56,13 +78,14 @@ export const changeOperations: readonly Operation[] = [
     summary: "Follows changes of what exists (Server-Sent Events)",
     statuses: [200],
     query: nothing,
-    handle: (edge, call): Promise<Outcome<Answer>> =>
-      Promise.resolve(
-        accept({
-          body: follow(edge, call),
-          contentType: "text/event-stream; charset=utf-8",
-          headers: { "cache-control": "no-store" },
-        }),
-      ),
+    async handle(edge, call): Promise<Outcome<Answer>> {
+      const first = await edge.broker.changes(call.caller.namespace, startOf(call.request), 0);
+      if (!first.ok) return first;
+      return accept({
+        body: follow(edge, call, first.value),
+        contentType: "text/event-stream; charset=utf-8",
+        headers: { "cache-control": "no-store" },
+      });
+    },
   }),
 ];

@@ -4,7 +4,7 @@ import type { Principal } from "../auth/principal.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { KeyRecord } from "../protocol/rpc.ts";
 import { nothing, page } from "./fields.ts";
-import { answer, operation, type Operation } from "./operation.ts";
+import { answer, operation, type Edge, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
 import { keySettings } from "./settings-schema.ts";
 
@@ -37,10 +37,27 @@ function exceeds(caller: Principal, settings: z.output<typeof keySettings>): Ref
     return no("namespace");
   }
   if (settings.scopes.some((scope) => !caller.scopes.includes(scope))) return no("scopes");
-  const { topics } = caller;
-  if (topics === undefined) return undefined;
-  const wanted = settings.topics ?? ["*"];
-  return wanted.every((topic) => within(topic, topics)) ? undefined : no("topics");
+  const { expiresAt = Number.POSITIVE_INFINITY } = caller;
+  if ((settings.expiresAt ?? Number.POSITIVE_INFINITY) > expiresAt) return no("expiresAt");
+  return reaches(caller, settings) ? undefined : no("topics");
+}
+
+/** Whether a key stays within the topics that the caller is bound to. */
+function reaches({ topics }: Principal, key: { readonly topics?: readonly string[] | undefined }) {
+  return topics === undefined || (key.topics ?? ["*"]).every((topic) => within(topic, topics));
+}
+
+/** A caller that is bound to topics neither sees nor replaces nor deletes a key that reaches beyond them. */
+async function outOfReach(
+  edge: Edge,
+  caller: Principal,
+  name: string,
+): Promise<Refusal | undefined> {
+  if (caller.topics === undefined) return undefined;
+  const known = await edge.broker.key(caller.namespace, name);
+  if (!known.ok) return known.code === "key_not_found" ? undefined : known;
+  if (reaches(caller, known.value)) return undefined;
+  return refuse("forbidden", "The key reaches topics that yours does not", { field: "topics" });
 }
 
 export const keyOperations: readonly Operation[] = [
@@ -54,7 +71,8 @@ export const keyOperations: readonly Operation[] = [
       const outcome = await edge.broker.keys(call.caller.namespace, pageQuery(call.query));
       if (!outcome.ok) return outcome;
       const { items, nextCursor } = outcome.value;
-      return answer({ items: items.map(keyJson), nextCursor });
+      const mine = items.filter((key) => reaches(call.caller, key));
+      return answer({ items: mine.map(keyJson), nextCursor });
     },
   }),
   operation({
@@ -64,10 +82,11 @@ export const keyOperations: readonly Operation[] = [
     statuses: [201],
     body: keySettings,
     async handle(edge, { body, caller, params }) {
-      const refusal = exceeds(caller, body);
-      if (refusal !== undefined) return refusal;
       const { scopes, topics, expiresAt, namespace = caller.namespace } = body;
-      const outcome = await edge.broker.putKey(namespace, params["name"] ?? "", {
+      const name = params["name"] ?? "";
+      const refusal = exceeds(caller, body) ?? (await outOfReach(edge, caller, name));
+      if (refusal !== undefined) return refusal;
+      const outcome = await edge.broker.putKey(namespace, name, {
         scopes: [...new Set(scopes)],
         ...(topics === undefined ? {} : { topics }),
         ...(expiresAt === undefined ? {} : { expiresAt }),
@@ -83,7 +102,10 @@ export const keyOperations: readonly Operation[] = [
     statuses: [200],
     query: nothing,
     async handle(edge, { caller, params }) {
-      const outcome = await edge.broker.key(caller.namespace, params["name"] ?? "");
+      const name = params["name"] ?? "";
+      const refusal = await outOfReach(edge, caller, name);
+      if (refusal !== undefined) return refusal;
+      const outcome = await edge.broker.key(caller.namespace, name);
       return outcome.ok ? answer(keyJson(outcome.value)) : outcome;
     },
   }),
@@ -94,8 +116,11 @@ export const keyOperations: readonly Operation[] = [
     statuses: [200],
     query: nothing,
     async handle(edge, { caller, params }) {
-      const outcome = await edge.broker.deleteKey(caller.namespace, params["name"] ?? "");
-      return outcome.ok ? answer({ name: params["name"], deleted: true }) : outcome;
+      const name = params["name"] ?? "";
+      const refusal = await outOfReach(edge, caller, name);
+      if (refusal !== undefined) return refusal;
+      const outcome = await edge.broker.deleteKey(caller.namespace, name);
+      return outcome.ok ? answer({ name, deleted: true }) : outcome;
     },
   }),
 ];

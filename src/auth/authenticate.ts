@@ -63,7 +63,7 @@ export async function authenticate(
   if (equalDigests(digest, rootDigest)) return rootIn(asked ?? DEFAULT_NAMESPACE);
   const record = await findKey(text, base64url(digest), env, clock);
   if (!record.ok) return record;
-  const { namespace, scopes, topics, name } = record.value;
+  const { namespace, scopes, topics, expiresAt, name } = record.value;
   if (asked !== undefined && asked !== namespace) {
     return refuse("forbidden", "The key belongs to another namespace", { field: NAMESPACE_HEADER });
   }
@@ -73,6 +73,7 @@ export async function authenticate(
     root: false,
     keyName: name,
     ...(topics === undefined ? {} : { topics }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   });
 }
 

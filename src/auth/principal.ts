@@ -6,6 +6,8 @@ export interface Principal {
   readonly scopes: readonly Scope[];
   /** Topic names, or prefixes with a trailing `*`; absent: all. */
   readonly topics?: readonly string[];
+  /** When its key ends; absent: never. */
+  readonly expiresAt?: number;
   readonly root: boolean;
   readonly keyName: string;
 }

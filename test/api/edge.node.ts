@@ -18,7 +18,7 @@ interface Asked {
 
 type Answers = { readonly [K in keyof Broker]?: Broker[K] };
 
-const KEYS: Readonly<Record<string, Principal>> = {
+export const KEYS: Readonly<Record<string, Principal>> = {
   root: {
     namespace: "default",
     scopes: ["send", "transact", "consume", "manage"],
@@ -43,7 +43,11 @@ export interface Answer {
   readonly json: Record<string, unknown>;
 }
 
-export function testEdge(answers: Answers = {}) {
+/** `keys` may change while the test goes on, as keys that are deleted do. */
+export function testEdge(
+  answers: Answers = {},
+  keys: Readonly<Record<string, Principal | undefined>> = KEYS,
+) {
   const asked: Asked[] = [];
   const logged: string[] = [];
   const broker = new Proxy({} as Broker, {
@@ -60,7 +64,8 @@ export function testEdge(answers: Answers = {}) {
   let ids = 0;
   const edge: Edge = {
     broker,
-    authenticate: (request) => Promise.resolve(principalOf(request.headers.get("authorization"))),
+    authenticate: (request) =>
+      Promise.resolve(principalOf(keys, request.headers.get("authorization"))),
     nowMs: () => NOW_MS,
     newRequestId: () => `made-${++ids}`,
     log: {
@@ -99,7 +104,10 @@ export function testEdge(answers: Answers = {}) {
   return { asked, logged, call, raw };
 }
 
-function principalOf(authorization: string | null): Outcome<Principal> {
-  const principal = KEYS[authorization?.replace("Bearer ", "") ?? ""];
+function principalOf(
+  keys: Readonly<Record<string, Principal | undefined>>,
+  authorization: string | null,
+): Outcome<Principal> {
+  const principal = keys[authorization?.replace("Bearer ", "") ?? ""];
   return principal === undefined ? refuse("unauthenticated", "who are you") : accept(principal);
 }

@@ -134,6 +134,7 @@ test("a poll takes checks, at most 1,000, for at most 20 s", async () => {
 
 test("a key is shown once, and gives no more than its maker has", async () => {
   const { call, asked } = testEdge({
+    key: () => Promise.resolve(refuse("key_not_found", "")),
     putKey: (namespace, name, { scopes, topics }) =>
       Promise.resolve(
         accept({
