@@ -1,6 +1,7 @@
 /**
  * What HalfMQ is measured against: a Worker that answers at once, a Worker that makes a call to an object that does nothing,
- * and the object that most would write first, with one statement per request. None of them keeps a promise to anybody.
+ * and the object that most would write first: a row per message, one statement per step. None of them keeps a promise to
+ * anybody.
  */
 import { DurableObject } from "cloudflare:workers";
 
@@ -22,24 +23,86 @@ export class Idle extends DurableObject {
   }
 }
 
-/** A row per message, one statement per request. */
+const LEASE_MS = 600_000;
+
+/** A row per message with an index by which it is found, one statement per step. */
 export class Naive extends DurableObject {
+  readonly #sql: SqlStorage;
+
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as Cloudflare.Env);
-    ctx.storage.sql.exec(
-      "CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY, body TEXT NOT NULL, leased_until INTEGER NOT NULL)",
+    this.#sql = ctx.storage.sql;
+    this.#sql.exec(
+      `CREATE TABLE IF NOT EXISTS message (
+        id INTEGER PRIMARY KEY, body TEXT NOT NULL, visible_at INTEGER);
+       CREATE INDEX IF NOT EXISTS message_visible ON message (visible_at)`,
     );
   }
 
-  send(body: string): number {
-    const { sql } = this.ctx.storage;
-    const insert = "INSERT INTO message (body, leased_until) VALUES (?, 0) RETURNING id";
-    return Number(sql.exec(insert, body).one()["id"]);
+  send(bodies: readonly string[]): number {
+    let id = 0;
+    for (const body of bodies) id = this.#insert(body, 0);
+    return id;
+  }
+
+  /** A message that nobody sees yet. */
+  prepare(body: string): number {
+    return this.#insert(body, null);
+  }
+
+  commit(id: number): number {
+    return this.#sql.exec("UPDATE message SET visible_at = 0 WHERE id = ?", id).rowsWritten;
+  }
+
+  receive(): { id: number; body: string } | undefined {
+    const lease = `UPDATE message SET visible_at = ? WHERE id =
+      (SELECT id FROM message WHERE visible_at <= ? ORDER BY visible_at LIMIT 1) RETURNING id, body`;
+    const nowMs = Date.now();
+    interface Row extends Record<string, SqlStorageValue> {
+      readonly id: number;
+      readonly body: string;
+    }
+    return this.#sql.exec<Row>(lease, nowMs + LEASE_MS, nowMs).toArray()[0];
+  }
+
+  ack(id: number): number {
+    return this.#sql.exec("DELETE FROM message WHERE id = ?", id).rowsWritten;
+  }
+
+  #insert(body: string, visibleAt: number | null): number {
+    const insert = "INSERT INTO message (body, visible_at) VALUES (?, ?) RETURNING id";
+    return Number(this.#sql.exec(insert, body, visibleAt).one()["id"]);
   }
 }
 
 const json = (value: unknown): Response =>
   new Response(JSON.stringify(value), { headers: { "content-type": "application/json" } });
+
+interface Body {
+  readonly body?: unknown;
+  readonly messages?: readonly { readonly body: unknown }[];
+  readonly id?: number;
+}
+
+const textsOf = ({ body, messages = [{ body }] }: Body): string[] =>
+  messages.map((message) => JSON.stringify(message.body));
+
+async function naive(verb: string, request: Request, env: Bindings): Promise<Response> {
+  const stub = env.NAIVE.getByName("one");
+  const body = await request.json<Body>();
+  switch (verb) {
+    case "send":
+      return json({ id: await stub.send(textsOf(body)) });
+    case "prepare":
+      return json({ id: await stub.prepare(textsOf(body)[0] ?? "") });
+    case "commit":
+      return json({ ok: await stub.commit(body.id ?? 0) });
+    case "receive":
+      return json({ message: await stub.receive() });
+    default:
+      return json({ ok: await stub.ack(body.id ?? 0) });
+  }
+}
 
 export default {
   async fetch(request: Request, env: Bindings): Promise<Response> {
@@ -47,16 +110,16 @@ export default {
     switch (path) {
       case "/bare":
         return json({ ok: true });
+      case "/read":
+        return json({ ok: (await request.arrayBuffer()).byteLength });
       case "/noop":
         return json({ ok: await env.IDLE.getByName("one").noop() });
       case "/carry":
         return json({ ok: await env.IDLE.getByName("one").carry(await request.arrayBuffer()) });
-      case "/naive": {
-        const { body } = await request.json<{ body: unknown }>();
-        return json({ id: await env.NAIVE.getByName("one").send(JSON.stringify(body)) });
-      }
       default:
-        return new Response("nothing here", { status: 404 });
+        return path.startsWith("/naive/")
+          ? naive(path.slice("/naive/".length), request, env)
+          : new Response("nothing here", { status: 404 });
     }
   },
 };

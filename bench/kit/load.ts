@@ -4,6 +4,7 @@
  */
 import { Connection, type Answer } from "./connection.ts";
 import { percentile } from "./numbers.ts";
+import { processorMs } from "./process.ts";
 
 export const CONNECTIONS = 64;
 
@@ -20,13 +21,21 @@ export interface Measured {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Processor time of the server for a step. Says the same on a machine that others use, too. */
+  readonly processorUs: number;
 }
 
-export async function closedLoop(port: number, loop: Loop, step: Step): Promise<Measured> {
+export async function closedLoop(
+  server: { readonly port: number; readonly pid: number },
+  loop: Loop,
+  step: Step,
+): Promise<Measured> {
   const connections = await Promise.all(
-    Array.from({ length: loop.connections }, () => Connection.open(port)),
+    Array.from({ length: loop.connections }, () => Connection.open(server.port)),
   );
   const started = performance.now() + loop.warmUpMs;
+  const used = { ms: 0 };
+  setTimeout(() => (used.ms = processorMs(server.pid)), loop.warmUpMs);
   const end = started + loop.durationMs;
   const latencies: number[] = [];
   const run = async (connection: Connection, worker: number): Promise<void> => {
@@ -43,11 +52,13 @@ export async function closedLoop(port: number, loop: Loop, step: Step): Promise<
   } finally {
     for (const connection of connections) connection.close();
   }
+  used.ms = processorMs(server.pid) - used.ms;
   const sorted = Float64Array.from(latencies).toSorted();
   return {
     perSecond: (latencies.length / loop.durationMs) * 1_000,
     p50Ms: percentile(sorted, 0.5),
     p99Ms: percentile(sorted, 0.99),
+    processorUs: (used.ms / latencies.length) * 1_000,
   };
 }
 
