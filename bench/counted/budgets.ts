@@ -49,8 +49,12 @@ const manyQueues: Question = async () => {
     const receipts = await receive(world, 1, 20_000);
     if (receipts.length > 0) await ack(world, receipts);
   });
-  const figure = world.counts.rowsWritten / (CONNECTIONS * ROUNDS);
-  return [{ what: "rows, whole life over 8 queues", figure, atMost: 0.6, heldAt: 1.3 }];
+  const messages = CONNECTIONS * ROUNDS;
+  const { rowsWritten, calls } = world.counts;
+  return [
+    { what: "rows, whole life over 8 queues", figure: rowsWritten / messages, atMost: 0.6 },
+    { what: "object calls, same", figure: calls / messages, atMost: 4 },
+  ];
 };
 
 const openLoop =
@@ -120,7 +124,10 @@ const retention: Question = async () => {
 
 const objectCalls: Question = async () => {
   const world = await World.open({ queues: 64 });
-  await world.closedLoop(1, 640, () => send(world, 4));
+  for (let queue = 0; queue < 64; queue++) {
+    const messageGroup = world.wordOf(queue);
+    await world.closedLoop(1, 1, () => send(world, 40, { messageGroup }));
+  }
   world.startCounting();
   const receipts = await world.run(receive(world, 16));
   const fullBatch = world.counts.calls;

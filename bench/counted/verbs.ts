@@ -1,13 +1,16 @@
 /** What clients of a counted world do: one verb each, in the words of a bench. It never retries. */
+import type { Content } from "../../src/core/record.ts";
 import { GROUP, TOPIC, type World } from "./world.ts";
 
 const BODY = `"${"x".repeat(254)}"`;
 
-export const contents = (count: number, more: { readonly deliverAt?: number } = {}) =>
+type More = Partial<Pick<Content, "deliverAt" | "messageGroup">>;
+
+export const contents = (count: number, more: More = {}) =>
   Array.from({ length: count }, () => ({ body: { json: BODY }, ...more }));
 
-export async function send(world: World, count = 1): Promise<void> {
-  await world.call(() => world.broker.send(TOPIC, { messages: contents(count) }));
+export async function send(world: World, count = 1, more: More = {}): Promise<void> {
+  await world.call(() => world.broker.send(TOPIC, { messages: contents(count, more) }));
 }
 
 export async function sendDelayed(world: World, deliverAt: number): Promise<void> {

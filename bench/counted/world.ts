@@ -6,6 +6,7 @@
 import { createBroker } from "../../src/broker/durable-broker.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import type { Objects } from "../../src/broker/objects.ts";
+import { queueOfWord } from "../../src/core/route.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
 import type { Sql, SqlValue } from "../../src/queue/storage.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
@@ -149,10 +150,18 @@ export class World {
     return outcome.value;
   }
 
+  /** A message group that belongs to the queue. */
+  wordOf(queue: number): string {
+    for (let number = 0; ; number++) {
+      const word = `group ${number}`;
+      if (queueOfWord(word, this.#queues.length) === queue) return word;
+    }
+  }
+
   /** Routes are cached and the alarm of retention is armed: what every queue does once. */
   async #warm(): Promise<void> {
-    const content = { body: { json: "0" } };
     for (let queue = 0; queue < this.#queues.length; queue++) {
+      const content = { body: { json: "0" }, messageGroup: this.wordOf(queue) };
       await this.run(this.broker.send(TOPIC, { messages: [content] }));
     }
     for (;;) {

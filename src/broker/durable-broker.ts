@@ -4,6 +4,7 @@
 import { LIMITS } from "../protocol/limits.ts";
 import type { Broker } from "./broker.ts";
 import { DeadLetterBox } from "./dead-letters.ts";
+import { Lanes } from "./lanes.ts";
 import { Lists } from "./lists.ts";
 import { Messages } from "./messages.ts";
 import type { Ground } from "./objects.ts";
@@ -16,13 +17,14 @@ import { Transactions } from "./transactions.ts";
 
 export function createBroker(ground: Ground): Broker {
   const routes = new Routes(ground);
-  const sender = new Sender(ground, routes);
+  const lanes = new Lanes();
+  const sender = new Sender(ground, routes, lanes);
   const receiver = new Receiver(ground, routes);
   const settler = new Settler(ground, routes);
   const deadLetters = new DeadLetterBox(ground, routes);
   const lists = new Lists(ground, routes);
   const messages = new Messages(ground, routes);
-  const transactions = new Transactions(ground, routes, messages);
+  const transactions = new Transactions(ground, routes, { messages, lanes });
   return {
     ...registryVerbs(ground, routes),
     send: (at, request) => sender.send(at, request),

@@ -200,11 +200,9 @@ class Batch {
     const queues = attempt === undefined ? order.queues : homeFirst(attempt, order.queues);
     const waits = this.#request.waitMs > 0;
     const likely = Math.max(1, Math.min(IN_TURN_MAX, order.likely, queues.length));
-    const refusal = await this.#inTurn(queues.slice(0, waits ? 1 : likely), note);
+    const refusal = await this.#inTurn(queues.slice(0, likely), note);
     if (refusal !== undefined && isFinal(refusal)) return refusal;
-    if (this.messages.length > 0) {
-      return this.#isFull || !waits ? undefined : this.#inTurn(queues.slice(1, likely), note);
-    }
+    if (this.messages.length > 0) return undefined;
     if (!waits) return (await this.#inWaves(queues.slice(likely), note)) ?? refusal;
     return this.#untilBell(queues, note);
   }

@@ -3,13 +3,15 @@
  * It never sends twice what a queue has already stored, neither when a route turns out stale nor when a request with an
  * Idempotency-Key comes again after the topic has grown.
  */
-import { encodeRecord, frame, type Content } from "../core/record.ts";
+import { sentBy } from "../core/message.ts";
+import { frameContents, type Content } from "../core/record.ts";
 import { queueOfWord } from "../core/route.ts";
 import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Keyed, SendCall, Sent, SentMessage, TopicRoute } from "../protocol/rpc.ts";
 import type { SendRequest, TopicName } from "./broker.ts";
-import { claimKey, homeOfKey, refusedByFormerHome, releaseKey, wordOfKey } from "./key-claim.ts";
+import { claimKey, homeOfKey, refusedByFormerHome, releaseKey } from "./key-claim.ts";
+import type { Lanes, Lot } from "./lanes.ts";
 import type { Ground } from "./objects.ts";
 import { formerSeats, refusesWhole } from "./producers.ts";
 import { stampOf, type Routes } from "./routes.ts";
@@ -19,16 +21,6 @@ interface Part {
   readonly queue: number;
   readonly indexes: readonly number[];
 }
-
-/** What places messages without a word of their own: the request's key, or one draw for all of them. */
-export interface Lot {
-  readonly word?: string;
-  /** From 0 to below 1. */
-  readonly draw: number;
-}
-
-export const lotOf = (keyed: Keyed | undefined, draw: number): Lot =>
-  keyed === undefined ? { draw } : { draw, word: wordOfKey(keyed) };
 
 /** The queue of a message, of so many. */
 export function queueOf(content: Content, lot: Lot, queues: number): number {
@@ -40,16 +32,20 @@ export function queueOf(content: Content, lot: Lot, queues: number): number {
 export class Sender {
   readonly #ground: Ground;
   readonly #routes: Routes;
+  readonly #lanes: Lanes;
 
-  constructor(ground: Ground, routes: Routes) {
+  constructor(ground: Ground, routes: Routes, lanes: Lanes) {
     this.#ground = ground;
     this.#routes = routes;
+    this.#lanes = lanes;
   }
 
-  async send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>> {
-    const sending = new Sending(this.#ground, request, this.#ground.random());
-    const outcome = await this.#routes.use(at, true, (route) => sending.round(route));
-    return sending.answer(outcome);
+  send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>> {
+    return this.#lanes.within(at, request.keyed, this.#ground, async (lot) => {
+      const sending = new Sending(this.#ground, request, lot);
+      const outcome = await this.#routes.use(at, true, (route) => sending.round(route));
+      return sending.answer(outcome);
+    });
   }
 }
 
@@ -59,19 +55,17 @@ class Sending {
   readonly #contents: readonly Content[];
   readonly #keyed: Keyed | undefined;
   readonly #lot: Lot;
-  readonly #records: readonly Uint8Array[];
   readonly #sent: (SentMessage | undefined)[];
   readonly #refused: (Refusal | undefined)[];
   #replayed = true;
   /** The queue that took the request's key without a message. */
   #claimedAt: number | undefined;
 
-  constructor(ground: Ground, request: SendRequest, draw: number) {
+  constructor(ground: Ground, request: SendRequest, lot: Lot) {
     this.#ground = ground;
     this.#contents = request.messages;
     this.#keyed = request.keyed;
-    this.#lot = lotOf(request.keyed, draw);
-    this.#records = request.messages.map(encodeRecord);
+    this.#lot = lot;
     this.#sent = Array.from(request.messages, () => undefined);
     this.#refused = Array.from(request.messages, () => undefined);
   }
@@ -122,10 +116,7 @@ class Sending {
   /** Sends a part and notes what came of it. A stale route leaves it for the next round. */
   async #settlePart(route: TopicRoute, part: Part): Promise<Refusal | undefined> {
     const outcome = await this.#sendPart(route, part);
-    if (outcome.ok && outcome.value.messages.length === part.indexes.length) {
-      this.#take(part, outcome.value);
-      return undefined;
-    }
+    if (outcome.ok && this.#take(part, outcome.value)) return undefined;
     const refusal = outcome.ok ? TORN : outcome;
     if (refusal.code === "stale_route") return refusal;
     for (const index of part.indexes) this.#refused[index] = refusal;
@@ -184,15 +175,15 @@ class Sending {
     return outcome.ok ? outcome : inRequest(outcome, part.indexes);
   }
 
-  #callSend(
+  async #callSend(
     route: TopicRoute,
     part: Part,
     former?: NonNullable<SendCall["former"]>,
   ): Promise<Outcome<Sent>> {
     const { namespace, topic } = route;
-    const records = frame(part.indexes.map((index) => this.#records[index] ?? new Uint8Array()));
+    const records = frameContents(this.#contentsAt(part.indexes));
     const keyed = this.#keyed;
-    return this.#ground.objects.queue(
+    const outcome = await this.#ground.objects.queue(
       { namespace, topic, queue: part.queue },
       (queue) =>
         queue.send({
@@ -203,11 +194,15 @@ class Sending {
         }),
       keyed === undefined ? "never" : "safe",
     );
+    return outcome.ok ? accept(sentBy(route.incarnation, part.queue, outcome.value)) : outcome;
   }
 
-  #take(part: Part, sent: Sent): void {
-    for (const [place, index] of part.indexes.entries()) this.#sent[index] = sent.messages[place];
-    this.#replayed &&= sent.replayed;
+  /** Answers whether it is an answer to this part: one of another length is not. */
+  #take(part: Part, { messages, replayed }: Sent): boolean {
+    if (messages.length !== part.indexes.length) return false;
+    for (const [place, index] of part.indexes.entries()) this.#sent[index] = messages[place];
+    this.#replayed &&= replayed;
+    return true;
   }
 
   /** What is neither stored nor refused, by queue. */
@@ -294,8 +289,7 @@ class Sending {
     if (!outcome.ok) return outcome;
     if (outcome.value === undefined) return undefined;
     // An answer of another length is that of a later part: a queue's parts only shrink as the topic grows.
-    if (outcome.value.messages.length !== part.indexes.length) return undefined;
-    this.#take(part, { ...outcome.value, replayed: true });
+    this.#take(part, sentBy(route.incarnation, part.queue, { ...outcome.value, replayed: true }));
     return undefined;
   }
 }

@@ -3,7 +3,7 @@
  * It never decides anything: after a commit the home queue forwards to the targets.
  */
 import { parseTransactionId } from "../core/ids.ts";
-import { encodeRecord, frame } from "../core/record.ts";
+import { frameContents } from "../core/record.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type {
   Decided,
@@ -18,10 +18,11 @@ import type {
 import type { ById, DecideRequest, PrepareRequest, TopicName } from "./broker.ts";
 import { claimKey, homeOfKey } from "./key-claim.ts";
 import type { Messages } from "./messages.ts";
+import type { Lanes, Lot } from "./lanes.ts";
 import type { Ground } from "./objects.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf, type Routes } from "./routes.ts";
-import { lotOf, queueOf, type Lot } from "./send.ts";
+import { queueOf } from "./send.ts";
 
 /** A producer group that was seen is not shown to the registry again for so long. */
 const SEEN_AGE_MS = 60_000;
@@ -35,10 +36,12 @@ export class Transactions {
   readonly #ground: Ground;
   readonly #routes: Routes;
   readonly #messages: Messages;
+  readonly #lanes: Lanes;
   readonly #seen = new RecentMap<number>(2_000);
 
-  constructor(ground: Ground, routes: Routes, messages: Messages) {
-    this.#messages = messages;
+  constructor(ground: Ground, routes: Routes, parts: { messages: Messages; lanes: Lanes }) {
+    this.#messages = parts.messages;
+    this.#lanes = parts.lanes;
     this.#ground = ground;
     this.#routes = routes;
   }
@@ -51,8 +54,13 @@ export class Transactions {
     }
     const seen = await this.#see(at.namespace, request.producerGroup);
     if (!seen.ok) return seen;
-    const lot = lotOf(request.keyed, this.#ground.random());
-    const records = frame(request.messages.map((each) => encodeRecord(each.content)));
+    return this.#lanes.within(at, request.keyed, this.#ground, (lot) =>
+      this.#prepareAt(at, request, lot),
+    );
+  }
+
+  #prepareAt(at: TopicName, request: PrepareRequest, lot: Lot): Promise<Outcome<Prepared>> {
+    const records = frameContents(request.messages.map(({ content }) => content));
     return this.#routes.use(at, true, async (route) => {
       const targets = await this.#targets(route, request, lot);
       if (!targets.ok) return targets;

@@ -39,6 +39,10 @@ export class ByteWriter {
     return this.#length;
   }
 
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   #reserve(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
@@ -96,7 +100,9 @@ export class ByteWriter {
 
   /** A text's UTF-8 without a length. */
   rawText(value: string): this {
-    this.#reserve(value.length * 3);
+    // Three bytes a unit are always enough; where there is no room for a guess, it is counted.
+    const bytesMax = value.length * 3;
+    if (this.#length + bytesMax > this.#bytes.length) this.#reserve(utf8Length(value));
     const { written } = encoder.encodeInto(value, this.#bytes.subarray(this.#length));
     this.#length += written;
     return this;
@@ -182,6 +188,21 @@ export class ByteReader {
     return view;
   }
 }
+
+/** A writer that is used again and again for what is copied at once; one that a large value blew up is thrown away. */
+export class Scratch {
+  #writer = new ByteWriter(SCRATCH_BYTES);
+
+  /** Empty. What was written before is no longer valid. */
+  take(): ByteWriter {
+    if (this.#writer.capacity > SCRATCH_BYTES_MAX) this.#writer = new ByteWriter(SCRATCH_BYTES);
+    this.#writer.reset();
+    return this.#writer;
+  }
+}
+
+const SCRATCH_BYTES = 4_096;
+const SCRATCH_BYTES_MAX = 256 * 1_024;
 
 export const encodeText = (text: string): Uint8Array => encoder.encode(text);
 export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes);

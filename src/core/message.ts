@@ -6,6 +6,7 @@ import { encodeBase64 } from "./base64.ts";
 import { decodeEntry } from "./entry.ts";
 import { messageId } from "./ids.ts";
 import { decodeRecord, unframe, type Content } from "./record.ts";
+import type { Sent, SentMessage, Stored } from "../protocol/producing.ts";
 
 /** A message as any reader sees it. */
 export interface Message {
@@ -24,6 +25,18 @@ export interface Delivery extends Message {
   readonly deliveryAttempt: number;
   readonly receipt: string;
   readonly invisibleUntil: number;
+}
+
+/** What a queue answered to a send, message by message. */
+export function sentBy(incarnation: number, queue: number, answer: Stored): Sent {
+  const { stored, ...rest } = answer;
+  if (!("first" in stored)) return { ...rest, messages: stored };
+  const messages = Array.from({ length: stored.count }, (_, place): SentMessage => {
+    const offset = stored.first + place;
+    const id = messageId({ origin: "log", incarnation, queue, position: offset, index: 0 });
+    return { id, queue, offset, state: "ready" };
+  });
+  return { ...rest, messages };
 }
 
 interface Columns {

@@ -3,7 +3,7 @@
  * in between the queue reads its routing fields only and never touches the body.
  * Layout, version 1: version byte, flags, then each field whose flag is set in the order of FLAG, then the body.
  */
-import { ByteReader, ByteWriter, CodecError, decodeText } from "./bytes.ts";
+import { ByteReader, type ByteWriter, CodecError, decodeText, Scratch } from "./bytes.ts";
 import type { ProducerMark } from "./producer.ts";
 
 const VERSION = 1;
@@ -88,10 +88,24 @@ function writeRecord(writer: ByteWriter, content: Content): void {
   else writer.raw(content.body.bytes);
 }
 
+const scratch = new Scratch();
+const frameScratch = new Scratch();
+
 export function encodeRecord(content: Content): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(512);
+  const writer = scratch.take();
   writeRecord(writer, content);
   return writer.finish();
+}
+
+/** `frame()` of the records of all contents, without a copy of each. */
+export function frameContents(contents: Iterable<Content>): Uint8Array<ArrayBuffer> {
+  const frame = frameScratch.take();
+  for (const content of contents) {
+    const writer = scratch.take();
+    writeRecord(writer, content);
+    frame.blob(writer.view());
+  }
+  return frame.finish();
 }
 
 function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead> } {
@@ -111,13 +125,14 @@ function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead
   return { flags, head };
 }
 
-const EMPTY_HEAD: RecordHead = {};
+/** That of a message of which nothing is said but its body. */
+export const PLAIN_HEAD: RecordHead = {};
 
 /** The routing fields alone; the body is not looked at. */
 export function readRecordHead(record: Uint8Array): RecordHead {
   // The plainest message (JSON body, nothing else) is by far the commonest: two bytes tell it.
   if (record[0] === VERSION && record[1] !== undefined && record[1] <= FLAG.jsonBody)
-    return EMPTY_HEAD;
+    return PLAIN_HEAD;
   return readHead(new ByteReader(record)).head;
 }
 
@@ -170,9 +185,7 @@ export function decodeRecord(record: Uint8Array): Content {
 
 /** Records one behind the other, each with its length in front: how a batch travels in one buffer. */
 export function frame(records: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  let size = 0;
-  for (const record of records) size += record.length + 4;
-  const writer = new ByteWriter(size);
+  const writer = frameScratch.take();
   for (const record of records) writer.blob(record);
   return writer.finish();
 }

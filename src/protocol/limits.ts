@@ -20,6 +20,7 @@ export const LIMITS = {
   requestBytesMax: 8 * MIB,
   requestMessagesMax: 1_000,
   requestReceiptsMax: 1_000,
+  receiptCharsMax: 1_024,
   receiveMessagesMax: 1_000,
   /** An answer stops at this many bytes of messages, but carries at least one. */
   answerBytesMax: 8 * MIB,

@@ -47,12 +47,23 @@ export interface SentMessage {
   readonly deliverAt?: number;
 }
 
+/** Messages that got offsets one behind the other, as nearly all do: their ids follow from these. */
+export interface SentRun {
+  readonly first: number;
+  readonly count: number;
+}
+
 export interface Sent {
   readonly messages: readonly SentMessage[];
   /** The answer of an earlier request with the same key. */
   readonly replayed: boolean;
   /** Nothing is stored: a producer is new here since the topic grew, and its former queues must be asked first. */
   readonly formerFirst?: true;
+}
+
+/** The same as a queue answers it. */
+export interface Stored extends Omit<Sent, "messages"> {
+  readonly stored: SentRun | readonly SentMessage[];
 }
 
 // ---------------------------------------------------------------- queue: transactions

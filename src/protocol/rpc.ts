@@ -32,8 +32,8 @@ import type {
   ProducerOf,
   ProducerSeat,
   SendCall,
-  Sent,
   SentMessage,
+  Stored,
   TransactionState,
   TransactionView,
 } from "./producing.ts";
@@ -64,9 +64,9 @@ export interface QueueRpc {
   poke(): Promise<void>;
 
   /** Without records it takes the key for its body, whose messages go to other queues. */
-  send(call: SendCall): Promise<Outcome<Sent>>;
+  send(call: SendCall): Promise<Outcome<Stored>>;
   /** The stored answer of an earlier keyed request, if this queue has it. */
-  replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>>;
+  replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Stored | undefined>>;
   /** Forgets a key that was taken without records, if it is this body's. */
   releaseKey(stamp: Stamp, keyed: Keyed): Promise<Outcome<{ released: boolean }>>;
   /** Of each dedup id, the message that had it first, if this queue has one within the window. */

@@ -5,7 +5,7 @@
 import { decodeEntry } from "../core/entry.ts";
 import { messageId, parseMessageId } from "../core/ids.ts";
 import type { ProducerMark } from "../core/producer.ts";
-import { readRecordHead, unframe, type RecordHead } from "../core/record.ts";
+import { PLAIN_HEAD, readRecordHead, unframe, type RecordHead } from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type {
@@ -14,8 +14,9 @@ import type {
   ForwardPlace,
   Keyed,
   SendCall,
-  Sent,
   SentMessage,
+  SentRun,
+  Stored,
 } from "../protocol/rpc.ts";
 import type { Placed } from "./half-page.ts";
 import { judgeProducers, rememberProducers, type Counted } from "./sequences.ts";
@@ -56,10 +57,10 @@ export function remember(
   });
 }
 
-export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<Sent> {
-  const before = answered<SentMessage[]>(store, call.keyed, nowMs);
+export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<Stored> {
+  const before = answered<Stored["stored"]>(store, call.keyed, nowMs);
   if (!before.ok) return before;
-  if (before.value !== undefined) return accept({ messages: before.value, replayed: true });
+  if (before.value !== undefined) return accept({ stored: before.value, replayed: true });
   const records = unframe(call.records);
   const heads = records.map(readRecordHead);
   for (const { messageGroup, producer } of heads) {
@@ -70,11 +71,36 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   const judged = judgeProducers(store, heads, call.former, nowMs);
   if (!judged.ok) return judged;
   if (judged.value.is === "formerFirst")
-    return accept({ messages: [], replayed: false, formerFirst: true });
+    return accept({ stored: [], replayed: false, formerFirst: true });
   if (call.keyed !== undefined && store.awakeKeys().full(nowMs)) {
     return refuse("rate_limited", "The queue holds as many keys as it can.");
   }
   const { counted } = judged.value;
+  const stored = heads.every((head) => head === PLAIN_HEAD)
+    ? storePlain(store, records, nowMs)
+    : storeAll(store, { records, heads, counted }, nowMs);
+  remember(store, call.keyed, stored, nowMs);
+  return accept({ stored, replayed: false });
+}
+
+/** Nothing is said of these but their bodies. */
+function storePlain(store: QueueStore, records: readonly Uint8Array[], nowMs: number): SentRun {
+  const first = store.messages.next;
+  for (const record of records) store.append({ record }, nowMs);
+  return { first, count: records.length };
+}
+
+interface Batch {
+  readonly records: readonly Uint8Array[];
+  readonly heads: readonly RecordHead[];
+  readonly counted: readonly (Counted | undefined)[];
+}
+
+function storeAll(
+  store: QueueStore,
+  { records, heads, counted }: Batch,
+  nowMs: number,
+): readonly SentMessage[] {
   const placed: (Placed | undefined)[] = [];
   const messages: SentMessage[] = [];
   for (const [index, record] of records.entries()) {
@@ -86,14 +112,16 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
     messages.push(sent);
   }
   rememberProducers(store, counted, placed, nowMs);
-  remember(store, call.keyed, messages, nowMs);
-  return accept({ messages, replayed: false });
+  return messages;
 }
+
+const countOf = (stored: Stored["stored"]): number =>
+  "first" in stored ? stored.count : stored.length;
 
 /** A key that was taken by a send of nothing; one that stands for messages stays. */
 export function releaseKey(store: QueueStore, keyed: Keyed, nowMs: number): boolean {
-  const before = answered<readonly unknown[]>(store, keyed, nowMs);
-  if (!before.ok || before.value?.length !== 0) return false;
+  const before = answered<Stored["stored"]>(store, keyed, nowMs);
+  if (!before.ok || before.value === undefined || countOf(before.value) > 0) return false;
   store.awakeKeys().remove(keyed.key, nowMs);
   return true;
 }

@@ -3,7 +3,7 @@
  * rules decide. object.ts gives them to RPC, a test or a simulated network calls them as they are. They hold no state.
  */
 import { accept, refuse } from "../protocol/errors.ts";
-import type { QueueRpc, SentMessage } from "../protocol/rpc.ts";
+import type { QueueRpc, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
 import { peek, settle, stats } from "./consuming.ts";
@@ -50,10 +50,10 @@ export class QueueVerbs implements QueueRpc {
 
   replay(...[stamp, keyed]: Args<"replay">): Rpc<"replay"> {
     return this.#queue.stamped(stamp, (nowMs) => {
-      const found = answered<SentMessage[]>(this.#queue.store, keyed, nowMs);
+      const found = answered<Stored["stored"]>(this.#queue.store, keyed, nowMs);
       if (!found.ok) return found;
       return accept(
-        found.value === undefined ? undefined : { messages: found.value, replayed: true },
+        found.value === undefined ? undefined : { stored: found.value, replayed: true },
       );
     });
   }

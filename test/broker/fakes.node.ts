@@ -21,7 +21,7 @@ import type {
   ReceiveCall,
   RegistryRpc,
   SendCall,
-  Sent,
+  Stored,
   SettleCall,
   Settled,
   Stamp,
@@ -29,7 +29,7 @@ import type {
 } from "../../src/protocol/rpc.ts";
 import { GROUP_DEFAULTS, TOPIC_DEFAULTS } from "../../src/protocol/topic.ts";
 
-interface Stored {
+interface Row {
   readonly record: Uint8Array;
   readonly storedAt: number;
   leasedBy: string | undefined;
@@ -40,8 +40,8 @@ const NO_BYTES = new Uint8Array();
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 export class FakeQueue {
-  readonly log: Stored[] = [];
-  readonly answers = new Map<string, { body: string; sent: Sent }>();
+  readonly log: Row[] = [];
+  readonly answers = new Map<string, { body: string; sent: Stored; isClaim: boolean }>();
   readonly prepares: PrepareCall[] = [];
   readonly sends: SendCall[] = [];
   /** What is known of producers, by their ids. */
@@ -80,7 +80,7 @@ export class FakeQueue {
     }
   }
 
-  send(call: SendCall): Promise<Outcome<Sent>> {
+  send(call: SendCall): Promise<Outcome<Stored>> {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
     const known = call.keyed === undefined ? undefined : this.answers.get(hex(call.keyed.key));
@@ -90,7 +90,7 @@ export class FakeQueue {
     if (known !== undefined) return Promise.resolve(accept({ ...known.sent, replayed: true }));
     this.sends.push(call);
     if (this.asksFormer && call.former === undefined)
-      return Promise.resolve(accept({ messages: [], replayed: false, formerFirst: true }));
+      return Promise.resolve(accept({ stored: [], replayed: false, formerFirst: true }));
     const incarnation = call.stamp.incarnation;
     const messages = unframe(call.records).map((record) => {
       const offset = this.log.length;
@@ -100,14 +100,15 @@ export class FakeQueue {
       const id = messageId({ origin: "log", incarnation, queue: this.#queue, position, index: 0 });
       return { id, queue: this.#queue, offset, state: "ready" as const };
     });
-    const sent = { messages, replayed: false };
+    const sent = { stored: messages, replayed: false };
     if (call.keyed !== undefined) {
-      this.answers.set(hex(call.keyed.key), { body: hex(call.keyed.body), sent });
+      const isClaim = messages.length === 0;
+      this.answers.set(hex(call.keyed.key), { body: hex(call.keyed.body), sent, isClaim });
     }
     return Promise.resolve(accept(sent));
   }
 
-  replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Sent | undefined>> {
+  replay(stamp: Stamp, keyed: Keyed): Promise<Outcome<Stored | undefined>> {
     const known = this.answers.get(hex(keyed.key));
     const reused =
       known === undefined || known.body === hex(keyed.body)
@@ -117,7 +118,7 @@ export class FakeQueue {
   }
 
   releaseKey(stamp: Stamp, keyed: Keyed): Promise<Outcome<{ released: boolean }>> {
-    const isClaim = this.answers.get(hex(keyed.key))?.sent.messages.length === 0;
+    const isClaim = this.answers.get(hex(keyed.key))?.isClaim === true;
     const refusal = this.#gate(stamp);
     if (refusal === undefined && isClaim) this.answers.delete(hex(keyed.key));
     return Promise.resolve(refusal ?? accept({ released: isClaim }));
@@ -219,7 +220,7 @@ export class FakeQueue {
     );
   }
 
-  #where(has: (row: Stored) => boolean): number[] {
+  #where(has: (row: Row) => boolean): number[] {
     return this.log.flatMap((row, offset) => (has(row) && !row.isAcked ? [offset] : []));
   }
 }

@@ -46,6 +46,32 @@ test("messages without a word go together, to a queue drawn once per request", a
   expect(world.calls).toEqual(["registry topic", "queue t/2 send"]);
 });
 
+test("messages without a word go where the isolate sends already, and elsewhere after a second", async () => {
+  const world = new World();
+  world.topic("t", 8);
+  const broker = createBroker(world.ground);
+  const queueNow = async (): Promise<number | undefined> =>
+    sentOf(await broker.send(at, { messages: [plain()] })).messages[0]?.queue;
+  const seen = new Set<number | undefined>();
+  for (let second = 0; second < 13; second++) {
+    const first = await queueNow();
+    for (let more = 0; more < 5; more++) expect(await queueNow()).toBe(first);
+    seen.add(first);
+    world.nowMs += 1_000;
+  }
+  expect(seen.size).toBe(8);
+});
+
+test("what one queue does not group any better goes to a second one", async () => {
+  const world = new World();
+  world.topic("t", 8);
+  const broker = createBroker(world.ground);
+  const sending = Array.from({ length: 64 }, () => broker.send(at, { messages: [plain()] }));
+  const sent = (await Promise.all(sending)).map((outcome) => sentOf(outcome).messages[0]?.queue);
+  const counts = [...Map.groupBy(sent, (queue) => queue).values()].map(({ length }) => length);
+  expect(counts).toEqual([32, 32]);
+});
+
 test("each queue is called once and the answers stand in request order", async () => {
   const world = new World();
   world.topic("t", 8);

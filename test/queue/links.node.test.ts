@@ -1,5 +1,6 @@
 /** Links between queues: exactly once and in order, across crashes, lost answers and the growth of the target topic. */
 import { describe, expect, it } from "vitest";
+import { sentBy } from "../../src/core/message.ts";
 import { encodeEntry } from "../../src/core/entry.ts";
 import { encodeRecord, frame, unframe, type Content } from "../../src/core/record.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
@@ -240,7 +241,7 @@ describe("a message that another queue took", () => {
         ),
       ),
     );
-    const id = sent.messages[0]?.id ?? "";
+    const id = sentBy(9, 0, sent).messages[0]?.id ?? "";
     await queue.run(queue.queue.configure(grownStock(), 0));
     await queue.pass(5_000);
     expect(await where(queue, id)).toEqual({

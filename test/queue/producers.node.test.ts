@@ -1,5 +1,6 @@
 /** Producer sequences: the rule, and what a queue remembers of it across restarts, silence and growth. */
 import { describe, expect, it } from "vitest";
+import { sentBy } from "../../src/core/message.ts";
 import { judgeProducer } from "../../src/core/producer.ts";
 import type { Content } from "../../src/core/record.ts";
 import { queueOfWord } from "../../src/core/route.ts";
@@ -23,16 +24,19 @@ const counted = (sequence: number, more: Partial<Content> = {}, epoch = 1, id = 
   ...more,
 });
 
-const sendAll = (
+const sendAll = async (
   bench: Bench,
   contents: readonly Partial<Content>[],
   more: Partial<SendCall> = {},
-) =>
-  bench.run(
+) => {
+  const { store } = bench.queue;
+  const stored = await bench.run(
     bench.queue.stamped(more.stamp ?? stamp, (nowMs) =>
-      send(bench.queue.store, { stamp, records: records(...contents), ...more }, nowMs),
+      send(store, { stamp, records: records(...contents), ...more }, nowMs),
     ),
   );
+  return sentBy(7, store.queue, stored);
+};
 
 const states = async (bench: Bench, contents: readonly Partial<Content>[]) =>
   (await sendAll(bench, contents)).messages.map(({ state, offset }) => `${state} ${offset}`);

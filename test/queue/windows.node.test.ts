@@ -1,5 +1,6 @@
 /** The queue's long windows, with a clock of its own: what no test over HTTP could wait for. */
 import { expect, test } from "vitest";
+import { sentBy } from "../../src/core/message.ts";
 import { receive, stats } from "../../src/queue/consuming.ts";
 import { message } from "../../src/queue/finding.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
@@ -78,10 +79,14 @@ test("retention by age expires what nobody read, counts it and says so, but neve
   const now = await bench.run(bench.queue.run((nowMs) => accept(stats(bench.queue.store, nowMs))));
   expect(now.groups[0]).toMatchObject({ lag: 0, expired: 1 });
   bench.wake();
-  expect((await sendOne(bench)).messages[0]).toMatchObject({ offset: 2 });
+  expect(await sendOne(bench)).toMatchObject({ stored: { first: 2, count: 1 } });
   const gone = await bench.run(
     bench.queue.run((nowMs) =>
-      message(bench.queue.store, { stamp: route(), id: first.messages[0]?.id ?? "" }, nowMs),
+      message(
+        bench.queue.store,
+        { stamp: route(), id: sentBy(7, 0, first).messages[0]?.id ?? "" },
+        nowMs,
+      ),
     ),
   );
   expect(gone.state).toBe("expired");
@@ -111,7 +116,7 @@ test("an idempotency key is known for ten minutes and more, though retention too
   expect(bench.queue.store.messages.first).toBe(1);
   bench.wake();
   await bench.pass(5 * MINUTE_MS);
-  expect(await sendOne(bench, true)).toEqual({ messages: first.messages, replayed: true });
+  expect(await sendOne(bench, true)).toEqual({ stored: first.stored, replayed: true });
   await bench.pass(6 * MINUTE_MS);
   expect((await sendOne(bench, true)).replayed).toBe(false);
 });
@@ -148,9 +153,9 @@ test("a dedup id that a rollback freed and another message took stays taken over
     );
   await prepareOne(bench, content);
   await bench.run(bench.queue.decide({ stamp, position: 0, decision: "rollback", by: "producer" }));
-  const [taken] = (await sendIt()).messages;
+  const [taken] = sentBy(7, 0, await sendIt()).messages;
   expect(taken).toMatchObject({ state: "ready" });
   bench.wake();
-  const [again] = (await sendIt()).messages;
+  const [again] = sentBy(7, 0, await sendIt()).messages;
   expect(again).toMatchObject({ state: "duplicate", id: taken?.id });
 });
