@@ -4,7 +4,8 @@
  */
 import { CodecError } from "./bytes.ts";
 
-const CRC_BYTES = 4;
+/** What a checksum takes behind a blob. */
+export const CRC_BYTES = 4;
 const TABLES = makeTables();
 
 function makeTables(): Int32Array {

@@ -3,7 +3,7 @@
  * needs nothing of this: its id follows from its offset and it was sent when it was stored.
  * Layout, version 1: version byte, flags, the fields that are set, then the record.
  */
-import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
+import { ByteReader, type ByteWriter, CodecError, Scratch } from "./bytes.ts";
 
 const VERSION = 1;
 const FLAG = { id: 1, sentAt: 2, transactionId: 4, expiresAt: 8, deliverAt: 16 } as const;
@@ -37,28 +37,44 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.raw(entry.record);
 }
 
+const scratch = new Scratch();
+
+/** The entry's bytes, valid until the next one is written. */
+export function entryView(entry: Entry): Uint8Array {
+  const writer = scratch.take();
+  writeEntry(writer, entry);
+  return writer.view();
+}
+
 export function encodeEntry(entry: Entry): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(entry.record.length + 96);
+  const writer = scratch.take();
   writeEntry(writer, entry);
   return writer.finish();
 }
 
 export function decodeEntry(bytes: Uint8Array): Entry {
+  // The commonest by far: sent straight to its queue.
+  if (bytes[0] === VERSION && bytes[1] === 0) return { record: bytes.subarray(2) };
   const reader = new ByteReader(bytes);
+  const flags = readFlags(reader);
+  const entry: Mutable<Partial<Entry>> = {};
+  if (flags & FLAG.id) entry.id = reader.text();
+  if (flags & FLAG.sentAt) entry.sentAt = reader.uint();
+  if (flags & FLAG.transactionId) entry.transactionId = reader.text();
+  if (flags & FLAG.expiresAt) entry.expiresAt = reader.uint();
+  if (flags & FLAG.deliverAt) entry.deliverAt = reader.uint();
+  return Object.assign(entry, { record: reader.rest() });
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function readFlags(reader: ByteReader): number {
   const version = reader.byte();
   if (version !== VERSION) throw new CodecError(`unknown entry version ${version}`);
-  const flags = reader.byte();
-  const id = flags & FLAG.id ? reader.text() : undefined;
-  const sentAt = flags & FLAG.sentAt ? reader.uint() : undefined;
-  const transactionId = flags & FLAG.transactionId ? reader.text() : undefined;
-  const expiresAt = flags & FLAG.expiresAt ? reader.uint() : undefined;
-  const deliverAt = flags & FLAG.deliverAt ? reader.uint() : undefined;
-  return {
-    ...(id === undefined ? {} : { id }),
-    ...(sentAt === undefined ? {} : { sentAt }),
-    ...(transactionId === undefined ? {} : { transactionId }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(deliverAt === undefined ? {} : { deliverAt }),
-    record: reader.rest(),
-  };
+  return reader.byte();
+}
+
+/** When it may no longer be delivered, without reading the rest. */
+export function entryExpiresAt(bytes: Uint8Array): number | undefined {
+  return ((bytes[1] ?? 0) & FLAG.expiresAt) === 0 ? undefined : decodeEntry(bytes).expiresAt;
 }

@@ -43,7 +43,7 @@ export class Delayed implements Page {
     this.log = new SegmentLog(sql, {
       table: "delayed_log",
       pageEntries: DELAYED_PAGE,
-      summarize: (_first, entries) => this.#summarize(entries),
+      summarize: (entries) => this.#summarize(entries),
     });
   }
 

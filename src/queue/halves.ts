@@ -63,7 +63,7 @@ export class Halves implements Page {
     this.log = new SegmentLog(sql, {
       table: "half_log",
       pageEntries: HALF_PAGE,
-      summarize: (_first, entries) => summarizeHalves(entries),
+      summarize: summarizeHalves,
     });
   }
 

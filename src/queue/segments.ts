@@ -4,65 +4,29 @@
  * before the flush is on disk. In memory stand the newest segments and a few stretches read lately, never the backlog.
  * The log does not know what its entries mean; `head` is its owner's summary of a segment, readable without the body.
  */
-import { ByteReader, ByteWriter } from "../core/bytes.ts";
-import { withCrc, withoutCrc } from "../core/crc32.ts";
+import { CRC_BYTES, withCrc, withoutCrc } from "../core/crc32.ts";
 import { readMeta, writeMeta } from "./schema.ts";
+import { Pending, Segment, startsOf } from "./segment.ts";
+import { SegmentMemory, STRETCH_BYTES } from "./segment-memory.ts";
 import { bytesOf, type Sql } from "./storage.ts";
 
 /** A row stays under the platform's 2 MB. */
 const SEGMENT_BYTES = 1_400_000;
-/** Newest segments kept in memory. */
-const TAIL_BYTES = 4 * 1024 * 1024;
-/** One stretch read from disk, and how many of them stay. */
-const STRETCH_BYTES = 1024 * 1024;
-const STRETCHES = 6;
-
-export interface Segment {
-  readonly first: number;
-  readonly storedAt: number;
-  readonly head: Uint8Array;
-  readonly entries: readonly Uint8Array[];
-  readonly bytes: number;
-}
-
-/** A run of consecutive segments in memory. */
-interface Stretch {
-  readonly segments: Segment[];
-  bytes: number;
-}
-
-const endOf = (segment: Segment): number => segment.first + segment.entries.length;
-
-/** The last segment that begins at or before the position; the segments are in order. */
-function locate(segments: readonly Segment[], position: number): Segment | undefined {
-  let low = 0;
-  let high = segments.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const segment = segments[middle];
-    if (segment === undefined) return undefined;
-    if (position < segment.first) high = middle - 1;
-    else if (position >= endOf(segment)) low = middle + 1;
-    else return segment;
-  }
-  return undefined;
-}
+const NO_HEAD = new Uint8Array();
 
 export interface SegmentOptions {
   readonly table: "message_log" | "half_log" | "delayed_log";
   /** Segments never cross a multiple of this. */
   readonly pageEntries?: number;
-  /** The owner's summary of entries first … first+entries.length−1. */
-  readonly summarize: (first: number, entries: readonly Uint8Array[]) => Uint8Array;
+  /** The owner's summary of a segment's entries. */
+  readonly summarize?: (entries: readonly Uint8Array[]) => Uint8Array;
 }
 
 export class SegmentLog {
   readonly #sql: Sql;
   readonly #options: SegmentOptions;
-  readonly #tail: Stretch = { segments: [], bytes: 0 };
-  #stretches: Stretch[] = [];
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
+  readonly #memory = new SegmentMemory();
+  #pending: Pending | undefined;
   #pendingAt = 0;
   #first = 0;
   #next = 0;
@@ -110,12 +74,12 @@ export class SegmentLog {
 
   /** The position that the next entry gets. */
   get next(): number {
-    return this.#next + this.#pending.length;
+    return this.#next + (this.#pending?.count ?? 0);
   }
 
   /** Bytes of all segments held. */
   get bytes(): number {
-    return this.#bytes + this.#pendingBytes;
+    return this.#bytes + (this.#pending?.bytes ?? 0);
   }
 
   /** Never goes back, whatever the clock does. */
@@ -128,12 +92,12 @@ export class SegmentLog {
     return this.#firstStoredAt;
   }
 
-  /** Appends in the flush under way; answers the position. */
+  /** Appends a copy in the flush under way; answers the position. */
   append(entry: Uint8Array, nowMs: number): number {
     this.#pendingAt = Math.max(this.#lastStoredAt, nowMs);
-    this.#pending.push(entry);
-    this.#pendingBytes += entry.length;
-    return this.#next + this.#pending.length - 1;
+    this.#pending ??= new Pending();
+    this.#pending.add(entry);
+    return this.next - 1;
   }
 
   /** The instant at which an entry appended now counts as stored. */
@@ -142,84 +106,80 @@ export class SegmentLog {
   }
 
   get hasPending(): boolean {
-    return this.#pending.length > 0;
+    return this.#pending !== undefined;
   }
 
   /** Writes what the flush appended; `keys` go into the first row. Answers whether a row took them. */
   commit(keys: Uint8Array | undefined): boolean {
-    if (this.#pending.length === 0) return false;
+    const pending = this.#pending;
+    if (pending === undefined) return false;
     const page = this.#options.pageEntries ?? Number.MAX_SAFE_INTEGER;
+    const { count } = pending;
     let from = 0;
     let blob = keys;
-    while (from < this.#pending.length) {
-      let to = from;
-      let bytes = 0;
+    while (from < count) {
       const room = page - (this.#next % page);
-      while (to < this.#pending.length && to - from < room) {
-        const size = (this.#pending[to]?.length ?? 0) + 4;
-        if (to > from && bytes + size > SEGMENT_BYTES) break;
-        bytes += size;
+      let to = from + 1;
+      while (to < count && to - from < room) {
+        if (pending.body(from, to + 1).length > SEGMENT_BYTES) break;
         to++;
       }
-      this.#writeSegment(this.#pending.slice(from, to), blob);
+      this.#writeSegment(pending, from, to, blob);
       blob = undefined;
       from = to;
     }
     this.#lastStoredAt = this.#pendingAt;
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    this.#pending = undefined;
     return true;
   }
 
-  #writeSegment(entries: readonly Uint8Array[], keys: Uint8Array | undefined): void {
-    let size = 16;
-    for (const entry of entries) size += entry.length + 4;
-    const writer = new ByteWriter(size);
-    for (const entry of entries) writer.blob(entry);
-    const head = this.#options.summarize(this.#next, entries);
-    const body = withCrc(writer.view());
-    const bytes = body.length + head.length;
+  #writeSegment(pending: Pending, from: number, to: number, keys: Uint8Array | undefined): void {
+    const sealed = withCrc(pending.body(from, to));
+    const head = this.#summary(pending, from, to);
+    const bytes = sealed.length + head.length;
     this.#total += bytes;
     this.#bytes += bytes;
     this.#sql.exec(
       `INSERT INTO ${this.#options.table} (first, count, stored_at, bytes, total, head, keys, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       this.#next,
-      entries.length,
+      to - from,
       this.#pendingAt,
       bytes,
       this.#total,
       withCrc(head),
       keys ?? null,
-      body,
+      sealed,
     );
     this.#firstStoredAt ??= this.#pendingAt;
-    const segment: Segment = { first: this.#next, storedAt: this.#pendingAt, head, entries, bytes };
-    this.#next += entries.length;
-    this.#tail.segments.push(segment);
-    this.#tail.bytes += bytes;
-    this.#trimTail();
+    this.#memory.appended(
+      new Segment({
+        first: this.#next,
+        storedAt: this.#pendingAt,
+        head,
+        bytes,
+        body: sealed.subarray(0, -CRC_BYTES),
+        starts: pending.starts(from, to),
+      }),
+    );
+    this.#next += to - from;
   }
 
-  #trimTail(): void {
-    const { segments } = this.#tail;
-    let drop = 0;
-    let bytes = this.#tail.bytes;
-    // In halves, so that the array is not shifted with every append.
-    if (bytes <= TAIL_BYTES) return;
-    while (bytes > TAIL_BYTES / 2 && drop < segments.length - 1)
-      bytes -= segments[drop++]?.bytes ?? 0;
-    segments.splice(0, drop);
-    this.#tail.bytes = bytes;
+  #summary(pending: Pending, from: number, to: number): Uint8Array {
+    const { summarize } = this.#options;
+    if (summarize === undefined) return NO_HEAD;
+    const entries: Uint8Array[] = [];
+    for (let index = from; index < to; index++) entries.push(pending.entry(index) ?? NO_HEAD);
+    return summarize(entries);
   }
 
   /** The entry at a position, with when it was stored; undefined outside first … next−1. */
   read(position: number): { entry: Uint8Array; storedAt: number } | undefined {
     if (position >= this.#next) {
-      const entry = this.#pending[position - this.#next];
+      const entry = this.#pending?.entry(position - this.#next);
       return entry === undefined ? undefined : { entry, storedAt: this.#pendingAt };
     }
     const segment = this.segmentAt(position);
-    const entry = segment?.entries[position - segment.first];
+    const entry = segment?.entry(position);
     return segment === undefined || entry === undefined
       ? undefined
       : { entry, storedAt: segment.storedAt };
@@ -228,42 +188,25 @@ export class SegmentLog {
   /** The segment that holds the position, from memory or disk; what the flush under way appended is not in one yet. */
   segmentAt(position: number): Segment | undefined {
     if (position < this.#first || position >= this.#next) return undefined;
-    const inTail = locate(this.#tail.segments, position);
-    if (inTail !== undefined) return inTail;
-    for (let index = 0; index < this.#stretches.length; index++) {
-      const stretch = this.#stretches[index];
-      const found = stretch === undefined ? undefined : locate(stretch.segments, position);
-      if (stretch !== undefined && found !== undefined) {
-        if (index > 0) {
-          this.#stretches.splice(index, 1);
-          this.#stretches.unshift(stretch);
-        }
-        return found;
-      }
-    }
-    return locate(this.#load(position).segments, position);
+    return this.#memory.find(position) ?? this.#load(position);
   }
 
-  #load(position: number): Stretch {
+  #load(position: number): Segment | undefined {
     const { table } = this.#options;
-    const stretch: Stretch = { segments: [], bytes: 0 };
+    const segments: Segment[] = [];
+    let read = 0;
     const query = `SELECT first, stored_at, bytes, head, body FROM ${table}
       WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
     for (const row of this.#sql.exec(query, position)) {
       const bytes = Number(row["bytes"]);
-      if (stretch.segments.length > 0 && stretch.bytes + bytes > STRETCH_BYTES) break;
-      stretch.segments.push({
-        first: Number(row["first"]),
-        storedAt: Number(row["stored_at"]),
-        head: withoutCrc(bytesOf(row["head"])),
-        entries: entriesOf(bytesOf(row["body"])),
-        bytes,
-      });
-      stretch.bytes += bytes;
+      if (segments.length > 0 && read + bytes > STRETCH_BYTES) break;
+      const body = withoutCrc(bytesOf(row["body"]));
+      const head = withoutCrc(bytesOf(row["head"]));
+      const [first, storedAt] = [Number(row["first"]), Number(row["stored_at"])];
+      segments.push(new Segment({ first, storedAt, head, bytes, body, starts: startsOf(body) }));
+      read += bytes;
     }
-    this.#stretches.unshift(stretch);
-    this.#stretches.length = Math.min(this.#stretches.length, STRETCHES);
-    return stretch;
+    return this.#memory.loaded(segments, position);
   }
 
   /** Is the position's row still there? Reads no body. */
@@ -302,7 +245,7 @@ export class SegmentLog {
 
   /** The first position stored at or after the instant; `next` when there is none. */
   positionAt(atMs: number): number {
-    if (this.#pending.length > 0 && this.#lastStoredAt < atMs) {
+    if (this.#pending !== undefined && this.#lastStoredAt < atMs) {
       return this.#pendingAt >= atMs ? this.#next : this.next;
     }
     let low = this.#first;
@@ -353,7 +296,7 @@ export class SegmentLog {
       this.#firstStoredAt = Number(row["stored_at"]);
       this.#bytes = this.#total - Number(row["total"]) + Number(row["bytes"]);
     }
-    this.#forget();
+    this.#memory.forgetBelow(this.#first);
   }
 
   /** Drops the rows of one page, wherever it stands in the log. */
@@ -373,20 +316,6 @@ export class SegmentLog {
       this.#first = Number(row["first"]);
       this.#firstStoredAt = Number(row["stored_at"]);
     }
-    this.#forget();
+    this.#memory.forgetBelow(this.#first);
   }
-
-  #forget(): void {
-    this.#stretches = [];
-    const keep = this.#tail.segments.filter((segment) => segment.first >= this.#first);
-    this.#tail.segments.splice(0, this.#tail.segments.length, ...keep);
-    this.#tail.bytes = keep.reduce((sum, segment) => sum + segment.bytes, 0);
-  }
-}
-
-function entriesOf(body: Uint8Array): Uint8Array[] {
-  const reader = new ByteReader(withoutCrc(body));
-  const entries: Uint8Array[] = [];
-  while (!reader.done) entries.push(reader.blob());
-  return entries;
 }

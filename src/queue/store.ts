@@ -5,7 +5,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { LIMITS } from "../protocol/limits.ts";
 import { messageId } from "../core/ids.ts";
-import { encodeEntry } from "../core/entry.ts";
+import { entryView } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
 import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
 import { encodeText, type ByteReader } from "../core/bytes.ts";
@@ -91,10 +91,7 @@ export class QueueStore {
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql);
-    this.messages = new SegmentLog(sql, {
-      table: "message_log",
-      summarize: () => new Uint8Array(),
-    });
+    this.messages = new SegmentLog(sql, { table: "message_log" });
     this.halves = new Halves(sql, this.journal);
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
@@ -267,7 +264,7 @@ export class QueueStore {
       return { at: "link" };
     }
     const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
-    const entry = encodeEntry({
+    const entry = entryView({
       ...(arrival.id === undefined ? {} : { id: arrival.id }),
       ...(arrival.sentAt === undefined ? {} : { sentAt: arrival.sentAt }),
       ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
@@ -279,7 +276,7 @@ export class QueueStore {
 
   /** Lets the message wait until `deliverAt`. */
   delay(arrival: Arrival, deliverAt: number, nowMs: number): Placed & { at: "delayed" } {
-    const entry = encodeEntry({
+    const entry = entryView({
       ...(arrival.id === undefined ? {} : { id: arrival.id }),
       sentAt: arrival.sentAt ?? nowMs,
       ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),

@@ -2,7 +2,7 @@
  * Chooses what a receive of one group gets: what is visible again, what order has freed, then what the scan meets next.
  * It leases through the group's state; acks and time are group.ts's.
  */
-import { decodeEntry } from "../../core/entry.ts";
+import { decodeEntry, entryExpiresAt } from "../../core/entry.ts";
 import type { MessageFilter } from "../../core/filter/message-filter.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupMemory } from "./memory.ts";
@@ -105,7 +105,7 @@ export class Chooser {
       into.room.bytes = 0;
       return false;
     }
-    const { expiresAt } = decodeEntry(read.entry);
+    const expiresAt = entryExpiresAt(read.entry);
     if (expiresAt !== undefined && expiresAt <= into.nowMs) {
       this.#memory.visible.delete(offset);
       if (this.#memory.redriven(offset) === undefined) this.#memory.state.expire(offset);

@@ -1,0 +1,76 @@
+/**
+ * The segments of a log that stand in memory: the newest ones, and a few stretches that were read lately. Bounded in
+ * bytes; it never reads and never writes.
+ */
+import type { Segment } from "./segment.ts";
+
+/** Newest segments. */
+const TAIL_BYTES = 2 * 1_024 * 1_024;
+/** One stretch read from disk, and how many of them stay. */
+export const STRETCH_BYTES = 512 * 1_024;
+const STRETCHES = 4;
+
+/** Consecutive segments. */
+type Stretch = readonly Segment[];
+
+export class SegmentMemory {
+  #tail: Segment[] = [];
+  #tailBytes = 0;
+  /** Used last first. */
+  #stretches: Stretch[] = [];
+
+  /** A new segment at the end of the log. */
+  appended(segment: Segment): void {
+    this.#tail.push(segment);
+    this.#tailBytes += segment.bytes;
+    if (this.#tailBytes <= TAIL_BYTES) return;
+    // In halves, so that the list is not shifted with every append.
+    let drop = 0;
+    while (this.#tailBytes > TAIL_BYTES / 2 && drop < this.#tail.length - 1)
+      this.#tailBytes -= this.#tail[drop++]?.bytes ?? 0;
+    this.#tail = this.#tail.slice(drop);
+  }
+
+  /** What was read from disk; answers the segment that holds the position. */
+  loaded(stretch: Stretch, position: number): Segment | undefined {
+    this.#stretches.unshift(stretch);
+    this.#stretches.length = Math.min(this.#stretches.length, STRETCHES);
+    return locate(stretch, position);
+  }
+
+  find(position: number): Segment | undefined {
+    const inTail = locate(this.#tail, position);
+    if (inTail !== undefined) return inTail;
+    for (const [index, stretch] of this.#stretches.entries()) {
+      const found = locate(stretch, position);
+      if (found === undefined) continue;
+      if (index > 0) {
+        this.#stretches.splice(index, 1);
+        this.#stretches.unshift(stretch);
+      }
+      return found;
+    }
+    return undefined;
+  }
+
+  forgetBelow(position: number): void {
+    this.#stretches = [];
+    this.#tail = this.#tail.filter((segment) => segment.first >= position);
+    this.#tailBytes = this.#tail.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+}
+
+/** The segment that holds the position; the segments are in order. */
+function locate(segments: Stretch, position: number): Segment | undefined {
+  let low = 0;
+  let high = segments.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const segment = segments[middle];
+    if (segment === undefined) return undefined;
+    if (position < segment.first) high = middle - 1;
+    else if (position >= segment.end) low = middle + 1;
+    else return segment;
+  }
+  return undefined;
+}
