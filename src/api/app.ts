@@ -84,7 +84,8 @@ async function callOf(edge: Edge, operation: Operation, context: Context): Promi
   if (misnamed !== undefined) return misnamed;
   const forbidden = scopeRefusal(operation, caller.value, params["topic"]);
   if (forbidden !== undefined) return forbidden;
-  const query = checkQuery(operation.query ?? nothing, request.url);
+  const isBare = operation.query === undefined && !request.url.includes("?");
+  const query = isBare ? accept({}) : checkQuery(operation.query ?? nothing, request.url);
   if (!query.ok) return query;
   const outlive = (work: Promise<unknown>): void => context.executionCtx.waitUntil(work);
   const call = { request, params, caller: caller.value, query: query.value, outlive };
@@ -93,6 +94,8 @@ async function callOf(edge: Edge, operation: Operation, context: Context): Promi
   if (!sent.ok) return sent;
   const value = parseJson(sent.value.text);
   if (!value.ok) return value;
+  const plain = operation.plain?.(value.value);
+  if (plain !== undefined) return accept({ ...call, body: plain, sent: sent.value });
   const body = check(operation.shapeOf?.(value.value) ?? operation.body, value.value);
   return body.ok ? accept({ ...call, body: body.value, sent: sent.value }) : body;
 }

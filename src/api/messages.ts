@@ -10,6 +10,7 @@ import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts"
 import { pageJson } from "./message-json.ts";
 import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
+import { plainSend } from "./plain.ts";
 import { bodiesUnder, bodyOf } from "./raw-body.ts";
 import { forbids, SCOPES } from "./scopes.ts";
 import { withoutAbsent } from "./without-absent.ts";
@@ -59,6 +60,7 @@ const send = operation({
   summary: "Sends one message or a batch",
   statuses: [200],
   body: sendBody,
+  plain: plainSend,
   shapeOf: sendShapeOf,
   async handle(edge, call) {
     const messages = contentsOf(call, circumstancesOf(call, edge.nowMs()));

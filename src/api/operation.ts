@@ -12,7 +12,7 @@ import { accept, type Outcome } from "../protocol/errors.ts";
 /** What the routes need of the world. */
 export interface Edge {
   readonly broker: Broker;
-  readonly authenticate: (request: Request) => Promise<Outcome<Principal>>;
+  readonly authenticate: (request: Request) => Promise<Outcome<Principal>> | Outcome<Principal>;
   readonly nowMs: () => number;
   readonly newRequestId: () => string;
   readonly log: Log;
@@ -65,6 +65,8 @@ export interface Operation extends Declared {
   readonly query?: z.ZodObject;
   /** Which of the body's shapes a value claims to be, so that a fault is named in that shape. */
   readonly shapeOf?: (value: unknown) => z.ZodType;
+  /** The body's outcome for a value that is right at a glance; nothing when the schema must judge (plain.ts). */
+  readonly plain?: (value: unknown) => unknown;
   readonly handle: (edge: Edge, call: Call) => Promise<Outcome<Answer>>;
 }
 
@@ -72,6 +74,7 @@ interface Typed<B extends z.ZodType, Q extends z.ZodObject> extends Declared {
   readonly body?: B;
   readonly query?: Q;
   readonly shapeOf?: (value: unknown) => z.ZodType;
+  readonly plain?: (value: unknown) => unknown;
   readonly handle: (edge: Edge, call: Call<z.output<B>, z.output<Q>>) => Promise<Outcome<Answer>>;
 }
 

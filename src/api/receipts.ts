@@ -1,18 +1,19 @@
 /** The consumer's loop: receive, ack, nack, extend. */
 import { z } from "zod";
-import { accept } from "../protocol/errors.ts";
+import type { Received } from "../broker/broker.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import type { Settled } from "../protocol/rpc.ts";
 import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
 import { receivedJson } from "./message-json.ts";
-import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
+import { answer, groupNameOf, operation, type Answer, type Operation } from "./operation.ts";
+import { plainAck, plainReceive } from "./plain.ts";
 import { withoutAbsent } from "./without-absent.ts";
 
 const PATH = "/v1/topics/{topic}/groups/{group}";
 const REASON_BYTES_MAX = 1_024;
-const RECEIPT_CHARS_MAX = 1_024;
 
-const receiveBody = z.strictObject({
+export const receiveBody = z.strictObject({
   maxMessages: whole(1, LIMITS.receiveMessagesMax).default(DEFAULTS.maxMessages),
   waitMs: whole(0, LIMITS.waitMsMax).default(0),
   invisibleMs: invisibleMs.optional(),
@@ -20,9 +21,12 @@ const receiveBody = z.strictObject({
   consumerId: word.optional(),
 });
 
-const receipts = z.array(z.string().max(RECEIPT_CHARS_MAX)).min(1).max(LIMITS.requestReceiptsMax);
+const receipts = z
+  .array(z.string().max(LIMITS.receiptCharsMax))
+  .min(1)
+  .max(LIMITS.requestReceiptsMax);
 
-const ackBody = z.strictObject({ receipts });
+export const ackBody = z.strictObject({ receipts });
 const nackBody = z.strictObject({
   receipts,
   delayMs: delayMs.optional(),
@@ -40,6 +44,11 @@ function resultOf(settled: Settled) {
 
 const resultsOf = (results: readonly Settled[]) => ({ results: results.map(resultOf) });
 
+const receivedOf = (outcome: Outcome<Received>): Outcome<Answer> =>
+  outcome.ok
+    ? accept({ body: receivedJson(outcome.value.messages, outcome.value.paused) })
+    : outcome;
+
 export const receiptOperations: readonly Operation[] = [
   operation({
     method: "POST",
@@ -47,17 +56,17 @@ export const receiptOperations: readonly Operation[] = [
     summary: "Leases messages, waiting for the first",
     statuses: [200],
     body: receiveBody,
+    plain: plainReceive,
     async handle(edge, call) {
+      const asked = withoutAbsent(call.body);
+      // Who does not wait is answered at once, here or not; listening for the client's end costs more than it saves.
+      if (asked.waitMs === 0)
+        return receivedOf(await edge.broker.receive(groupNameOf(call), asked));
       const { signal } = call.request;
-      const received = edge.broker.receive(groupNameOf(call), {
-        ...withoutAbsent(call.body),
-        signal,
-      });
+      const received = edge.broker.receive(groupNameOf(call), { ...asked, signal });
       // A client that went away must not take its wait's end, or what is to be given back, with it.
       signal.addEventListener("abort", () => call.outlive(received), { once: true });
-      const outcome = await received;
-      if (!outcome.ok) return outcome;
-      return accept({ body: receivedJson(outcome.value.messages, outcome.value.paused) });
+      return receivedOf(await received);
     },
   }),
   operation({
@@ -66,6 +75,7 @@ export const receiptOperations: readonly Operation[] = [
     summary: "Says that messages are done",
     statuses: [200],
     body: ackBody,
+    plain: plainAck,
     async handle(edge, call) {
       const request = { verb: "ack", receipts: call.body.receipts } as const;
       const outcome = await edge.broker.settle(groupNameOf(call), request);

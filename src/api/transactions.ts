@@ -9,13 +9,14 @@ import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts"
 import { prepareBody, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
+import { plainDecide, plainPrepare } from "./plain.ts";
 import { bodiesUnder, bodyUnder } from "./raw-body.ts";
 import { forbids } from "./scopes.ts";
 
 const DECIDER = ["transact"] as const;
 const READERS = ["transact", "consume", "manage"] as const;
 
-const decideBody = z.strictObject({
+export const decideBody = z.strictObject({
   by: z.enum(["producer", "check", "operator"]).default("producer"),
   /** The check that is answered: `unknown` counts from the newest only. */
   attempt: whole(1, Number.MAX_SAFE_INTEGER).optional(),
@@ -79,6 +80,7 @@ const prepare = operation({
   summary: "Prepares half messages",
   statuses: [201],
   body: prepareBody,
+  plain: plainPrepare,
   async handle(edge, call) {
     const messages = messagesOf(call, circumstancesOf(call, edge.nowMs()));
     if (!messages.ok) return messages;
@@ -120,6 +122,7 @@ const decide = (decision: Decision, summary: string): Operation =>
     summary,
     statuses: [200],
     body: decideBody,
+    plain: plainDecide,
     async handle(edge, call) {
       const keyed = await keyedOf(call);
       if (!keyed.ok) return keyed;
