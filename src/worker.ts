@@ -9,7 +9,7 @@ import { durableObjects } from "./broker/durable-objects.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
 import { systemClock } from "./platform/clock.ts";
 import { log } from "./platform/log.ts";
-import { base64url, random, randomBytes } from "./platform/random.ts";
+import { idSource, random } from "./platform/random.ts";
 import { targetPolicy } from "./platform/target.ts";
 import type { Env } from "./protocol/rpc.ts";
 
@@ -31,7 +31,7 @@ function makeApp(env: Env): App {
     broker: createBroker({ objects, nowMs, random, autoCreate }),
     authenticate: (request) => authenticate(request.headers, env),
     nowMs,
-    newRequestId: () => base64url(randomBytes(12)),
+    newRequestId: idSource(),
     log,
     targets: targetPolicy(env),
     version: env.HALFMQ_VERSION ?? "dev",

@@ -6,7 +6,6 @@
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { equalDigests, sha256 } from "../platform/constant-time.ts";
 import { isNamespace, parseKeyText } from "../platform/key-text.ts";
-import { base64url } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
 import {
@@ -22,7 +21,7 @@ import { ALL_SCOPES, type Principal } from "./principal.ts";
 const CACHE_MS = 5_000;
 const CACHE_ENTRIES_MAX = 1_000;
 const NAMESPACE_HEADER = "Halfmq-Namespace";
-const NO_HASH = new Uint8Array(32);
+const NO_HASH: Uint8Array = new Uint8Array(32);
 
 const UNAUTHENTICATED = refuse(
   "unauthenticated",
@@ -47,21 +46,38 @@ const namespaces = new Map<string, true>();
 
 type Bindings = Pick<Env, "HALFMQ_ROOT_KEY" | "REGISTRY">;
 
-export async function authenticate(
+/** Without waiting where everything is known, which is nearly always. */
+export function authenticate(
   headers: Headers,
   env: Bindings,
   clock: Clock = systemClock,
-): Promise<Outcome<Principal>> {
+): Promise<Outcome<Principal>> | Outcome<Principal> {
   const root = env.HALFMQ_ROOT_KEY;
   if (root === undefined || root === "") {
     return refuse("not_configured", "The deployment has no HALFMQ_ROOT_KEY");
   }
   const [, text] = /^Bearer +(\S.*)$/i.exec(headers.get("authorization") ?? "") ?? [];
   if (text === undefined) return UNAUTHENTICATED;
-  const [digest, rootDigest] = await Promise.all([sha256(text), sha256(root)]);
+  const digest = sha256(text);
   const asked = headers.get(NAMESPACE_HEADER) ?? undefined;
-  if (equalDigests(digest, rootDigest)) return rootIn(asked ?? DEFAULT_NAMESPACE);
-  const record = await findKey(text, base64url(digest), env, clock);
+  if (equalDigests(digest, digestOfRoot(root))) return rootIn(asked ?? DEFAULT_NAMESPACE);
+  const name = String.fromCharCode(...digest);
+  const cached = known.get(name);
+  if (cached !== undefined && cached.until > clock.nowMs()) {
+    return keyIn(unexpired(cached.record, clock), asked);
+  }
+  return findKey(text, name, env, clock).then((record) => keyIn(record, asked));
+}
+
+let lastRoot = { key: "", digest: NO_HASH };
+
+/** Made once for each root key, of which an isolate sees one. */
+function digestOfRoot(key: string): Uint8Array {
+  if (lastRoot.key !== key) lastRoot = { key, digest: sha256(key) };
+  return lastRoot.digest;
+}
+
+function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<Principal> {
   if (!record.ok) return record;
   const { namespace, scopes, topics, expiresAt, name } = record.value;
   if (asked !== undefined && asked !== namespace) {
@@ -92,8 +108,6 @@ async function findKey(
   env: Bindings,
   clock: Clock,
 ): Promise<Outcome<KeyRecord>> {
-  const cached = known.get(digest);
-  if (cached !== undefined && cached.until > clock.nowMs()) return unexpired(cached.record, clock);
   known.delete(digest);
   if ((bad.get(digest) ?? 0) > clock.nowMs()) return UNAUTHENTICATED;
   bad.delete(digest);
@@ -101,12 +115,9 @@ async function findKey(
   if (parsed === undefined) return UNAUTHENTICATED;
   // Counted from before the question: the answer may be as old.
   const until = clock.nowMs() + CACHE_MS;
-  const [secretHash, found] = await Promise.all([
-    sha256(parsed.secret),
-    askRegistry(env, parsed.namespace, parsed.name),
-  ]);
+  const found = await askRegistry(env, parsed.namespace, parsed.name);
   if (!found.ok && found.code !== "key_not_found") return found;
-  const isRight = equalDigests(secretHash, found.ok ? found.value.hash : NO_HASH);
+  const isRight = equalDigests(sha256(parsed.secret), found.ok ? found.value.hash : NO_HASH);
   if (!found.ok || !isRight) {
     remember(bad, digest, until);
     return UNAUTHENTICATED;

@@ -17,7 +17,6 @@ const OPTIONS = {
   mainFields: ["browser", "module", "main"],
   external: ["cloudflare:*", "node:*"],
   loader: { ".html": "text", ".txt": "text", ".sql": "text" },
-  keepNames: true,
   logLevel: "silent",
 } as const satisfies BuildOptions;
 

@@ -16,3 +16,13 @@ export function base64url(bytes: Uint8Array): string {
 
 /** From 0 to below 1. For spreading load, never for secrets. */
 export const random = (): number => Math.random();
+
+/** Ids that no other isolate gives: chance, drawn at the first one, and a count. They name things; they are no secrets. */
+export function idSource(): () => string {
+  let start: string | undefined;
+  let count = 0;
+  return () => {
+    start ??= base64url(randomBytes(12));
+    return start + (count++).toString(36);
+  };
+}

@@ -35,7 +35,7 @@ export class Keys {
       return refuse("invalid_request", detail, { field: "namespace", actual: namespace });
     }
     const secret = base64url(this.#ports.randomBytes(SECRET_BYTES));
-    const hash = await sha256(secret);
+    const hash = sha256(secret);
     const record = this.#storage.transactionSync(() => {
       this.#changes.add("key.updated", { key: name });
       return this.#write(name, rights, hash);

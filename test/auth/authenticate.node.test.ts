@@ -40,7 +40,7 @@ class World {
     const secret = base64url(randomBytes(32));
     const namespace = "shop";
     const record: KeyRecord = { name, namespace, scopes: ["send"], createdAt: 1, ...more };
-    this.keys.set(`${namespace}/${name}`, { record, hash: await sha256(secret) });
+    this.keys.set(`${namespace}/${name}`, { record, hash: sha256(secret) });
     return keyText({ namespace, name, secret });
   }
 

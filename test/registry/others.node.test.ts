@@ -95,7 +95,7 @@ test("a key's text is told once; only the hash of its secret is kept", async () 
   const parsed = parseKeyText(key);
   expect(parsed).toMatchObject({ namespace: "default", name: "my.key" });
   const { hash } = value(keys.hash("my.key"));
-  expect([...hash]).toEqual([...(await sha256(parsed?.secret ?? ""))]);
+  expect([...hash]).toEqual([...sha256(parsed?.secret ?? "")]);
   const rows = JSON.stringify(world.sql.exec("SELECT * FROM access_key"));
   expect(rows).not.toContain(parsed?.secret);
   const events = JSON.stringify(world.sql.exec("SELECT * FROM change"));
