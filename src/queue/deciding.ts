@@ -133,16 +133,18 @@ export function settle(
           ),
         )
       : [];
-  if (how.to !== "committed")
-    for (const message of half?.messages ?? []) freeDedup(store, message, nowMs);
+  if (how.to !== "committed") {
+    for (const [index, message] of (half?.messages ?? []).entries())
+      freeDedup(store, message, halfId(store, open.position, index), nowMs);
+  }
   const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks: open.checks, placed };
   store.halves.decide(open, decided);
 }
 
-function freeDedup(store: QueueStore, message: HalfMessage, nowMs: number): void {
+/** Its dedup id is free again, if it is its own still: past the window another message may have taken it. */
+function freeDedup(store: QueueStore, message: HalfMessage, id: string, nowMs: number): void {
   const { dedupId, messageGroup } = readRecordHead(message.record);
-  if (dedupId === undefined || message.duplicateOf !== undefined || message.target !== undefined)
-    return;
+  if (dedupId === undefined || store.firstWithDedup(messageGroup, dedupId, nowMs) !== id) return;
   store.awakeKeys().remove(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
 }
 

@@ -195,13 +195,17 @@ export class Delayed implements Page {
     this.#pages.delete(page.number);
   }
 
-  /** One archived page, and the log under it, goes once its newest fate is older than the instant. */
-  dropSettled(settledBefore: number): void {
+  /**
+   * One archived page, and the log under it, goes once its newest fate is older than the instant. `beforeDrop` is called
+   * before rows of the log go.
+   */
+  dropSettled(settledBefore: number, beforeDrop: () => void): void {
     for (const row of this.#sql.exec(
       "SELECT no, until FROM delayed_archive ORDER BY no LIMIT 64",
     )) {
       if (Number(row["until"]) > settledBefore) continue;
       const number = Number(row["no"]);
+      beforeDrop();
       this.#sql.exec("DELETE FROM delayed_archive WHERE no = ?", number);
       this.#pages.delete(number);
       this.log.dropPage(number, DELAYED_PAGE);

@@ -250,8 +250,11 @@ export class Halves implements Page {
     return page;
   }
 
-  /** Forgets archived pages whose time is over; `decidedBefore` bounds those that were not discarded. */
-  dropArchived(decidedBefore: number, nowMs: number): void {
+  /**
+   * Forgets archived pages whose time is over; `decidedBefore` bounds those that were not discarded. `beforeDrop` is
+   * called before rows of the log go.
+   */
+  dropArchived(decidedBefore: number, nowMs: number, beforeDrop: () => void): void {
     for (const { number, until } of this.#archive.oldest()) {
       const page = until <= decidedBefore ? this.#archive.find(number) : undefined;
       if (page === undefined) continue;
@@ -259,6 +262,7 @@ export class Halves implements Page {
         if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;
         this.discarded.delete(position);
       }
+      beforeDrop();
       this.#archive.remove(number);
       this.log.dropPage(number, HALF_PAGE);
       this.#journal.save(this);

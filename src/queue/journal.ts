@@ -15,6 +15,9 @@ import { bytesOf, textOf, type Sql } from "./storage.ts";
 /** Rows in the ring; a page is rewritten at most once in as many flushes. */
 const RING = 1_024;
 
+/** Keys in the ring stand in rows of their own when it has come so far towards overwriting the oldest of them. */
+const KEYED_FLUSHES_MAX = 900;
+
 /** A page of state that can be written as a whole. */
 export interface Page {
   readonly name: string;
@@ -45,6 +48,8 @@ export class Journal {
   readonly #saves = new Set<Page>();
   #seq = 0;
   #wrote = false;
+  /** The oldest flush whose delta carries keys that may stand nowhere else; 0 when there is none. */
+  #keyedSeq = 0;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -68,8 +73,11 @@ export class Journal {
       });
     }
     const deltas: SavedDelta[] = [];
-    for (const row of this.#sql.exec("SELECT seq, data FROM delta ORDER BY seq")) {
-      deltas.push({ seq: Number(row["seq"]), operations: withoutCrc(bytesOf(row["data"])) });
+    const query = "SELECT seq, keys IS NOT NULL AS keyed, data FROM delta ORDER BY seq";
+    for (const row of this.#sql.exec(query)) {
+      const seq = Number(row["seq"]);
+      deltas.push({ seq, operations: withoutCrc(bytesOf(row["data"])) });
+      if (this.#keyedSeq === 0 && row["keyed"] === 1) this.#keyedSeq = seq;
     }
     for (const row of this.#sql.exec("SELECT MAX(seq) AS seq FROM page"))
       this.#seq = Number(row["seq"] ?? 0);
@@ -82,6 +90,15 @@ export class Journal {
     for (const row of this.#sql.exec("SELECT seq, data FROM page WHERE name = ?", name))
       return { seq: Number(row["seq"]), data: withoutCrc(bytesOf(row["data"])) };
     return undefined;
+  }
+
+  /** Will the ring soon overwrite keys? Their owner must write them elsewhere, and say so by `keysAreKept`. */
+  get keysAtRisk(): boolean {
+    return this.#keyedSeq !== 0 && this.seq - this.#keyedSeq > KEYED_FLUSHES_MAX;
+  }
+
+  keysAreKept(): void {
+    this.#keyedSeq = 0;
   }
 
   /** Key blobs that stand in deltas newer than `afterSeq`, in order. */
@@ -173,6 +190,7 @@ export class Journal {
         keys ?? null,
         withCrc(this.#operations.view()),
       );
+      if (keys !== undefined && this.#keyedSeq === 0) this.#keyedSeq = this.seq;
       this.#operations.reset();
       this.#wrote = false;
     }

@@ -77,6 +77,11 @@ export class SegmentLog {
     return this.#next + (this.#pending?.count ?? 0);
   }
 
+  /** The same without what the flush under way appends: where its first row will begin. */
+  get nextStored(): number {
+    return this.#next;
+  }
+
   /** Bytes of all segments held. */
   get bytes(): number {
     return this.#bytes + (this.#pending?.bytes ?? 0);

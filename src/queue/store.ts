@@ -313,26 +313,23 @@ export class QueueStore {
     for (const log of [this.messages, this.halves.log, this.delayed.log])
       if (log.commit(keys)) keys = undefined;
     this.delayed.commit();
-    const seq = this.journal.seq;
     this.journal.commit(keys);
     this.producers.trim();
-    if (this.#keysAwake && (this.keys.sealDue() || seq - this.#sealedSeq > 900)) {
-      this.#sealedSeq = seq;
-      this.#sealKeys(nowMs);
-    }
+    if ((this.#keysAwake && this.keys.sealDue()) || this.journal.keysAtRisk) this.#sealKeys(nowMs);
   }
 
+  /** All keys known stand in runs from here on: rows that carried them may go. Also in the middle of a flush. */
   #sealKeys(nowMs: number): void {
+    const keys = this.awakeKeys();
     const mark = {
-      m: this.messages.next,
-      h: this.halves.log.next,
-      d: this.delayed.log.next,
-      j: this.journal.seq,
+      m: this.messages.nextStored,
+      h: this.halves.log.nextStored,
+      d: this.delayed.log.nextStored,
+      j: this.journal.seq - 1,
     };
-    this.keys.seal(JSON.stringify(mark), nowMs);
+    keys.seal(JSON.stringify(mark), nowMs);
+    this.journal.keysAreKept();
   }
-
-  #sealedSeq = 0;
 
   /** Drops what retention allows, at most that many segments; answers whether more may go at once. */
   retain(nowMs: number, segmentsMax: number): boolean {
@@ -356,8 +353,7 @@ export class QueueStore {
       const expired = group.state.truncate(to);
       if (expired > 0) this.#ports.expired(group.route.name, expired);
     }
-    // Keys stand in the rows that go; those still in force move to a run first.
-    if (this.awakeKeys().size(nowMs) > 0) this.#sealKeys(nowMs);
+    this.#sealKeys(nowMs);
     this.messages.truncate(to);
     return dropped === segmentsMax;
   }
@@ -365,8 +361,9 @@ export class QueueStore {
   /** Old decisions, settled delays and old dead letters go. */
   dropOld(nowMs: number): void {
     const keptMs = Math.max(this.route.settings.retentionMs, LIMITS.decisionMsMin);
-    this.halves.dropArchived(nowMs - keptMs, nowMs);
-    this.delayed.dropSettled(nowMs - this.route.settings.retentionMs);
+    const beforeDrop = (): void => this.#sealKeys(nowMs);
+    this.halves.dropArchived(nowMs - keptMs, nowMs, beforeDrop);
+    this.delayed.dropSettled(nowMs - this.route.settings.retentionMs, beforeDrop);
     this.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
     this.producers.sweep(nowMs, PRODUCER_PAGES_SWEPT);
   }
