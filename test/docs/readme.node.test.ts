@@ -43,7 +43,7 @@ test("the TypeScript program sells an order", async () => {
   const folder = `${ROOT}dist/readme-${process.pid}`;
   await mkdir(folder, { recursive: true });
   await writeFile(`${folder}/program.ts`, program);
-  const child = spawn(process.execPath, [`${folder}/program.ts`], {
+  const child = spawn(process.execPath, ["--conditions=halfmq-source", `${folder}/program.ts`], {
     env: { ...process.env, HALFMQ_URL: url, HALFMQ_KEY: rootKey },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -76,7 +76,8 @@ test("every example is run", async () => {
 test.for(Object.entries(PRINTS))("%s prints what happened and ends", async ([name, lines]) => {
   const env = { PATH: process.env["PATH"], HALFMQ_URL: server.url, HALFMQ_KEY: server.rootKey };
   // Rejects for another exit code than 0.
-  const { stdout } = await run(process.execPath, [join(FOLDER, name)], { env });
+  const args = ["--conditions=halfmq-source", join(FOLDER, name)];
+  const { stdout } = await run(process.execPath, args, { env });
   const printed = stdout.split("\n");
   let from = 0;
   for (const line of lines) {
