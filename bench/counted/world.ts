@@ -24,11 +24,20 @@ export interface Counts {
   rowsRead: number;
   bytesWritten: number;
   alarmsSet: number;
+  /** Each is billed as a request to the object. */
+  alarmsRun: number;
   flushes: number;
+  /** What clients asked over HTTP: each is billed as a request to the Worker. */
+  requests: number;
   calls: number;
+  /** From one queue to the bell of another; each is billed as a call. */
+  rings: number;
+  registryCalls: number;
   /** Calls under way now, and the most that there were. */
   open: number;
   openMax: number;
+  /** Time in which an object had a call or an alarm under way, over all objects: the duration that is billed. */
+  activeMs: number;
 }
 
 const isWrite = (query: string): boolean => /^\s*(?:INSERT|UPDATE|DELETE|REPLACE)/iu.test(query);
@@ -77,10 +86,15 @@ export class World {
     rowsRead: 0,
     bytesWritten: 0,
     alarmsSet: 0,
+    alarmsRun: 0,
     flushes: 0,
+    requests: 0,
     calls: 0,
+    rings: 0,
+    registryCalls: 0,
     open: 0,
     openMax: 0,
+    activeMs: 0,
   };
   readonly #queues: Queue[] = [];
   readonly #route: TopicRoute;
@@ -143,6 +157,7 @@ export class World {
 
   /** What a client sees: there, done, on disk, and back. */
   async call<T>(request: () => Promise<Outcome<T>>): Promise<T> {
+    this.counts.requests++;
     await this.clock.pause(this.random());
     const outcome = await request();
     if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.detail}`);
@@ -187,13 +202,18 @@ export class World {
         this.counts.alarmsSet++;
         this.counts.rowsWritten++;
         armed?.();
-        armed = this.clock.after(atMs - this.clock.nowMs(), () => void queue.alarm());
+        armed = this.clock.after(atMs - this.clock.nowMs(), () => {
+          this.counts.alarmsRun++;
+          void this.#active(queue, () => queue.alarm());
+        });
       },
       deleteAll: () => undefined,
       offer: () => Promise.resolve(),
       forward: () => new Promise(() => undefined),
-      ring: (_route, group, from, count) =>
-        Promise.resolve(this.#queues[0]?.waits.ring(group, from, count) ?? 0),
+      ring: (_route, group, from, count) => {
+        if (queue !== this.#queues[0]) this.counts.rings++;
+        return Promise.resolve(this.#queues[0]?.waits.ring(group, from, count) ?? 0);
+      },
       drained: () => Promise.resolve(),
     };
     let armed: (() => void) | undefined;
@@ -206,6 +226,19 @@ export class World {
   }
 
   readonly #synced = new Map<Queue, () => Promise<void>>();
+  /** What is under way at each queue, and since when it has something. */
+  readonly #busy = new Map<Queue, { at: number; works: number }>();
+
+  async #active<T>(queue: Queue, work: () => Promise<T>): Promise<T> {
+    const busy = this.#busy.get(queue) ?? { at: 0, works: 0 };
+    this.#busy.set(queue, busy);
+    if (busy.works++ === 0) busy.at = this.clock.nowMs();
+    try {
+      return await work();
+    } finally {
+      if (--busy.works === 0) this.counts.activeMs += this.clock.nowMs() - busy.at;
+    }
+  }
 
   #objects(): Objects {
     const registry: Partial<RegistryRpc> = {
@@ -221,15 +254,20 @@ export class World {
         this.counts.calls++;
         this.counts.openMax = Math.max(this.counts.openMax, ++this.counts.open);
         try {
-          const outcome = await call(new QueueVerbs(queue));
-          // The output gate: an answer waits for what was written before it.
-          await this.#synced.get(queue)?.();
-          return outcome;
+          return await this.#active(queue, async () => {
+            const outcome = await call(new QueueVerbs(queue));
+            // The output gate: an answer waits for what was written before it.
+            await this.#synced.get(queue)?.();
+            return outcome;
+          });
         } finally {
           this.counts.open--;
         }
       },
-      registry: (_namespace, call) => call(registry as RegistryRpc),
+      registry: (_namespace, call) => {
+        this.counts.registryCalls++;
+        return call(registry as RegistryRpc);
+      },
       coordinator: () => Promise.reject(new Error("nobody is asked here")),
     };
   }

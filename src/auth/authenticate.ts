@@ -18,7 +18,7 @@ import {
 import { ALL_SCOPES, type Principal } from "./principal.ts";
 
 /** A deleted key works on for as long as this. */
-const CACHE_MS = 5_000;
+export const CACHE_MS = 5_000;
 const CACHE_ENTRIES_MAX = 1_000;
 const NAMESPACE_HEADER = "Halfmq-Namespace";
 const NO_HASH: Uint8Array = new Uint8Array(32);
