@@ -4,6 +4,7 @@
  */
 import { createApp } from "./api/app.ts";
 import { authenticate } from "./auth/authenticate.ts";
+import { sendGate } from "./auth/send-limits.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
@@ -27,9 +28,11 @@ let app: App | undefined;
 function makeApp(env: Env): App {
   const objects = durableObjects(env);
   const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
+  const gate = sendGate(env);
   return createApp({
     broker: createBroker({ objects, nowMs, random, autoCreate }),
     authenticate: (request) => authenticate(request.headers, env),
+    admit: (caller, messages) => gate.admit(caller, messages),
     nowMs,
     newRequestId: idSource(),
     log,

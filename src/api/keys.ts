@@ -2,19 +2,20 @@
 import { z } from "zod";
 import type { Principal } from "../auth/principal.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
-import type { KeyRecord } from "../protocol/rpc.ts";
+import type { KeyRecord, SendLimits } from "../protocol/rpc.ts";
 import { nothing, page } from "./fields.ts";
 import { answer, operation, type Edge, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
 import { keySettings } from "./settings-schema.ts";
 
-const keyJson = ({ name, namespace, scopes, topics, expiresAt, createdAt }: KeyRecord) => ({
-  name,
-  namespace,
-  scopes,
-  topics,
-  expiresAt,
-  createdAt,
+const keyJson = (record: KeyRecord) => ({
+  name: record.name,
+  namespace: record.namespace,
+  scopes: record.scopes,
+  topics: record.topics,
+  expiresAt: record.expiresAt,
+  limits: record.limits,
+  createdAt: record.createdAt,
 });
 
 const covers = (pattern: string, topic: string): boolean =>
@@ -31,12 +32,24 @@ const within = (topic: string, patterns: readonly string[]): boolean =>
 const no = (field: string): Refusal =>
   refuse("forbidden", `${field}: a key gives no more than its maker has`, { field });
 
+/** A burst that is not said is a second's worth. */
+function limitsOf({ limits }: z.output<typeof keySettings>): SendLimits | undefined {
+  if (limits === undefined) return undefined;
+  const { sendsPerSecond, burst = sendsPerSecond } = limits;
+  return { sendsPerSecond, burst };
+}
+
+const exceedsLimits = (wanted: SendLimits | undefined, own: SendLimits): boolean =>
+  wanted === undefined || wanted.sendsPerSecond > own.sendsPerSecond || wanted.burst > own.burst;
+
 function exceeds(caller: Principal, settings: z.output<typeof keySettings>): Refusal | undefined {
   if (caller.root) return undefined;
   if (settings.namespace !== undefined && settings.namespace !== caller.namespace) {
     return no("namespace");
   }
   if (settings.scopes.some((scope) => !caller.scopes.includes(scope))) return no("scopes");
+  const { limits } = caller;
+  if (limits !== undefined && exceedsLimits(limitsOf(settings), limits)) return no("limits");
   const { expiresAt = Number.POSITIVE_INFINITY } = caller;
   if ((settings.expiresAt ?? Number.POSITIVE_INFINITY) > expiresAt) return no("expiresAt");
   return reaches(caller, settings) ? undefined : no("topics");
@@ -83,6 +96,7 @@ export const keyOperations: readonly Operation[] = [
     body: keySettings,
     async handle(edge, { body, caller, params }) {
       const { scopes, topics, expiresAt, namespace = caller.namespace } = body;
+      const limits = limitsOf(body);
       const name = params["name"] ?? "";
       const refusal = exceeds(caller, body) ?? (await outOfReach(edge, caller, name));
       if (refusal !== undefined) return refusal;
@@ -90,6 +104,7 @@ export const keyOperations: readonly Operation[] = [
         scopes: [...new Set(scopes)],
         ...(topics === undefined ? {} : { topics }),
         ...(expiresAt === undefined ? {} : { expiresAt }),
+        ...(limits === undefined ? {} : { limits }),
       });
       if (!outcome.ok) return outcome;
       return answer({ ...keyJson(outcome.value.record), key: outcome.value.key }, 201);

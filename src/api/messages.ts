@@ -65,6 +65,8 @@ const send = operation({
   async handle(edge, call) {
     const messages = contentsOf(call, circumstancesOf(call, edge.nowMs()));
     if (!messages.ok) return messages;
+    const admitted = await edge.admit(call.caller, messages.value.length);
+    if (!admitted.ok) return admitted;
     const keyed = await keyedOf(call);
     if (!keyed.ok) return keyed;
     const request = { messages: messages.value };

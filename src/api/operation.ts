@@ -13,6 +13,8 @@ import { accept, type Outcome } from "../protocol/errors.ts";
 export interface Edge {
   readonly broker: Broker;
   readonly authenticate: (request: Request) => Promise<Outcome<Principal>> | Outcome<Principal>;
+  /** Whether the key's own limits let it send so many messages now. */
+  readonly admit: (caller: Principal, messages: number) => Promise<Outcome<undefined>>;
   readonly nowMs: () => number;
   readonly newRequestId: () => string;
   readonly log: Log;

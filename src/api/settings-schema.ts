@@ -25,7 +25,7 @@ export const topicPatch = z.strictObject({
   transaction: checkPatch.optional(),
   dedupWindowMs: whole(0, LIMITS.dedupWindowMsMax).optional(),
   retentionBytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
-  maxBacklog: notYet("maxBacklog"),
+  maxBacklog: whole(0, Number.MAX_SAFE_INTEGER).optional(),
   durability: availableOnly(z.enum(["disk", "memory"]), (value) => value === "disk").optional(),
   trace: availableOnly(z.boolean(), (value) => !value).optional(),
   flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
@@ -114,4 +114,10 @@ export const keySettings = z.strictObject({
     .optional(),
   namespace: z.string().refine(isNamespace, "1 to 63 of a-z, 0-9 and -, not - first").optional(),
   expiresAt: instant.optional(),
+  limits: z
+    .strictObject({
+      sendsPerSecond: whole(1, LIMITS.sendsPerSecondMax),
+      burst: whole(1, LIMITS.sendsPerSecondMax).optional(),
+    })
+    .optional(),
 });

@@ -84,6 +84,8 @@ const prepare = operation({
   async handle(edge, call) {
     const messages = messagesOf(call, circumstancesOf(call, edge.nowMs()));
     if (!messages.ok) return messages;
+    const admitted = await edge.admit(call.caller, messages.value.length);
+    if (!admitted.ok) return admitted;
     const keyed = await keyedOf(call);
     if (!keyed.ok) return keyed;
     const { producerGroup, check } = call.body;

@@ -79,7 +79,7 @@ function digestOfRoot(key: string): Uint8Array {
 
 function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<Principal> {
   if (!record.ok) return record;
-  const { namespace, scopes, topics, expiresAt, name } = record.value;
+  const { namespace, scopes, topics, expiresAt, limits, name } = record.value;
   if (asked !== undefined && asked !== namespace) {
     return refuse("forbidden", "The key belongs to another namespace", { field: NAMESPACE_HEADER });
   }
@@ -90,6 +90,7 @@ function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<P
     keyName: name,
     ...(topics === undefined ? {} : { topics }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(limits === undefined ? {} : { limits }),
   });
 }
 

@@ -1,5 +1,5 @@
 /** Who sent a request, once that is known: plain values, never a secret. */
-import type { Scope } from "../protocol/rpc.ts";
+import type { Scope, SendLimits } from "../protocol/rpc.ts";
 
 export interface Principal {
   readonly namespace: string;
@@ -8,6 +8,8 @@ export interface Principal {
   readonly topics?: readonly string[];
   /** When its key ends; absent: never. */
   readonly expiresAt?: number;
+  /** Of its sends; absent: none. */
+  readonly limits?: SendLimits;
   readonly root: boolean;
   readonly keyName: string;
 }

@@ -23,6 +23,7 @@ import type {
   ProducerGroupRecord,
   QueueStats,
   Scope,
+  SendLimits,
   Sent,
   Settled,
   TopicRoute,
@@ -137,6 +138,7 @@ export interface KeySettings {
   readonly scopes: readonly Scope[];
   readonly topics?: readonly string[];
   readonly expiresAt?: number;
+  readonly limits?: SendLimits;
 }
 
 /** Messages and what becomes of them. */

@@ -15,6 +15,11 @@ export interface KeyInput {
   readonly namespace?: string;
   /** Epoch milliseconds. Default never. */
   readonly expiresAt?: number;
+  /**
+   * Messages that the key sends or prepares, over all topics: a second in the long run, and at most at once (default: a second's
+   * worth). Past it `rate_limited`; a request with more than `burst` messages is `request_too_large`. Default no limit.
+   */
+  readonly limits?: { readonly sendsPerSecond: number; readonly burst?: number };
 }
 
 /** A key as the broker shows it. */

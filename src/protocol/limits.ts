@@ -68,8 +68,12 @@ export const LIMITS = {
   forwardWaitMs: SECOND_MS,
   /** Long polls one object holds at a time; past it 429 too_many_waiters. */
   waitersMax: 4_000,
+  /** Undecided transactions of one queue, and committed messages that it still has to forward; past it 503 overloaded. */
+  preparedMax: 100_000,
   /** Message groups hash to this many slots, and slots to queues. */
   slots: 4_096,
+  /** The highest rate and burst that a key can be limited to. */
+  sendsPerSecondMax: 1_000_000,
 } as const;
 
 export const DEFAULTS = {

@@ -176,7 +176,14 @@ export interface KeyRecord {
   readonly scopes: readonly Scope[];
   readonly topics?: readonly string[];
   readonly expiresAt?: number;
+  readonly limits?: SendLimits;
   readonly createdAt: number;
+}
+
+/** How many messages a key sends or prepares: a second in the long run, and at most at once. */
+export interface SendLimits {
+  readonly sendsPerSecond: number;
+  readonly burst: number;
 }
 
 export type Scope = "send" | "transact" | "consume" | "manage";
@@ -244,13 +251,21 @@ export interface RegistryRpc {
   /** The key's text comes back once, here. */
   putKey(
     name: string,
-    settings: { scopes: readonly Scope[]; topics?: readonly string[]; expiresAt?: number },
+    settings: {
+      scopes: readonly Scope[];
+      topics?: readonly string[];
+      expiresAt?: number;
+      limits?: SendLimits;
+    },
   ): Promise<Outcome<{ record: KeyRecord; key: string }>>;
   key(name: string): Promise<Outcome<KeyRecord>>;
   listKeys(query: { limit: number; cursor?: string }): Promise<Outcome<Page<KeyRecord>>>;
   deleteKey(name: string): Promise<Outcome<{ deleted: true }>>;
   /** The record and the stored hash of a key by name; the caller compares in constant time. */
   keyHash(name: string): Promise<Outcome<{ record: KeyRecord; hash: Uint8Array }>>;
+
+  /** Takes what a limited key may send: `least` messages at least, up to `most`, or a refusal that says when. */
+  takeSends(name: string, least: number, most: number): Promise<Outcome<{ granted: number }>>;
 
   /** Changes after `after`, waiting up to `waitMs` for the first. `after` -1: from now on. */
   changes(

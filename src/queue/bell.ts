@@ -19,6 +19,8 @@ const NONE: Rung = accept({ queues: [] });
 export class Bell {
   readonly #clock: Clock;
   readonly #waiters = new Map<number, Waiter[]>();
+  /** Of all groups. */
+  #size = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,21 +30,24 @@ export class Bell {
   wait(group: number, waitMs: number, waitId?: string): Promise<Rung> | undefined {
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
-    if (waiters.length >= LIMITS.waitersMax) return undefined;
+    if (this.#size >= LIMITS.waitersMax) return undefined;
     return new Promise((resolve) => {
       const cancelTimer = this.#clock.after(waitMs, () => {
         const index = waiters.indexOf(waiter);
         if (index >= 0) waiters.splice(index, 1);
+        this.#size--;
         resolve(NONE);
       });
       const waiter: Waiter = {
         waitId,
         answer: (rung) => {
           cancelTimer();
+          this.#size--;
           resolve(rung);
         },
       };
       waiters.push(waiter);
+      this.#size++;
     });
   }
 

@@ -4,11 +4,17 @@ import { LIMITS } from "../protocol/limits.ts";
 export interface QueueBounds {
   /** Producers, counted per message group. */
   readonly producersMax: number;
+  /** Undecided transactions: each stands in memory. */
+  readonly preparedMax: number;
+  /** Committed messages on their way to other queues: likewise. A commit may go past it, a prepare does not begin there. */
+  readonly forwardingMax: number;
   /** Idempotency keys and dedup ids. */
   readonly keysMax: number;
 }
 
 export const BOUNDS: QueueBounds = {
   producersMax: LIMITS.producersMax,
+  preparedMax: LIMITS.preparedMax,
+  forwardingMax: LIMITS.preparedMax,
   keysMax: LIMITS.keysHeldMax,
 };

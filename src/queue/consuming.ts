@@ -211,14 +211,13 @@ function groupStats(store: QueueStore, group: Group, nowMs: number): QueueStats[
     if (flight.leased && flight.dueAt > nowMs && flight.attempt > 0) inFlight++;
     else if (!("held" in flight && flight.held)) retrying++;
   }
-  const lag = state.openCount(store.messages.next) + redriven.length;
   const oldest = group.lowWater(store.messages.next);
   const storedAt =
     store.deadLetters.content(route.number, oldest)?.storedAt ??
     (oldest < store.messages.next ? store.messages.read(oldest)?.storedAt : undefined);
   return {
     group: route.name,
-    lag,
+    lag: group.lag,
     lagExact: route.settings.filter === undefined || state.cursor >= store.messages.next,
     inFlight,
     retrying,

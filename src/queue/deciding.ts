@@ -5,7 +5,7 @@
 import { decide as verdictOf } from "../core/half-message.ts";
 import { decodeEntry, encodeEntry } from "../core/entry.ts";
 import { readRecordHead, unframe } from "../core/record.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type {
   DecideCall,
   Decided as DecidedAnswer,
@@ -18,6 +18,7 @@ import type { Decided, Placed } from "./half-page.ts";
 import type { HalfMessage } from "./half-record.ts";
 import type { OpenHalf } from "./half-open.ts";
 import { groupMark, type Parcel } from "./links.ts";
+import { noRoom } from "./room.ts";
 import { answered, remember } from "./sending.ts";
 import { QueueStore } from "./store.ts";
 import { halfId, idOf, messagesOf } from "./transaction-view.ts";
@@ -30,9 +31,12 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
   const before = answered<Omit<Prepared, "replayed">>(store, call.keyed, nowMs);
   if (!before.ok) return before;
   if (before.value !== undefined) return accept({ ...before.value, replayed: true });
+  const records = unframe(call.records);
+  const full = noRoomForHalves(store, call, records, nowMs);
+  if (full !== undefined) return full;
   const position = store.halves.log.next;
   const messageIds: string[] = [];
-  const messages = unframe(call.records).map((record, index): HalfMessage => {
+  const messages = records.map((record, index): HalfMessage => {
     const target = call.targets[index];
     const remote = target === undefined || isHome(store, target) ? undefined : target;
     const { dedupId, messageGroup } = readRecordHead(record);
@@ -64,6 +68,24 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
   };
   remember(store, call.keyed, answer, nowMs);
   return accept({ ...answer, replayed: false });
+}
+
+/** A commit finds room always, so that it is the prepare that must find it. */
+function noRoomForHalves(
+  store: QueueStore,
+  call: PrepareCall,
+  records: readonly Uint8Array[],
+  nowMs: number,
+): Refusal | undefined {
+  const { preparedMax, forwardingMax } = store.bounds;
+  const isFull = store.halves.open.size >= preparedMax || store.links.pending >= forwardingMax;
+  if (isFull) return refuse("overloaded", "The queue has too many transactions open.");
+  const here = records.filter((_, index) => {
+    const target = call.targets[index];
+    return target === undefined || isHome(store, target);
+  });
+  const batch = { records: here, heads: here.map(readRecordHead), counted: [] };
+  return noRoom(store, batch, call.keyed !== undefined, nowMs);
 }
 
 const isHome = (store: QueueStore, target: Target): boolean =>

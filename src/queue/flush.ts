@@ -16,12 +16,20 @@ export interface FlushPorts {
   abort(cause: unknown): void;
 }
 
+const MIB = 1024 * 1024;
+
 /** Commands that wait for a flush; past it a caller is refused before the object falls over. */
 const WAITING_MAX = 20_000;
-/** Commands in one flush; the rest take the next one. */
+/** The same by the bytes that they carry. */
+const WAITING_BYTES_MAX = 48 * MIB;
+/** Commands in one flush, and their bytes; the rest take the next one. */
 const COMMANDS_MAX = 4_096;
+const COMMAND_BYTES_MAX = 16 * MIB;
+/** Bytes of messages that the answers of one flush carry, but for the last of them. */
+const ANSWER_BYTES_MAX = 32 * MIB;
 
 interface Waiting {
+  readonly bytes: number;
   readonly run: (nowMs: number) => unknown;
   readonly answer: (value: unknown) => void;
 }
@@ -32,12 +40,14 @@ export class Flush {
   readonly #begin: (nowMs: number) => void;
   readonly #end: (nowMs: number) => void;
   #waiting: Waiting[] = [];
+  #waitingBytes = 0;
   #armed = false;
   #syncing = false;
   #broken = false;
   #effects: (() => void)[] = [];
   spacingMs = 0;
   #lastMs = 0;
+  #answerBytesLeft = ANSWER_BYTES_MAX;
 
   /** `begin` runs what is due before the commands, `end` writes the rows after them. */
   constructor(
@@ -51,14 +61,27 @@ export class Flush {
     this.#end = hooks.end;
   }
 
-  /** Runs the command in the next flush. */
-  run<T>(command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+  /** May another answer of this flush carry messages? */
+  get hasRoom(): boolean {
+    return this.#answerBytesLeft > 0;
+  }
+
+  /** An answer of this flush carries so much. */
+  spend(answerBytes: number): void {
+    this.#answerBytesLeft -= answerBytes;
+  }
+
+  /** Runs the command, which carries so many bytes, in the next flush. */
+  run<T>(command: (nowMs: number) => Outcome<T>, bytes = 0): Promise<Outcome<T>> {
     if (this.#broken) return Promise.resolve(refuse("unavailable", "The queue is starting anew."));
-    if (this.#waiting.length >= WAITING_MAX) {
+    const isFull = bytes > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX;
+    if (this.#waiting.length >= WAITING_MAX || isFull) {
       return Promise.resolve(refuse("overloaded", "The queue has more to do than it can hold."));
     }
     return new Promise((resolve) => {
-      this.#waiting.push({ run: command, answer: (value) => resolve(value as Outcome<T>) });
+      this.#waitingBytes += bytes;
+      const answer = (value: unknown): void => resolve(value as Outcome<T>);
+      this.#waiting.push({ bytes, run: command, answer });
       this.#arm();
     });
   }
@@ -81,7 +104,8 @@ export class Flush {
 
   #flush(): void {
     if (this.#broken) return;
-    const batch = this.#waiting.splice(0, COMMANDS_MAX);
+    const batch = this.#next();
+    this.#answerBytesLeft = ANSWER_BYTES_MAX;
     const answers: unknown[] = [];
     const nowMs = this.#clock.nowMs();
     this.#lastMs = nowMs;
@@ -107,6 +131,18 @@ export class Flush {
       },
       (error: unknown) => this.#break([], error),
     );
+  }
+
+  #next(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const each of this.#waiting) {
+      if (count >= COMMANDS_MAX || (count > 0 && bytes + each.bytes > COMMAND_BYTES_MAX)) break;
+      count++;
+      bytes += each.bytes;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
   }
 
   #break(batch: readonly Waiting[], error: unknown): void {

@@ -49,8 +49,9 @@ export class Outbox {
     for (const link of this.#ports.store().links.links) this.#send(link);
   }
 
-  /** Resolves when the transaction's messages have all arrived, or after a bounded wait. */
+  /** Resolves when the transaction's messages have all arrived, or after a bounded wait; at once when too many wait. */
   arrived(position: number): Promise<void> {
+    if (this.#waiting.size >= LIMITS.waitersMax) return Promise.resolve();
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(position) ?? [];
       waiting.push(resolve);

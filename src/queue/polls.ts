@@ -23,6 +23,8 @@ interface Poll {
 export class Polls {
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Poll[]>();
+  /** Of all groups. */
+  #size = 0;
   /** Waits whose client was gone before they began. */
   readonly #cancelled = new Set<string>();
 
@@ -34,7 +36,7 @@ export class Polls {
   wait(call: ReceiveCall, isPaused: () => boolean, answer: Answer): void {
     const polls = this.#waiting.get(call.group) ?? [];
     this.#waiting.set(call.group, polls);
-    if (polls.length >= LIMITS.waitersMax) {
+    if (this.#size >= LIMITS.waitersMax) {
       answer(
         refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
       );
@@ -47,10 +49,12 @@ export class Polls {
         const index = polls.indexOf(poll);
         if (index < 0) return;
         polls.splice(index, 1);
+        this.#size--;
         answer(accept(nothing(isPaused())));
       }),
     };
     polls.push(poll);
+    this.#size++;
   }
 
   /** Groups that somebody waits for. */
@@ -74,6 +78,7 @@ export class Polls {
       if (poll === undefined || received?.is !== "delivered")
         return { answers, unfinished: received?.is === "unfinished" };
       polls.shift();
+      this.#size--;
       poll.cancel();
       answers.push(() => poll.answer(accept(received.delivered)));
     }
@@ -85,6 +90,7 @@ export class Polls {
       const index = polls.findIndex(({ call }) => call.waitId === waitId);
       if (index < 0) continue;
       for (const poll of polls.splice(index, 1)) {
+        this.#size--;
         poll.cancel();
         poll.answer(accept(nothing(false)));
       }
@@ -113,6 +119,7 @@ export class Polls {
       if (group === undefined || name === group) ended.push(...polls.splice(0));
     }
     if (group !== undefined) this.#waiting.delete(group);
+    this.#size -= ended.length;
     for (const poll of ended) poll.cancel();
     return () => {
       for (const poll of ended) poll.answer(refusal);

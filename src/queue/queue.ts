@@ -28,7 +28,8 @@ import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
 import { moveDue, remember } from "./sending.ts";
-import { QueueStore, type Identity, type StorePorts } from "./store.ts";
+import { storeLog } from "./store-log.ts";
+import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
 import { groupGone, TOPIC_GONE, Waits } from "./waits.ts";
 
@@ -86,6 +87,7 @@ export class Queue {
       grouped: (stamp, name, command) => this.grouped(stamp, name, command),
       stale: (stamp) => this.#stale(stamp),
       after: (effect) => this.#flush.after(effect),
+      answers: this.#flush,
       ring: (route, group, queue, count) => ports.ring(route, group, queue, count),
     });
     this.#drains = new Drains((route, group, from, to) => ports.drained(route, group, from, to));
@@ -109,41 +111,35 @@ export class Queue {
   }
 
   #open(): QueueStore {
-    const ports: StorePorts = {
-      random: () => this.#ports.random(),
-      dead: (group, offset, reason) => this.#logMessage("message.dead", group, offset, reason),
-      held: (group, offset, reason) => this.#logMessage("message.held", group, offset, reason),
-      expired: (group, expired) =>
-        this.#log.error("messages.expired", {
-          topic: this.store.route.topic,
-          queue: this.store.queue,
-          group,
-          expired,
-        }),
-    };
+    const store = (): QueueStore => this.store;
+    const ports = { random: () => this.#ports.random(), ...storeLog(this.#log, store) };
     return new QueueStore(this.#sql, ports, this.#ports.bounds);
-  }
-
-  #logMessage(event: string, group: string, offset: number, reason: string): void {
-    const { route, queue } = this.store;
-    this.#log.error(event, { topic: route.topic, queue, group, offset, reason });
   }
 
   // ------------------------------------------------------------ commands
 
   /** Runs a command in the next flush, without looking at who asks. */
-  run<T>(command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
-    return this.#flush.run(command);
+  run<T>(command: (nowMs: number) => Outcome<T>, bytes = 0): Promise<Outcome<T>> {
+    return this.#flush.run(command, bytes);
+  }
+
+  /** What the answers of the flush under way may carry. */
+  get answers(): Pick<Flush, "hasRoom" | "spend"> {
+    return this.#flush;
   }
 
   /** Runs a command if the caller's idea of the topic is not older than ours. */
-  stamped<T>(stamp: Stamp, command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
-    return this.run((nowMs) => this.#stale(stamp) ?? command(nowMs));
+  stamped<T>(stamp: Stamp, command: (nowMs: number) => Outcome<T>, bytes = 0): Promise<Outcome<T>> {
+    return this.run((nowMs) => this.#stale(stamp) ?? command(nowMs), bytes);
   }
 
-  /** The same for a command that adds to the topic: it waits while a delete is being decided. */
-  adding<T>(stamp: Stamp, command: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
-    return this.stamped(stamp, (nowMs) => this.held(nowMs) ?? command(nowMs));
+  /** The same for a call that adds to the topic: it waits while a delete is being decided. */
+  adding<T>(
+    { stamp, records }: { readonly stamp: Stamp; readonly records: Uint8Array },
+    command: (nowMs: number) => Outcome<T>,
+  ): Promise<Outcome<T>> {
+    const run = (nowMs: number): Outcome<T> => this.held(nowMs) ?? command(nowMs);
+    return this.stamped(stamp, run, records.length);
   }
 
   held(nowMs: number): Refusal | undefined {

@@ -19,6 +19,7 @@ import type {
   Stored,
 } from "../protocol/rpc.ts";
 import type { Placed } from "./half-page.ts";
+import { noRoom, type Batch } from "./room.ts";
 import { judgeProducers, rememberProducers, type Counted } from "./sequences.ts";
 import { QueueStore } from "./store.ts";
 
@@ -72,13 +73,12 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   if (!judged.ok) return judged;
   if (judged.value.is === "formerFirst")
     return accept({ stored: [], replayed: false, formerFirst: true });
-  if (call.keyed !== undefined && store.awakeKeys().full(nowMs)) {
-    return refuse("rate_limited", "The queue holds as many keys as it can.");
-  }
-  const { counted } = judged.value;
+  const batch = { records, heads, counted: judged.value.counted };
+  const full = noRoom(store, batch, call.keyed !== undefined, nowMs);
+  if (full !== undefined) return full;
   const stored = heads.every((head) => head === PLAIN_HEAD)
     ? storePlain(store, records, nowMs)
-    : storeAll(store, { records, heads, counted }, nowMs);
+    : storeAll(store, batch, nowMs);
   remember(store, call.keyed, stored, nowMs);
   return accept({ stored, replayed: false });
 }
@@ -88,12 +88,6 @@ function storePlain(store: QueueStore, records: readonly Uint8Array[], nowMs: nu
   const first = store.messages.next;
   for (const record of records) store.append({ record }, nowMs);
   return { first, count: records.length };
-}
-
-interface Batch {
-  readonly records: readonly Uint8Array[];
-  readonly heads: readonly RecordHead[];
-  readonly counted: readonly (Counted | undefined)[];
 }
 
 function storeAll(
@@ -107,7 +101,7 @@ function storeAll(
     const { place, sent } =
       counted[index]?.isRepeat === true
         ? { sent: repeatOf(store, counted, messages, index) }
-        : sendOne(store, record, heads[index] ?? {}, nowMs);
+        : sendOne(store, record, heads[index] ?? PLAIN_HEAD, nowMs);
     placed.push(place);
     messages.push(sent);
   }

@@ -8,7 +8,7 @@ import { messageId } from "../core/ids.ts";
 import { entryView } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
 import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
-import { encodeText, type ByteReader } from "../core/bytes.ts";
+import { decodeText, encodeText, type ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Delayed } from "./delayed.ts";
@@ -193,22 +193,23 @@ export class QueueStore {
   ): void {
     const windowMs = this.route.settings.dedupWindowMs;
     if (windowMs === 0) return;
-    const value = new TextEncoder().encode(id);
-    this.awakeKeys().add(QueueStore.dedupKey(messageGroup, dedupId), {
-      body: NO_BODY,
-      atMs: nowMs,
-      untilMs: nowMs + windowMs,
-      value,
-    });
+    const key = QueueStore.dedupKey(messageGroup, dedupId);
+    const keys = this.awakeKeys();
+    // A window that became shorter leaves an older record that the index holds for longer: this one must hide it.
+    const untilMs = Math.max(nowMs + windowMs, keys.find(key, nowMs)?.untilMs ?? 0);
+    keys.add(key, { body: NO_BODY, atMs: nowMs, untilMs, value: encodeText(id) });
   }
 
+  /** The message that has the dedup id, if it was seen within the window as it is now. */
   firstWithDedup(
     messageGroup: string | undefined,
     dedupId: string,
     nowMs: number,
   ): string | undefined {
+    const { dedupWindowMs } = this.route.settings;
     const found = this.awakeKeys().find(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
-    return found === undefined ? undefined : new TextDecoder().decode(found.value);
+    if (found === undefined || found.atMs + dedupWindowMs <= nowMs) return undefined;
+    return decodeText(found.value);
   }
 
   // ------------------------------------------------------------ placing

@@ -2,7 +2,7 @@
  * The verbs that others may call on a queue, each as one command of its group commit: it looks at who asks, then lets the
  * rules decide. object.ts gives them to RPC, a test or a simulated network calls them as they are. They hold no state.
  */
-import { accept, refuse } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type { QueueRpc, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
@@ -45,7 +45,7 @@ export class QueueVerbs implements QueueRpc {
   }
 
   send(...[call]: Args<"send">): Rpc<"send"> {
-    return this.#queue.adding(call.stamp, (nowMs) => send(this.#queue.store, call, nowMs));
+    return this.#queue.adding(call, (nowMs) => send(this.#queue.store, call, nowMs));
   }
 
   replay(...[stamp, keyed]: Args<"replay">): Rpc<"replay"> {
@@ -91,7 +91,7 @@ export class QueueVerbs implements QueueRpc {
   }
 
   prepare(...[call]: Args<"prepare">): Rpc<"prepare"> {
-    return this.#queue.adding(call.stamp, (nowMs) => prepare(this.#queue.store, call, nowMs));
+    return this.#queue.adding(call, (nowMs) => prepare(this.#queue.store, call, nowMs));
   }
 
   decide(...[call]: Args<"decide">): Rpc<"decide"> {
@@ -167,7 +167,8 @@ export class QueueVerbs implements QueueRpc {
   }
 
   peek(...[call]: Args<"peek">): Rpc<"peek"> {
-    return this.#queue.stamped(call.stamp, () => accept(peek(this.#queue.store, call)));
+    const read = this.#reading(() => accept(peek(this.#queue.store, call)));
+    return this.#queue.stamped(call.stamp, read);
   }
 
   message(...[call]: Args<"message">): Rpc<"message"> {
@@ -180,7 +181,7 @@ export class QueueVerbs implements QueueRpc {
 
   deadLetters(...[stamp, name, query]: Args<"deadLetters">): Rpc<"deadLetters"> {
     return this.#queue.grouped(stamp, name, (group) =>
-      accept(deadLetters(this.#queue.store, group, query)),
+      this.#reading(() => accept(deadLetters(this.#queue.store, group, query)))(),
     );
   }
 
@@ -209,10 +210,12 @@ export class QueueVerbs implements QueueRpc {
   }
 
   forward(...[call]: Args<"forward">): Rpc<"forward"> {
-    return this.#queue.run((nowMs) =>
-      this.#is(call.incarnation)
-        ? (this.#queue.held(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
-        : noTopic,
+    return this.#queue.run(
+      (nowMs) =>
+        this.#is(call.incarnation)
+          ? (this.#queue.held(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
+          : noTopic,
+      call.entries.length,
     );
   }
 
@@ -221,6 +224,18 @@ export class QueueVerbs implements QueueRpc {
       if (this.#is(incarnation)) this.#queue.store.groups.get(name)?.releaseHeld(from);
       return accept(undefined);
     });
+  }
+
+  /** A command whose answer carries messages; refused when those of the flush carry enough. */
+  #reading<T extends { readonly entries: Uint8Array }>(read: () => Outcome<T>): () => Outcome<T> {
+    return () => {
+      const { answers } = this.#queue;
+      if (!answers.hasRoom)
+        return refuse("overloaded", "The queue has more to read out than it can hold.");
+      const outcome = read();
+      if (outcome.ok) answers.spend(outcome.value.entries.length);
+      return outcome;
+    };
   }
 
   #is(incarnation: number): boolean {

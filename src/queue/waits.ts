@@ -27,6 +27,8 @@ export interface WaitsPorts {
   stale(stamp: Stamp): Refusal | undefined;
   /** Something to do once the flush under way is applied. */
   after(effect: () => void): void;
+  /** What the answers of a flush may carry. */
+  readonly answers: { readonly hasRoom: boolean; spend(bytes: number): void };
   ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
 }
 
@@ -72,7 +74,7 @@ export class Waits {
           accept(
             this.#polls.isCancelled(call.waitId)
               ? { is: "empty", paused: group.route.paused }
-              : receive(this.#store, group, call, nowMs),
+              : this.#receive(group, call, nowMs),
           ),
         );
         void answer.then((outcome) => {
@@ -84,6 +86,15 @@ export class Waits {
       };
       turn();
     });
+  }
+
+  /** Leases nothing that this flush's answers could not carry: the call goes on in the next one. */
+  #receive(group: Group, call: ReceiveCall, nowMs: number): Received {
+    const { answers } = this.#ports;
+    if (!answers.hasRoom) return { is: "unfinished" };
+    const received = receive(this.#store, group, call, nowMs);
+    if (received.is === "delivered") answers.spend(received.delivered.entries.length);
+    return received;
   }
 
   #wait(call: ReceiveCall, paused: boolean, answer: (outcome: Outcome<Delivered>) => void): void {
@@ -121,7 +132,7 @@ export class Waits {
     const group = this.#store.groups.get(name);
     if (group === undefined) return;
     const { answers, unfinished } = this.#polls.serve(name, (call) =>
-      group.mayHave ? receive(this.#store, group, call, nowMs) : undefined,
+      group.mayHave ? this.#receive(group, call, nowMs) : undefined,
     );
     // After the flush, like every other answer: a throw must not have answered anybody.
     for (const answer of answers) this.#ports.after(answer);

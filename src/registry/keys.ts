@@ -14,7 +14,7 @@ import { nextNumber } from "./schema.ts";
 
 const SECRET_BYTES = 32;
 
-type Rights = Pick<KeyRecord, "scopes" | "topics" | "expiresAt">;
+type Rights = Pick<KeyRecord, "scopes" | "topics" | "expiresAt" | "limits">;
 
 export class Keys {
   readonly #storage: Storage;
@@ -105,13 +105,14 @@ export class Keys {
   }
 
   #recordOf(row: Row): KeyRecord {
-    const { scopes, topics, expiresAt } = JSON.parse(String(row["rights"])) as Rights;
+    const { scopes, topics, expiresAt, limits } = JSON.parse(String(row["rights"])) as Rights;
     return {
       name: String(row["name"]),
       namespace: this.#ports.namespace,
       scopes,
       ...(topics === undefined ? {} : { topics }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(limits === undefined ? {} : { limits }),
       createdAt: Number(row["created_at"]),
     };
   }

@@ -134,6 +134,10 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
     return hasTables(this.ctx.storage) ? this.#registry.keys.hash(name) : missing(name);
   }
 
+  async takeSends(...[name, least, most]: Args<"takeSends">): Answer<"takeSends"> {
+    return this.#registry.takeSends(name, least, most);
+  }
+
   changes(...args: Args<"changes">): Answer<"changes"> {
     return this.#registry.changes.read(...args);
   }

@@ -1,6 +1,7 @@
 /**
  * The catalogue of one namespace: its parts over one storage, what the alarm completes, and the watchdog's round.
  */
+import type { Outcome } from "../protocol/errors.ts";
 import { inParallel } from "./parallel.ts";
 import { Changes } from "./changes.ts";
 import { Groups } from "./groups.ts";
@@ -9,6 +10,7 @@ import type { Ports, QueueAddress, Storage } from "./ground.ts";
 import { Namespaces } from "./namespaces.ts";
 import { ProducerGroupStore } from "./producer-group-store.ts";
 import { ProducerGroups } from "./producer-groups.ts";
+import { SendBudgets } from "./send-budgets.ts";
 import { createTables } from "./schema.ts";
 import { TopicStore } from "./topic-store.ts";
 import { OPEN_CALLS_MAX, Topics } from "./topics.ts";
@@ -26,6 +28,7 @@ export class Registry {
   readonly #topicStore: TopicStore;
   readonly #producerGroupStore: ProducerGroupStore;
   readonly #ports: Ports;
+  readonly #sendBudgets: SendBudgets;
   #failures = 0;
 
   /** Wakes up: what an earlier life left incomplete is completed by the alarm, or by the next call on it. */
@@ -40,7 +43,14 @@ export class Registry {
     this.producerGroups = new ProducerGroups(this.#producerGroupStore, this.changes, ports);
     this.keys = new Keys(storage, this.changes, ports);
     this.namespaces = new Namespaces(storage, ports);
+    this.#sendBudgets = new SendBudgets(ports.clock);
     this.#arm();
+  }
+
+  /** What a limited key may send now. */
+  takeSends(name: string, least: number, most: number): Outcome<{ granted: number }> {
+    const key = this.keys.get(name);
+    return key.ok ? this.#sendBudgets.take(name, key.value.limits, least, most) : key;
   }
 
   /** Completes what is incomplete and arms for what is left. */

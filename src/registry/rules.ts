@@ -25,7 +25,9 @@ export function mergeTopic(
     return refuse("immutable_field", "A topic's queues grow and never shrink", facts);
   }
   const transaction = { ...settings.transaction, ...given(patch.transaction ?? {}) };
-  return accept({ ...settings, ...given(patch), transaction });
+  const { maxBacklog, ...merged } = { ...settings, ...given(patch), transaction };
+  // 0 takes the bound away.
+  return accept(maxBacklog === undefined || maxBacklog === 0 ? merged : { ...merged, maxBacklog });
 }
 
 /** The growths of a topic whose queues go from one number to another; the same when they do not. */

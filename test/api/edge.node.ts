@@ -66,6 +66,12 @@ export function testEdge(
     broker,
     authenticate: (request) =>
       Promise.resolve(principalOf(keys, request.headers.get("authorization"))),
+    admit: (caller, messages) =>
+      Promise.resolve(
+        messages <= (caller.limits?.burst ?? Infinity)
+          ? accept(undefined)
+          : refuse("rate_limited", "too many"),
+      ),
     nowMs: () => NOW_MS,
     newRequestId: () => `made-${++ids}`,
     log: {

@@ -5,8 +5,8 @@ import { THEMES } from "./suite.ts";
 
 const between = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
-/** Transactions, and filters. */
-const ROWS = [...between(1, 66), ...between(143, 162)];
+/** Transactions, delay and recall, filters, sending. */
+const ROWS = [...between(1, 66), ...between(77, 92), ...between(143, 162), ...between(185, 206)];
 const page = readFileSync(new URL("../../docs/conformance.md", import.meta.url), "utf8");
 
 interface Row {
@@ -44,7 +44,7 @@ function rowsOf(name: string): number[] {
   return head === undefined ? [] : head.split(", ").map(Number);
 }
 
-test("the page has every row of transactions and filters once, with a test or a reason", () => {
+test("the page has every row of these once, with a test or a reason", () => {
   expect(rows.map((each) => each.row)).toEqual(ROWS);
   for (const { row, tests, reason } of rows) {
     const held = reason ?? tests.join("");

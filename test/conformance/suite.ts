@@ -11,6 +11,7 @@ import { type Cases, Mq } from "./client.ts";
 import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { decisions } from "./decisions.ts";
+import { delayRows } from "./delay-rows.ts";
 import { delays } from "./delays.ts";
 import { filters } from "./filters.ts";
 import { groups } from "./groups.ts";
@@ -20,6 +21,8 @@ import { ordered } from "./ordered.ts";
 import { producers } from "./producers.ts";
 import { reach } from "./reach.ts";
 import { reading } from "./reading.ts";
+import { room } from "./room.ts";
+import { sendingRows } from "./sending-rows.ts";
 import { sending } from "./sending.ts";
 import { shape } from "./shape.ts";
 import { topics } from "./topics.ts";
@@ -33,6 +36,9 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "counting producers": producers,
   bodies: bodyCases,
   delays,
+  "rows of delay and recall": delayRows,
+  "rows of sending": sendingRows,
+  "room for more": room,
   consuming,
   "consumer groups": groups,
   filters,

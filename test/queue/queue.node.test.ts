@@ -377,7 +377,8 @@ describe("a queue whose topic may be about to be deleted", () => {
   it("takes nothing in between the count and the decision, and goes on when that is no", async () => {
     const bench = await started();
     const none = { prepared: 0, delayed: 0, forwarding: 0 };
-    const add = () => bench.queue.adding(stamp, () => accept("added"));
+    const add = () =>
+      bench.queue.adding({ stamp, records: new Uint8Array() }, () => accept("added"));
     expect(await bench.run(bench.queue.inUse(7, true))).toEqual(none);
     await expect(bench.run(add())).rejects.toMatchObject({ code: "unavailable" });
     expect(await bench.run(bench.queue.inUse(7, false))).toEqual(none);
@@ -388,6 +389,10 @@ describe("a queue whose topic may be about to be deleted", () => {
     const bench = await started();
     await bench.run(bench.queue.inUse(7, true));
     await bench.pass(10_000);
-    expect(await bench.run(bench.queue.adding(stamp, () => accept("added")))).toBe("added");
+    expect(
+      await bench.run(
+        bench.queue.adding({ stamp, records: new Uint8Array() }, () => accept("added")),
+      ),
+    ).toBe("added");
   });
 });

@@ -99,6 +99,10 @@ export class DeadLetters {
     return this.#redriven.get(group)?.values() ?? [];
   }
 
+  redrivenCount(group: number): number {
+    return this.#redriven.get(group)?.size ?? 0;
+  }
+
   flight(group: number, offset: number): Redriven | undefined {
     return this.#redriven.size === 0 ? undefined : this.#redriven.get(group)?.get(offset);
   }

@@ -174,6 +174,12 @@ export class Group {
     );
   }
 
+  /** Messages that the group is not done with; those in flight and what a filter has not looked at among them. */
+  get lag(): number {
+    const { log, deadLetters } = this.#ports;
+    return this.state.openCount(log.next) + deadLetters.redrivenCount(this.route.number);
+  }
+
   /** About how many messages are visible. */
   get visibleCount(): number {
     if (this.isStopped) return 0;

@@ -1,0 +1,57 @@
+/**
+ * Whether a queue takes more: what is refused before the object, its disk or its consumers are overrun. It never refuses
+ * what was accepted before: commits, forwarded and due messages always find room.
+ */
+import type { RecordHead } from "../core/record.ts";
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import type { Counted } from "./sequences.ts";
+import { QueueStore } from "./store.ts";
+
+/** Messages that a request brings, in columns. */
+export interface Batch {
+  readonly records: readonly Uint8Array[];
+  readonly heads: readonly RecordHead[];
+  /** What their producers count; may be shorter. */
+  readonly counted: readonly (Counted | undefined)[];
+}
+
+/** Why the messages are not taken now. `isKeyed`: their request brings a key of its own. */
+export function noRoom(
+  store: QueueStore,
+  batch: Batch,
+  isKeyed: boolean,
+  nowMs: number,
+): Refusal | undefined {
+  const remembers = isKeyed || batch.heads.some(({ dedupId }) => dedupId !== undefined);
+  if (remembers && store.awakeKeys().full(nowMs)) {
+    return refuse("rate_limited", "The queue holds as many keys as it can.", {
+      limit: store.bounds.keysMax,
+    });
+  }
+  return backlogFull(store, batch, nowMs);
+}
+
+/** The slowest group decides; what waits for its time is not counted before it comes. */
+function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | undefined {
+  const { maxBacklog: limit } = store.route.settings;
+  if (limit === undefined) return undefined;
+  let slowest: { name: string; lag: number } | undefined;
+  for (const [name, group] of store.groups)
+    if (slowest === undefined || group.lag > slowest.lag) slowest = { name, lag: group.lag };
+  if (slowest === undefined || slowest.lag + batch.records.length <= limit) return undefined;
+  const news = batch.records.filter((_, index) => isNew(store, batch, index, nowMs)).length;
+  const actual = slowest.lag + news;
+  if (news === 0 || actual <= limit) return undefined;
+  const detail = `Group ${slowest.name} has ${slowest.lag} messages waiting in this queue.`;
+  return refuse("backlog_full", detail, { limit, actual, group: slowest.name, queue: store.queue });
+}
+
+/** Would it wait for consumers from now on? */
+function isNew(store: QueueStore, batch: Batch, index: number, nowMs: number): boolean {
+  const { records, heads, counted } = batch;
+  const record = records[index];
+  if (record === undefined || counted[index]?.isRepeat === true) return false;
+  if (QueueStore.dueAt(record, nowMs) !== undefined) return false;
+  const { dedupId, messageGroup } = heads[index] ?? {};
+  return dedupId === undefined || store.firstWithDedup(messageGroup, dedupId, nowMs) === undefined;
+}
