@@ -50,10 +50,10 @@ export const costTables = ({ messages, months }: AllMeasured): string =>
   ].join("\n\n");
 
 const dollars = (amount: number | undefined): string =>
-  amount === undefined ? "has none" : `$${amount.toFixed(amount < 0.1 ? 3 : 2)}`;
+  amount === undefined ? "has none" : `$${amount.toFixed(amount < 0.01 ? 3 : 2)}`;
 
 const times = (theirs: number | undefined, ours: number): string =>
-  theirs === undefined ? "" : `${(theirs / ours).toFixed(2)} × HalfMQ`;
+  theirs === undefined ? "" : `${Number((theirs / ours).toPrecision(2))} × HalfMQ`;
 
 function totals(lines: readonly Measured[]): string {
   const head = ["shape", "HalfMQ", "Cloudflare Queues", "is", "SQS", "is"];
@@ -92,7 +92,10 @@ function uses(lines: readonly Measured[]): string {
   return table([...head, "rows written", "rows read", "bytes written"], rows);
 }
 
-const count = (value: number): string => value.toFixed(value < 100 ? 3 : 0);
+/** To two digits: what is behind them changes with every change of the code. */
+function count(value: number): string {
+  return value === 0 ? "0" : String(Number(value.toPrecision(value >= 1 && value < 10 ? 3 : 2)));
+}
 
 function prices(): string {
   const rows = Object.values(PRICES).map(({ what, dollars, per, source, read }) => [
