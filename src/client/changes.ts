@@ -2,10 +2,14 @@
  * `GET /v1/changes` as an async iterator: Server-Sent Events, taken up again with `Last-Event-ID` when the line breaks.
  * It never keeps more than one event.
  */
-import { pause } from "./clock.ts";
+import { type Clock, pause } from "./clock.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { HalfmqError, isRetryable } from "./error.ts";
 import type { CallOptions, Http } from "./http.ts";
 import { backoffMs } from "./retry.ts";
+
+/** Longer than the broker is ever silent. */
+const SILENCE_MS_MAX = 2 * LIMITS.waitMsMax + 5_000;
 
 /** Something changed: a topic, a group, a producer group or a route. */
 export interface Change<T = unknown> {
@@ -54,6 +58,10 @@ async function* oneLine<T>(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Change<T>, void, undefined> {
   const controller = new AbortController();
+  const silence = new Silence(http.clock, () => {
+    const detail = `the stream of changes was silent for ${SILENCE_MS_MAX} ms`;
+    controller.abort(new HalfmqError({ code: "timeout", detail, retryable: true }));
+  });
   const onAbort = (): void => controller.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
@@ -63,18 +71,44 @@ async function* oneLine<T>(
       lastId === undefined ? call : { ...call, headers: { "last-event-id": lastId } },
       "text/event-stream",
     );
-    for await (const block of blocks(response)) {
+    for await (const block of blocks(response, () => silence.broken())) {
       const change = parseBlock<T>(block);
       if (change !== undefined) yield change;
     }
   } finally {
+    silence.end();
     signal?.removeEventListener("abort", onAbort);
     // Leaving the loop hangs up.
     controller.abort();
   }
 }
 
-async function* blocks(response: Response): AsyncGenerator<string, void, undefined> {
+/** Watches that something comes: the broker says something every 20 s, so that a line that is dead is noticed. */
+class Silence {
+  readonly #clock: Clock;
+  readonly #onSilence: () => void;
+  #cancel: () => void;
+
+  constructor(clock: Clock, onSilence: () => void) {
+    this.#clock = clock;
+    this.#onSilence = onSilence;
+    this.#cancel = clock.after(SILENCE_MS_MAX, onSilence);
+  }
+
+  broken(): void {
+    this.#cancel();
+    this.#cancel = this.#clock.after(SILENCE_MS_MAX, this.#onSilence);
+  }
+
+  end(): void {
+    this.#cancel();
+  }
+}
+
+async function* blocks(
+  response: Response,
+  onBytes: () => void,
+): AsyncGenerator<string, void, undefined> {
   const reader = response.body?.getReader();
   if (reader === undefined) return;
   const decoder = new TextDecoder();
@@ -82,6 +116,7 @@ async function* blocks(response: Response): AsyncGenerator<string, void, undefin
   for (;;) {
     const { done, value } = await read(reader);
     if (done) return;
+    onBytes();
     text += decoder.decode(value as Uint8Array, { stream: true });
     const parts = text.replaceAll("\r\n", "\n").split("\n\n");
     text = parts.pop() ?? "";

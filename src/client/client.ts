@@ -16,7 +16,7 @@ import type { TransactionMessage } from "./outgoing.ts";
 import { path } from "./path.ts";
 import { ProducerGroups } from "./producer-groups.ts";
 import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
-import { RETRY_DEFAULTS, type RetryOptions } from "./retry.ts";
+import { retryPolicy, type RetryOptions } from "./retry.ts";
 import type { CheckPolicy } from "./settings.ts";
 import { Topics } from "./topics.ts";
 import { decideBy, type TransactOptions } from "./transact.ts";
@@ -69,8 +69,9 @@ export class HalfMQ {
   readonly transactions: Transactions;
   readonly #http: Http;
 
-  /** Throws a TypeError for a URL that is none. */
+  /** Throws a TypeError for a URL that is none, and for a key that is not there, as of a variable that is not set. */
   constructor(options: HalfMQOptions) {
+    if (typeof options.key !== "string") throw new TypeError("a client needs a key");
     const headers: Record<string, string> = { authorization: `Bearer ${options.key}` };
     if (options.namespace !== undefined) headers["halfmq-namespace"] = options.namespace;
     this.#http = new Http({
@@ -79,7 +80,7 @@ export class HalfMQ {
       // Called as a function of nothing: Workers and browsers refuse a `fetch` with another `this`.
       fetch: options.fetch ?? ((url, init) => fetch(url, init)),
       clock: options.clock ?? systemClock,
-      retry: { ...RETRY_DEFAULTS, ...options.retry },
+      retry: retryPolicy(options.retry),
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     });
     this.topics = new Topics(this.#http);
@@ -110,8 +111,8 @@ export class HalfMQ {
       method: "POST",
       path: path`/v1/topics/${topic}/messages`,
       text: `{"messages":${messagesText(listOf(message))}}`,
-      idempotencyKey: newId(),
       ...options,
+      idempotencyKey: options.idempotencyKey ?? newId(),
     });
     return Array.isArray(message) ? messages : (messages[0] as SentMessage);
   }

@@ -4,7 +4,8 @@
  */
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import { AckBatcher } from "./ack-batcher.ts";
-import { HalfmqError, isHalfmqError } from "./error.ts";
+import { pause, reasonOf } from "./clock.ts";
+import { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
 import { Feed, type Poll } from "./feed.ts";
 import type { CallOptions, Http } from "./http.ts";
 import { newId } from "./id.ts";
@@ -13,6 +14,7 @@ import { LeaseKeeper } from "./lease-keeper.ts";
 import { type DeliveredData, Message, type MessagePort } from "./message.ts";
 import { path } from "./path.ts";
 import { expectOk, type NackOptions, Receipts } from "./receipts.ts";
+import { backoffMs } from "./retry.ts";
 import type { Group, GroupInput } from "./settings.ts";
 import { type MessageHandler, NOT_BEGUN, type StopOptions, Subscription } from "./subscription.ts";
 
@@ -154,7 +156,8 @@ export class Consumer<T = unknown> {
    */
   async *messages(options: LoopOptions = {}): AsyncGenerator<Message<T>, void, undefined> {
     const stopper = this.#childStopper();
-    const manner = await this.#manner(options, stopper.signal);
+    const manner = await this.#learned(options, stopper.signal);
+    if (manner === undefined) return;
     const feed = this.#feed(options, manner, stopper.signal);
     const keeper = this.#keeper(manner);
     const room = manner.ordered ? 1 : (options.maxMessages ?? DEFAULTS.maxMessages);
@@ -199,7 +202,8 @@ export class Consumer<T = unknown> {
     const subscription = new Subscription<T>({
       clock: this.#http.clock,
       begin: async () => {
-        const manner = await this.#manner(options, stopper.signal);
+        const manner = await this.#learned(options, stopper.signal);
+        if (manner === undefined) throw reasonOf(stopper.signal);
         return {
           feed: this.#feed(options, manner, stopper.signal),
           keeper: this.#keeper(manner),
@@ -271,6 +275,22 @@ export class Consumer<T = unknown> {
       }
     };
     return (this.#made ??= put());
+  }
+
+  /** The manner, with passing trouble waited out as between receives; undefined once the signal is aborted. */
+  async #learned(options: LoopOptions, signal: AbortSignal): Promise<Manner | undefined> {
+    const { clock, retry } = this.#http;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        return await this.#manner(options, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!isRetryable(error)) throw error;
+        this.#report(error);
+        await pause(clock, backoffMs(retry, failures, clock.random()), signal).catch(() => {});
+      }
+    }
+    return undefined;
   }
 
   /** Asks the group what it is: the lease to prolong, and whether an order is to be kept. */

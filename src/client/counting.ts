@@ -34,6 +34,8 @@ interface Numbered {
   readonly idempotencyKey: string;
   /** The last number of each message group afterwards. */
   readonly counts: ReadonlyMap<string | undefined, number>;
+  /** An attempt at it may have been stored. */
+  wasLost: boolean;
 }
 
 export class CountingProducer {
@@ -99,7 +101,7 @@ export class CountingProducer {
       counts.set(messageGroup, sequence);
       return { ...message, producer: { id, epoch, sequence } };
     });
-    return { messages: numbered, idempotencyKey: newId(), counts };
+    return { messages: numbered, idempotencyKey: newId(), counts, wasLost: false };
   }
 
   async #complete(options: CallOptions): Promise<readonly CountedMessage[]> {
@@ -112,14 +114,20 @@ export class CountingProducer {
       this.#open = undefined;
       return sent;
     } catch (error) {
-      if (isRefusedWhole(error)) this.#open = undefined;
+      open.wasLost ||= !(error instanceof HalfmqError) || error.mayBeDone;
+      if (isRefusedWhole(error, open.wasLost)) this.#open = undefined;
       throw error;
     }
   }
 }
 
-/** Nothing of the request is stored, for certain. */
-function isRefusedWhole(error: unknown): boolean {
+/**
+ * Nothing of the request is stored, for certain. Once an attempt was lost, only a word on the request itself says so: a key
+ * that is refused now, or too many requests, or a proxy's page, say nothing of what came through before.
+ */
+function isRefusedWhole(error: unknown, wasLost: boolean): boolean {
   if (!(error instanceof HalfmqError) || error.facts["messages"] !== undefined) return false;
-  return error.status >= 400 && error.status < 500;
+  if (error.status < 400 || error.status >= 500) return false;
+  const isOfRequest = ![401, 403, 429].includes(error.status) && error.code !== "unexpected_answer";
+  return isOfRequest || !wasLost;
 }

@@ -25,6 +25,7 @@ export interface HalfmqErrorParts {
   readonly facts?: Facts;
   readonly retryAfterMs?: number | undefined;
   readonly attempts?: number;
+  readonly mayBeDone?: boolean;
   readonly cause?: unknown;
 }
 
@@ -47,6 +48,11 @@ export class HalfmqError extends Error {
   readonly retryAfterMs: number | undefined;
   /** How many times the request was sent. */
   readonly attempts: number;
+  /**
+   * Whether the request may have been done all the same: one of its attempts, not only the last one, had no answer or one of
+   * 5xx. False after refusals alone.
+   */
+  readonly mayBeDone: boolean;
 
   constructor(parts: HalfmqErrorParts) {
     super(
@@ -61,13 +67,15 @@ export class HalfmqError extends Error {
     this.facts = parts.facts ?? {};
     this.retryAfterMs = parts.retryAfterMs;
     this.attempts = parts.attempts ?? 1;
+    this.mayBeDone = parts.mayBeDone ?? (this.status === 0 || this.status >= 500);
   }
 
   /** The same error with something else said of it. */
   with(parts: Partial<HalfmqErrorParts>): HalfmqError {
-    const { code, status, retryable, detail, requestId, facts, retryAfterMs, attempts } = this;
-    const known = { code, status, retryable, detail, requestId, facts, retryAfterMs, attempts };
-    return new HalfmqError({ cause: this.cause, ...known, ...parts });
+    const { code, status, retryable, detail, requestId, facts, retryAfterMs } = this;
+    const { attempts, mayBeDone, cause } = this;
+    const known = { code, status, retryable, detail, requestId, facts, retryAfterMs };
+    return new HalfmqError({ ...known, attempts, mayBeDone, cause, ...parts });
   }
 }
 

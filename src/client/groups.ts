@@ -33,7 +33,8 @@ export interface Blocked {
 /** A message that ran out of attempts. */
 export interface DeadLetter<T = unknown> extends MessageData<T> {
   readonly deadAt?: number;
-  readonly attempts?: number;
+  /** Deliveries that failed. */
+  readonly deliveryAttempt?: number;
   /** Of the last failed delivery. */
   readonly reason?: string;
 }

@@ -93,13 +93,15 @@ export class Http {
   /** The answer's JSON beside its text. */
   async answer<T>(call: Call): Promise<Answer<T>> {
     const startedAt = this.clock.now();
+    let mayBeDone = false;
     for (let attempts = 1; ; attempts++) {
       try {
         const raw = await this.#attempt(call);
         if (raw.status >= 200 && raw.status < 300) return parse<T>(raw, attempts);
         throw errorOfAnswer(raw, attempts, this.clock.now());
       } catch (error) {
-        const failure = this.#asError(error, call, attempts);
+        const failure = this.#asError(error, call, attempts, mayBeDone);
+        mayBeDone = failure instanceof HalfmqError && failure.mayBeDone;
         const elapsedMs = this.clock.now() - startedAt;
         const delayMs = this.#delayAfter(failure, call, elapsedMs);
         if (delayMs === undefined) throw failure;
@@ -118,7 +120,7 @@ export class Http {
       const { status, headers } = response;
       throw errorOfAnswer({ status, headers, text: await response.text() }, 1, this.clock.now());
     } catch (error) {
-      throw this.#asError(error, call, 1);
+      throw this.#asError(error, call, 1, false);
     }
   }
 
@@ -160,19 +162,19 @@ export class Http {
   }
 
   /** What was thrown, as what the caller shall see: a HalfmqError, or the reason of its own signal. */
-  #asError(error: unknown, call: Call, attempts: number): Error {
+  #asError(error: unknown, call: Call, attempts: number, wasLost: boolean): Error {
     if (call.signal?.aborted === true) return reasonOf(call.signal);
-    if (!(error instanceof HalfmqError)) {
-      const detail = `the broker at ${this.#settings.base} cannot be reached: ${String(error)}`;
-      return new HalfmqError({
-        code: "network_error",
-        detail,
-        retryable: true,
-        attempts,
-        cause: error,
-      });
+    if (error instanceof HalfmqError) {
+      return error.with({ attempts, mayBeDone: wasLost || error.mayBeDone });
     }
-    return error.attempts === attempts ? error : error.with({ attempts });
+    const detail = `the broker at ${this.#settings.base} cannot be reached: ${String(error)}`;
+    return new HalfmqError({
+      code: "network_error",
+      detail,
+      retryable: true,
+      attempts,
+      cause: error,
+    });
   }
 
   #delayAfter(failure: Error, call: Call, elapsedMs: number): number | undefined {

@@ -31,12 +31,20 @@ export interface RetryOptions {
 /** RetryOptions with nothing left open. */
 export type RetryPolicy = Required<RetryOptions>;
 
-export const RETRY_DEFAULTS: RetryPolicy = {
+const RETRY_DEFAULTS: RetryPolicy = {
   attempts: 8,
   initialMs: 100,
   maxMs: 5_000,
   totalMs: 30_000,
 };
+
+/** The policy with its defaults; an option that is there but undefined is left out. */
+export const retryPolicy = (options: RetryOptions = {}): RetryPolicy => ({
+  attempts: options.attempts ?? RETRY_DEFAULTS.attempts,
+  initialMs: options.initialMs ?? RETRY_DEFAULTS.initialMs,
+  maxMs: options.maxMs ?? RETRY_DEFAULTS.maxMs,
+  totalMs: options.totalMs ?? RETRY_DEFAULTS.totalMs,
+});
 
 /** What decides on a next attempt. */
 export interface Failure {

@@ -108,8 +108,8 @@ export class Transactions {
       method: "POST",
       path: path`/v1/transactions/${id}/${verb}`,
       json: { ...(by && { by }), ...(attempt && { attempt }) },
-      idempotencyKey: newId(),
       ...rest,
+      idempotencyKey: rest.idempotencyKey ?? newId(),
     });
   }
 }

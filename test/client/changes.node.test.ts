@@ -1,6 +1,6 @@
 /** The stream of changes: events as they come, whole however the line cuts them, taken up again where it broke. */
 import { expect, test } from "vitest";
-import { FakeBroker, problem, type Seen } from "./fake-broker.node.ts";
+import { FakeBroker, problem, type Seen, silence } from "./fake-broker.node.ts";
 
 const ROUTE = "GET /v1/changes";
 
@@ -65,6 +65,50 @@ test("a line that broke or ended is taken up after the last event", async () => 
   expect(await all).toEqual([1, 2, 3]);
   expect(broker.of(ROUTE).map(lastEventId)).toEqual([undefined, "7", "8"]);
   expect(errors).toEqual([expect.objectContaining({ code: "network_error" })]);
+});
+
+test("a line that says nothing any more is given up and taken up again", async () => {
+  const broker = new FakeBroker();
+  const first = "id: 7\ndata: 1\n\n";
+  let lines = 0;
+  const mq = broker.client({
+    fetch: (_, { signal, headers }) => {
+      lines++;
+      const text = lines === 1 ? first : `id: 8\ndata: ${headers["last-event-id"]}\n\n`;
+      const body = new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          controller.enqueue(new TextEncoder().encode(text));
+          signal.addEventListener("abort", () => controller.error(signal.reason));
+        },
+      });
+      return Promise.resolve(new Response(body));
+    },
+  });
+  const seen = (async () => {
+    const data: unknown[] = [];
+    for await (const change of mq.changes()) {
+      data.push(change.data);
+      if (data.length === 2) break;
+    }
+    return data;
+  })();
+  await broker.clock.advance(40_000);
+  expect(lines, "the broker speaks every 20 s, and may be late").toBe(1);
+  await broker.clock.advance(10_000);
+  expect(await seen).toEqual([1, 7]);
+  expect(broker.clock.timers).toBe(0);
+});
+
+test("a stream that is never answered is given up, too", async () => {
+  const broker = new FakeBroker().on(ROUTE, silence);
+  const errors: unknown[] = [];
+  const controller = new AbortController();
+  const options = { signal: controller.signal, onError: (error: unknown) => errors.push(error) };
+  const next = broker.client().changes(options).next();
+  await broker.clock.advance(50_000);
+  expect(errors).toEqual([expect.objectContaining({ code: "timeout" })]);
+  controller.abort();
+  expect(await next).toMatchObject({ done: true });
 });
 
 test("what is not passing is thrown, and an abort ends the loop quietly", async () => {

@@ -55,6 +55,29 @@ test("a refused request gives its numbers back", async () => {
 });
 
 test.each([
+  [403, "forbidden"],
+  [429, "rate_limited"],
+])("a refusal (%i) after a lost answer does not give the numbers back", async (status, code) => {
+  const refused = { status, json: { code, detail: "", retryable: status === 429 } };
+  const lost = new Error("broken line");
+  for (const retry of [{ attempts: 2 }, { attempts: 1 }]) {
+    const broker = new FakeBroker().script(ROUTE, lost, refused);
+    const producer = broker.client({ retry }).counting("t", { id: "p", epoch: 1 });
+    // With one attempt a call, the second call is the one that is refused.
+    for (let calls = retry.attempts; calls <= 2; calls++) {
+      const call = calls === retry.attempts ? producer.send({ body: 1 }) : producer.settle();
+      const failed = expect(call).rejects.toThrow();
+      await broker.clock.advance(10_000);
+      await failed;
+    }
+    expect(producer.unsettled).toBe(true);
+    broker.on(ROUTE, ok);
+    await producer.send({ body: 2 });
+    expect(broker.of(ROUTE).map(marks)).toEqual([["1.1"], ["1.1"], ["1.1"], ["1.2"]]);
+  }
+});
+
+test.each([
   ["no answer", new Error("broken line")],
   [
     "half of it",

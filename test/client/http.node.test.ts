@@ -44,6 +44,32 @@ describe("a request that fails for a passing reason", () => {
     expect(broker.of(SEND).map((each) => each.json.messages[0].body.n)).toEqual([1, 1]);
   });
 
+  test("has a key of its own when the caller's is undefined", async () => {
+    const broker = new FakeBroker().script(SEND, problem(503, "unavailable"), SENT);
+    const options = { idempotencyKey: undefined } as unknown as { idempotencyKey: string };
+    await after(broker, 1_000, broker.client().send("orders", { body: 1 }, options));
+    const keys = broker.of(SEND).map((each) => each.headers["idempotency-key"]);
+    expect(keys[0]).toMatch(/^[0-9a-f]{32}$/u);
+    expect(keys[1]).toBe(keys[0]);
+  });
+
+  test("is given up by the defaults that the caller left undefined", async () => {
+    const broker = new FakeBroker().script(SEND, problem(503, "unavailable"));
+    const retry = { attempts: undefined, totalMs: undefined } as unknown as { attempts: number };
+    const failed = await after(broker, 120_000, broker.client({ retry }).send("t", { body: 1 }));
+    expect(failed).toBeInstanceOf(HalfmqError);
+  });
+
+  test("says afterwards whether an attempt may have been done", async () => {
+    const lost = [new TypeError("fetch failed"), problem(403, "forbidden")];
+    const broker = new FakeBroker().script(SEND, ...lost);
+    const failed = await after(broker, 1_000, broker.client().send("orders", { body: 1 }));
+    expect(failed).toMatchObject({ code: "forbidden", attempts: 2, mayBeDone: true });
+    const refused = new FakeBroker().script(SEND, problem(429, "backlog_full"));
+    const full = await after(refused, 60_000, refused.client().send("orders", { body: 1 }));
+    expect(full).toMatchObject({ code: "backlog_full", mayBeDone: false });
+  });
+
   test("has another key than the next one", async () => {
     const broker = new FakeBroker().script(SEND, SENT);
     const mq = broker.client();
