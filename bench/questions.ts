@@ -1,5 +1,6 @@
 /** The timed questions, in the order in which they are asked. */
 import type { Question } from "./kit/question.ts";
+import { PEER_QUESTIONS } from "./peers/questions.ts";
 import { batches } from "./timed/batches.ts";
 import { prepareCommit } from "./timed/prepare-commit.ts";
 import { receiveAck } from "./timed/receive-ack.ts";
@@ -12,4 +13,5 @@ export const QUESTIONS: readonly Question[] = [
   prepareCommit,
   receiveAck,
   wholeLife,
+  ...PEER_QUESTIONS,
 ];

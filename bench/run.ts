@@ -22,12 +22,20 @@ if (values.quick) await quick();
 else await timed(chosen(positionals));
 
 function chosen(names: readonly string[]): readonly Question[] {
-  const strangers = names.filter((name) => !QUESTIONS.some((question) => question.name === name));
-  if (strangers.length === 0)
-    return QUESTIONS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const strangers = names.filter((word) => !QUESTIONS.some(({ name }) => isNamed(name, word)));
+  if (strangers.length === 0) {
+    return QUESTIONS.filter(
+      ({ name }) => names.length === 0 || names.some((word) => isNamed(name, word)),
+    );
+  }
   console.error(`no question ${strangers.join(", ")}; there are:`);
   for (const { name, asks } of QUESTIONS) console.error(`  ${name.padEnd(20)} ${asks}`);
   process.exit(1);
+}
+
+/** `peers` names all of `peers-…`. */
+function isNamed(name: string, word: string): boolean {
+  return name === word || name.startsWith(`${word}-`);
 }
 
 async function timed(questions: readonly Question[]): Promise<void> {

@@ -33,32 +33,66 @@ export async function closedLoop(
   const connections = await Promise.all(
     Array.from({ length: loop.connections }, () => Connection.open(server.port)),
   );
+  try {
+    return await timed(connections, server.pid, loop, step);
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+/** The same over clients of any kind. */
+export async function timed<C>(
+  clients: readonly C[],
+  pid: number,
+  loop: Pick<Loop, "warmUpMs" | "durationMs">,
+  step: (client: C, worker: number) => Promise<unknown>,
+): Promise<Measured> {
   const started = performance.now() + loop.warmUpMs;
   const used = { ms: 0 };
-  setTimeout(() => (used.ms = processorMs(server.pid)), loop.warmUpMs);
+  setTimeout(() => (used.ms = processorMs(pid)), loop.warmUpMs);
   const end = started + loop.durationMs;
   const latencies: number[] = [];
-  const run = async (connection: Connection, worker: number): Promise<void> => {
+  const run = async (client: C, worker: number): Promise<void> => {
     for (;;) {
       const before = performance.now();
-      await step(connection, worker);
+      await step(client, worker);
       const after = performance.now();
       if (after > end) return;
       if (before >= started) latencies.push(after - before);
     }
   };
-  try {
-    await Promise.all(connections.map(run));
-  } finally {
-    for (const connection of connections) connection.close();
-  }
-  used.ms = processorMs(server.pid) - used.ms;
+  await Promise.all(clients.map(run));
+  return measured(latencies, loop.durationMs, processorMs(pid) - used.ms);
+}
+
+/** A given number of steps by each client, however long they take. */
+export async function counted<C>(
+  clients: readonly C[],
+  pid: number,
+  each: number,
+  step: (client: C) => Promise<unknown>,
+): Promise<Measured> {
+  const usedMs = processorMs(pid);
+  const started = performance.now();
+  const latencies: number[] = [];
+  const run = async (client: C): Promise<void> => {
+    for (let count = 0; count < each; count++) {
+      const before = performance.now();
+      await step(client);
+      latencies.push(performance.now() - before);
+    }
+  };
+  await Promise.all(clients.map(run));
+  return measured(latencies, performance.now() - started, processorMs(pid) - usedMs);
+}
+
+function measured(latencies: readonly number[], durationMs: number, usedMs: number): Measured {
   const sorted = Float64Array.from(latencies).toSorted();
   return {
-    perSecond: (latencies.length / loop.durationMs) * 1_000,
+    perSecond: (latencies.length / durationMs) * 1_000,
     p50Ms: percentile(sorted, 0.5),
     p99Ms: percentile(sorted, 0.99),
-    processorUs: (used.ms / latencies.length) * 1_000,
+    processorUs: (usedMs / latencies.length) * 1_000,
   };
 }
 

@@ -11,7 +11,7 @@ import { compatibilityDate } from "../../src/cli/bundle.ts";
 import { startServer } from "../../src/cli/server.ts";
 import { CONFIG_FILE, startWorkerd } from "../../src/cli/workerd-process.ts";
 
-const BASELINES = fileURLToPath(new URL("../baselines/worker.ts", import.meta.url));
+const BASELINES = new URL("../baselines/worker.ts", import.meta.url);
 
 export interface Served {
   readonly port: number;
@@ -49,11 +49,17 @@ async function serveIn(folder: string): Promise<HalfMq> {
   };
 }
 
-export async function serveBaselines(): Promise<Served> {
+export const serveBaselines = (): Promise<Served> => serveWorker(BASELINES, config);
+
+/** A Worker and its configuration, which may have parts that workerd calls experimental. */
+export async function serveWorker(
+  worker: URL,
+  configFor: (compatibilityDate: string) => string,
+): Promise<Served> {
   const folder = await newFolder();
   await mkdir(join(folder, "objects"));
   const { outputFiles } = await build({
-    entryPoints: [BASELINES],
+    entryPoints: [fileURLToPath(worker)],
     bundle: true,
     write: false,
     format: "esm",
@@ -62,8 +68,9 @@ export async function serveBaselines(): Promise<Served> {
     logLevel: "silent",
   });
   await writeFile(join(folder, "worker.js"), outputFiles[0]?.text ?? "");
-  await writeFile(join(folder, CONFIG_FILE), config(await compatibilityDate()));
-  const workerd = await startWorkerd({ folder, env: { PATH: process.env["PATH"] ?? "" } });
+  await writeFile(join(folder, CONFIG_FILE), configFor(await compatibilityDate()));
+  const env = { PATH: process.env["PATH"] ?? "" };
+  const workerd = await startWorkerd({ folder, env, experimental: true });
   return {
     port: workerd.port,
     pid: workerd.pid,
