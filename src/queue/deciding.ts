@@ -14,12 +14,14 @@ import type {
   Prepared,
   Target,
 } from "../protocol/rpc.ts";
+import { claim, dedupWordOf, dismiss, firstOf, release, remember } from "./dedup.ts";
 import type { Decided, Placed } from "./half-page.ts";
 import type { HalfMessage } from "./half-record.ts";
 import type { OpenHalf } from "./half-open.ts";
 import { groupMark, type Parcel } from "./links.ts";
 import { noRoom } from "./room.ts";
-import { answered, remember } from "./sending.ts";
+import { answered, remember as rememberAnswer } from "./sending.ts";
+import type { HalfPlace } from "./stand-ins.ts";
 import { QueueStore } from "./store.ts";
 import { halfId, idOf, messagesOf } from "./transaction-view.ts";
 
@@ -39,15 +41,10 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
   const messages = records.map((record, index): HalfMessage => {
     const target = call.targets[index];
     const remote = target === undefined || isHome(store, target) ? undefined : target;
-    const { dedupId, messageGroup } = readRecordHead(record);
     const id = halfId(store, position, index);
-    const first =
-      dedupId === undefined || remote !== undefined
-        ? undefined
-        : store.firstWithDedup(messageGroup, dedupId, nowMs);
-    if (first === undefined && dedupId !== undefined && remote === undefined) {
-      store.rememberDedup(messageGroup, dedupId, id, nowMs);
-    }
+    const word = remote === undefined ? dedupWordOf(readRecordHead(record)) : undefined;
+    const first = word === undefined ? undefined : firstOf(store, word, nowMs)?.id;
+    if (word !== undefined && first === undefined) remember(store, word, id, nowMs);
     messageIds.push(first ?? id);
     return {
       ...(remote === undefined ? {} : { target: remote }),
@@ -66,7 +63,7 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
     nextCheckAt: open.nextCheckAt,
     messageIds,
   };
-  remember(store, call.keyed, answer, nowMs);
+  rememberAnswer(store, call.keyed, answer, nowMs);
   return accept({ ...answer, replayed: false });
 }
 
@@ -100,7 +97,7 @@ export function decide(store: QueueStore, call: DecideCall, nowMs: number): Outc
   const outcome = apply(store, call, nowMs);
   if (!outcome.ok) return outcome;
   const { replayed: _, ...answer } = outcome.value;
-  remember(store, call.keyed, answer, nowMs);
+  rememberAnswer(store, call.keyed, answer, nowMs);
   return outcome;
 }
 
@@ -121,6 +118,7 @@ export function apply(store: QueueStore, call: DecideCall, nowMs: number): Outco
     case "resume": {
       const timeoutMs = store.halves.read(call.position)?.policy.timeoutMs ?? 0;
       store.halves.resume(call.position, nowMs + timeoutMs);
+      holdAgain(store, call.position, nowMs);
       return accept(decidedAnswer(store, call.position, false));
     }
     case "postpone":
@@ -155,19 +153,27 @@ export function settle(
           ),
         )
       : [];
-  if (how.to !== "committed") {
-    for (const [index, message] of (half?.messages ?? []).entries())
-      freeDedup(store, message, halfId(store, open.position, index), nowMs);
-  }
+  if (how.to !== "committed")
+    for (const [index, message] of half?.messages.entries() ?? [])
+      freeDedup(store, { position: open.position, index }, message, nowMs);
   const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks: open.checks, placed };
   store.halves.decide(open, decided);
 }
 
-/** Its dedup id is free again, if it is its own still: past the window another message may have taken it. */
-function freeDedup(store: QueueStore, message: HalfMessage, id: string, nowMs: number): void {
-  const { dedupId, messageGroup } = readRecordHead(message.record);
-  if (dedupId === undefined || store.firstWithDedup(messageGroup, dedupId, nowMs) !== id) return;
-  store.awakeKeys().remove(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
+function freeDedup(store: QueueStore, half: HalfPlace, message: HalfMessage, nowMs: number): void {
+  const word = dedupWordOf(readRecordHead(message.record));
+  if (word === undefined || message.target !== undefined) return;
+  release(store, word, { ...half, id: halfId(store, half.position, half.index) }, nowMs);
+}
+
+/** A transaction that is prepared again holds the dedup ids that are still free. */
+function holdAgain(store: QueueStore, position: number, nowMs: number): void {
+  for (const [index, message] of store.halves.read(position)?.messages.entries() ?? []) {
+    const word = dedupWordOf(readRecordHead(message.record));
+    if (word === undefined || message.target !== undefined) continue;
+    if (firstOf(store, word, nowMs) === undefined)
+      remember(store, word, halfId(store, position, index), nowMs);
+  }
 }
 
 /** One message of a committed transaction takes its place; its delay counts from now. */
@@ -177,7 +183,14 @@ function deliver(
   message: HalfMessage,
   nowMs: number,
 ): Placed {
-  if (message.duplicateOf !== undefined) return { at: "duplicate", id: message.duplicateOf };
+  const id = halfId(store, half.position, half.index);
+  const word = dedupWordOf(readRecordHead(message.record));
+  if (word !== undefined && message.target === undefined) {
+    const { position } = half;
+    const first = claim(store, { word, id, position, toldId: message.duplicateOf }, nowMs);
+    dismiss(store, half, nowMs);
+    if (first !== undefined) return { at: "duplicate", id: first };
+  }
   const dueAt = QueueStore.dueAt(message.record, nowMs);
   const source = { from: "half" as const, position: half.position, index: half.index };
   if (message.target !== undefined) {
@@ -187,7 +200,7 @@ function deliver(
   }
   const arrival = {
     record: message.record,
-    id: halfId(store, half.position, half.index),
+    id,
     sentAt: half.preparedAt,
     transactionId: idOf(store, half.position),
     source,

@@ -13,7 +13,7 @@ const FLAG = { target: 1, duplicateOf: 2 } as const;
 export interface HalfMessage {
   /** Absent: the home queue itself. */
   readonly target?: Target;
-  /** Id of the message that had its dedup id first; nothing is delivered for it. */
+  /** Id of the message that had its dedup id when it was prepared; its commit asks again who has it then. */
   readonly duplicateOf?: string;
   readonly record: Uint8Array;
 }

@@ -33,4 +33,9 @@ export const OPERATION = {
   // producers.ts
   produced: 41,
   producersForgotten: 42,
+  // stand-ins.ts
+  standInPut: 51,
+  standInTaken: 52,
+  standInReleased: 53,
+  standInSettled: 54,
 } as const;

@@ -4,6 +4,7 @@
  */
 import type { RecordHead } from "../core/record.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
+import { dedupWordOf, firstOf } from "./dedup.ts";
 import type { Counted } from "./sequences.ts";
 import { QueueStore } from "./store.ts";
 
@@ -52,6 +53,6 @@ function isNew(store: QueueStore, batch: Batch, index: number, nowMs: number): b
   const record = records[index];
   if (record === undefined || counted[index]?.isRepeat === true) return false;
   if (QueueStore.dueAt(record, nowMs) !== undefined) return false;
-  const { dedupId, messageGroup } = heads[index] ?? {};
-  return dedupId === undefined || store.firstWithDedup(messageGroup, dedupId, nowMs) === undefined;
+  const word = dedupWordOf(heads[index] ?? {});
+  return word === undefined || firstOf(store, word, nowMs) === undefined;
 }

@@ -18,6 +18,15 @@ import type {
   SentRun,
   Stored,
 } from "../protocol/rpc.ts";
+import {
+  claim,
+  comeBack,
+  dedupWordOf,
+  firstOf,
+  remember as rememberDedup,
+  standBy,
+  type DedupWord,
+} from "./dedup.ts";
 import type { Placed } from "./half-page.ts";
 import { noRoom, type Batch } from "./room.ts";
 import { judgeProducers, rememberProducers, type Counted } from "./sequences.ts";
@@ -123,18 +132,20 @@ export function releaseKey(store: QueueStore, keyed: Keyed, nowMs: number): bool
 function sendOne(
   store: QueueStore,
   record: Uint8Array,
-  { dedupId, messageGroup }: RecordHead,
+  head: RecordHead,
   nowMs: number,
 ): { place: Placed | undefined; sent: SentMessage } {
-  if (dedupId !== undefined) {
-    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
-    if (first !== undefined) return { place: undefined, sent: duplicateOf(store, first) };
+  const word = dedupWordOf(head);
+  const first = word === undefined ? undefined : firstOf(store, word, nowMs);
+  if (first !== undefined) {
+    if (first.half !== undefined) standBy(store, first.half, record, nowMs);
+    return { place: undefined, sent: duplicateOf(store, first.id) };
   }
   const dueAt = QueueStore.dueAt(record, nowMs);
   const place =
     dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
   const sent = sentMessage(store, place);
-  if (dedupId !== undefined) store.rememberDedup(messageGroup, dedupId, sent.id, nowMs);
+  if (word !== undefined) rememberDedup(store, word, sent.id, nowMs);
   return { place, sent };
 }
 
@@ -196,15 +207,20 @@ function duplicateOf(store: QueueStore, id: string): SentMessage {
   };
 }
 
-/** Of each dedup id, the message that had it first; for queues that took over its slot. */
+/**
+ * Of each dedup id, the accepted message that had it first; for queues that took over its slot. A half message only held
+ * it here: it goes to the new queue at its commit, and is the second there.
+ */
 export const duplicates = (
   store: QueueStore,
-  asked: readonly { readonly messageGroup?: string; readonly dedupId: string }[],
+  asked: readonly DedupWord[],
   nowMs: number,
 ): (SentMessage | undefined)[] =>
-  asked.map(({ messageGroup, dedupId }) => {
-    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
-    return first === undefined ? undefined : duplicateOf(store, first);
+  asked.map((word) => {
+    const first = firstOf(store, word, nowMs);
+    return first === undefined || first.half !== undefined
+      ? undefined
+      : duplicateOf(store, first.id);
   });
 
 /** Delayed messages that are due get their offsets, in order of (due, arrival). Answers whether more may be due. */
@@ -219,6 +235,7 @@ export function moveDue(store: QueueStore, nowMs: number, max: number): boolean 
     const read = store.delayed.log.read(position);
     if (read === undefined) continue;
     const entry = decodeEntry(read.entry);
+    if (store.standIns.isReleased(position) && !comeBack(store, position, entry, nowMs)) continue;
     const source = { from: "delayed" as const, position, index: 0 };
     const placed = store.append(
       { ...entry, id: store.delayedId(position, entry.id), source },
@@ -264,11 +281,10 @@ const ownerOf = (store: QueueStore, entry: Uint8Array): number =>
 function placeForwarded(store: QueueStore, bytes: Uint8Array, nowMs: number): ForwardPlace {
   if (bytes.length === 0) return {};
   const entry = decodeEntry(bytes);
-  const { dedupId, messageGroup } = readRecordHead(entry.record);
-  if (dedupId !== undefined && entry.id !== undefined) {
-    const first = store.firstWithDedup(messageGroup, dedupId, nowMs);
-    if (first !== undefined && first !== entry.id) return { duplicateOf: first };
-    store.rememberDedup(messageGroup, dedupId, entry.id, nowMs);
+  const word = dedupWordOf(readRecordHead(entry.record));
+  if (word !== undefined && entry.id !== undefined) {
+    const first = claim(store, { word, id: entry.id }, nowMs);
+    if (first !== undefined) return { duplicateOf: first };
   }
   const { deliverAt, ...arrival } = entry;
   if (deliverAt !== undefined && deliverAt > nowMs) {

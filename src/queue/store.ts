@@ -2,13 +2,12 @@
  * Everything that one queue keeps, put together: the three logs, the groups, the links and the keys over one journal.
  * It wakes from storage, places messages, and writes a flush's rows; verbs that callers know are in the files beside it.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { LIMITS } from "../protocol/limits.ts";
 import { messageId } from "../core/ids.ts";
 import { entryView } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
 import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
-import { decodeText, encodeText, type ByteReader } from "../core/bytes.ts";
+import { ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Delayed } from "./delayed.ts";
@@ -24,6 +23,7 @@ import { groupMark, Links, type Parcel } from "./links.ts";
 import { Producers } from "./producers.ts";
 import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
 import { SegmentLog } from "./segments.ts";
+import { StandIns } from "./stand-ins.ts";
 import type { Sql } from "./storage.ts";
 
 /** What storage says of the queue itself. */
@@ -61,7 +61,6 @@ export interface StorePorts {
 
 /** Pages of producers that one round of retention looks at. */
 const PRODUCER_PAGES_SWEPT = 4;
-const NO_BODY = new Uint8Array(8);
 
 export class QueueStore {
   readonly sql: Sql;
@@ -73,6 +72,7 @@ export class QueueStore {
   readonly deadLetters: DeadLetters;
   readonly keys: KeyIndex;
   readonly producers: Producers;
+  readonly standIns: StandIns;
   readonly groups = new Map<string, Group>();
   identity: Identity | undefined;
   readonly bounds: QueueBounds;
@@ -98,6 +98,7 @@ export class QueueStore {
     this.deadLetters = new DeadLetters(sql);
     this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
     this.producers = new Producers(this.journal, bounds.producersMax);
+    this.standIns = new StandIns(this.journal);
     this.#wake();
   }
 
@@ -114,6 +115,7 @@ export class QueueStore {
       else if (name === "d") this.delayed.restoreHead(data, seq);
       else if (name === "l") this.links.restore(data, seq);
       else if (name === "p") this.producers.restoreHead(data, seq);
+      else if (name === "s") this.standIns.restore(new ByteReader(data), seq);
       else if (/^g\d+$/.test(name))
         byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
     }
@@ -141,7 +143,8 @@ export class QueueStore {
     } else if (kind <= 20) this.halves.apply(kind, reader, seq);
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);
     else if (kind <= 40) this.links.apply(kind, reader, seq);
-    else this.producers.apply(kind, reader, seq);
+    else if (kind <= 50) this.producers.apply(kind, reader, seq);
+    else this.standIns.apply(kind, reader, seq);
   }
 
   newGroup(route: TopicRoute["groups"][number]): Group {
@@ -174,42 +177,6 @@ export class QueueStore {
       ...this.journal.keyBlobs(from.j),
     ]);
     return this.keys;
-  }
-
-  /**
-   * The key of a dedup id, within its message group: half a SHA-256, so that nobody who chooses ids can make one message
-   * pass for another. Part of the storage format.
-   */
-  static dedupKey(messageGroup: string | undefined, dedupId: string): Uint8Array {
-    const scope = messageGroup === undefined ? "" : `${messageGroup.length} ${messageGroup}`;
-    return sha256(encodeText(`${scope}\0${dedupId}`)).slice(0, 16);
-  }
-
-  rememberDedup(
-    messageGroup: string | undefined,
-    dedupId: string,
-    id: string,
-    nowMs: number,
-  ): void {
-    const windowMs = this.route.settings.dedupWindowMs;
-    if (windowMs === 0) return;
-    const key = QueueStore.dedupKey(messageGroup, dedupId);
-    const keys = this.awakeKeys();
-    // A window that became shorter leaves an older record that the index holds for longer: this one must hide it.
-    const untilMs = Math.max(nowMs + windowMs, keys.find(key, nowMs)?.untilMs ?? 0);
-    keys.add(key, { body: NO_BODY, atMs: nowMs, untilMs, value: encodeText(id) });
-  }
-
-  /** The message that has the dedup id, if it was seen within the window as it is now. */
-  firstWithDedup(
-    messageGroup: string | undefined,
-    dedupId: string,
-    nowMs: number,
-  ): string | undefined {
-    const { dedupWindowMs } = this.route.settings;
-    const found = this.awakeKeys().find(QueueStore.dedupKey(messageGroup, dedupId), nowMs);
-    if (found === undefined || found.atMs + dedupWindowMs <= nowMs) return undefined;
-    return decodeText(found.value);
   }
 
   // ------------------------------------------------------------ placing

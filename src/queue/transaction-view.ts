@@ -2,6 +2,7 @@
 import { messageId, transactionId } from "../core/ids.ts";
 import type { TransactionMessage, TransactionState, TransactionView } from "../protocol/rpc.ts";
 import type { Placed } from "./half-page.ts";
+import type { HalfMessage } from "./half-record.ts";
 import type { QueueStore } from "./store.ts";
 
 export const idOf = (store: QueueStore, position: number): string =>
@@ -21,7 +22,7 @@ export function messagesOf(store: QueueStore, position: number): TransactionMess
   const half = store.halves.read(position);
   const placed = store.halves.decidedAt(position)?.placed ?? [];
   return (half?.messages ?? []).map((message, index) => ({
-    id: message.duplicateOf ?? firstOf(placed[index]) ?? halfId(store, position, index),
+    id: shownId(message, placed[index], halfId(store, position, index)),
     ...(message.target === undefined || message.target.topic === store.route.topic
       ? {}
       : { topic: message.target.topic }),
@@ -30,8 +31,11 @@ export function messagesOf(store: QueueStore, position: number): TransactionMess
   }));
 }
 
-const firstOf = (placed: Placed | undefined): string | undefined =>
-  placed?.at === "duplicate" ? placed.id : undefined;
+/** Until it is placed, what its prepare was answered; then the id under which it, or the one before it, is delivered. */
+function shownId(message: HalfMessage, placed: Placed | undefined, ownId: string): string {
+  if (placed === undefined) return message.duplicateOf ?? ownId;
+  return placed.at === "duplicate" ? placed.id : ownId;
+}
 
 function placeView(store: QueueStore, placed: Placed | undefined): Partial<TransactionMessage> {
   if (placed === undefined) return {};

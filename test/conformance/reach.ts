@@ -283,6 +283,36 @@ export const reach: Cases = {
     expect(await allOf(topic)).toEqual([3]);
   },
 
+  "what was sent while a transaction held its dedup id is delivered when that is rolled back":
+    async (mq) => {
+      const topic = await mq.topic();
+      const first = await topic.prepare({ body: 1, dedupId: "d" });
+      expect((await topic.sendOne({ body: 2, dedupId: "d" })).state).toBe("duplicate");
+      expect((await topic.sendOne({ body: 3, dedupId: "d" })).state).toBe("duplicate");
+      await mq.rollback(first.transactionId);
+      const [message] = await topic.group().take(1);
+      expect(message?.body).toBe(2);
+      const later = await topic.sendOne({ body: 4, dedupId: "d" });
+      expect(later).toMatchObject({ state: "duplicate", id: message?.id });
+      expect(await allOf(topic)).toEqual([2]);
+    },
+
+  "of two transactions with a dedup id the first that is committed is delivered, and no other":
+    async (mq) => {
+      const topic = await mq.topic();
+      const first = await topic.prepare({ body: 1, dedupId: "d" });
+      const second = await topic.prepare({ body: 2, dedupId: "d" });
+      expect(second.messages).toEqual(first.messages);
+      const third = await topic.prepare({ body: 3, dedupId: "d" });
+      await mq.rollback(first.transactionId);
+      const { messages } = await mq.commit(second.transactionId);
+      expect(messages[0]).toMatchObject({ queue: 0, offset: 0 });
+      expect((await mq.commit(third.transactionId)).messages).toEqual([
+        { id: messages[0]?.id, queue: 0 },
+      ]);
+      expect(await allOf(topic)).toEqual([2]);
+    },
+
   "sends, delays and receives go on between prepare and commit": async (mq) => {
     const topic = await mq.topic();
     const prepared = await topic.prepare({ body: "half" }, { check: NEVER });

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { accept } from "../../src/protocol/errors.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
+import { remember } from "../../src/queue/dedup.ts";
 import { send } from "../../src/queue/sending.ts";
 import type { Content } from "../../src/core/record.ts";
 import type { SentMessage, Stored } from "../../src/protocol/rpc.ts";
@@ -84,7 +85,7 @@ describe("a key is not forgotten", () => {
     const { store } = bench.queue;
     await bench.run(
       bench.queue.run((nowMs) => {
-        for (let n = 0; n < 8_192; n++) store.rememberDedup(undefined, `${n}`, "x", nowMs);
+        for (let n = 0; n < 8_192; n++) remember(store, { dedupId: `${n}` }, "x", nowMs);
         return accept(undefined);
       }),
     );
