@@ -25,7 +25,8 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   queue: { may: MEMORY },
   registry: { may: MEMORY },
   coordinator: { may: MEMORY },
-  push: { may: MEMORY },
+  leasing: { may: MEMORY },
+  push: { may: [...MEMORY, "leasing"] },
   broker: {
     may: ["protocol", "platform", "core"],
     mayTypes: ["queue", "registry", "coordinator"],

@@ -7,6 +7,7 @@ declare global {
   namespace Cloudflare {
     interface GlobalProps {
       mainModule: typeof main;
+      durableNamespaces: "QueueObject" | "RegistryObject" | "CoordinatorObject" | "PusherObject";
     }
 
     interface Env {
@@ -16,6 +17,8 @@ declare global {
       readonly REGISTRY: DurableObjectNamespace<main.RegistryObject>;
       /** src/coordinator/object.ts */
       readonly COORDINATOR: DurableObjectNamespace<main.CoordinatorObject>;
+      /** src/push/object.ts */
+      readonly PUSHER: DurableObjectNamespace<main.PusherObject>;
       /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */

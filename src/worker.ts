@@ -15,6 +15,7 @@ import { targetPolicy } from "./platform/target.ts";
 import type { Env } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
+export { PushCaller, PusherObject } from "./push/object.ts";
 export { QueueObject } from "./queue/object.ts";
 export { RegistryObject } from "./registry/object.ts";
 

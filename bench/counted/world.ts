@@ -212,8 +212,9 @@ export class World {
       forward: () => new Promise(() => undefined),
       ring: (_route, group, from, count) => {
         if (queue !== this.#queues[0]) this.counts.rings++;
-        return Promise.resolve(this.#queues[0]?.waits.ring(group, from, count) ?? 0);
+        return this.#queues[0]?.waits.ring(group, from, count) ?? Promise.resolve(0);
       },
+      push: () => Promise.resolve(),
       drained: () => Promise.resolve(),
     };
     let armed: (() => void) | undefined;
@@ -269,6 +270,7 @@ export class World {
         return call(registry as RegistryRpc);
       },
       coordinator: () => Promise.reject(new Error("nobody is asked here")),
+      pusher: () => Promise.reject(new Error("nothing is pushed here")),
     };
   }
 }

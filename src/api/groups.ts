@@ -1,10 +1,11 @@
 /** Consumer groups: make, set, list, delete, move, pause. */
 import { z } from "zod";
 import type { SeekTarget } from "../broker/broker.ts";
+import { checkTarget } from "../platform/target.ts";
 import { accept, refuse } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { GroupRoute } from "../protocol/rpc.ts";
-import type { Backoff, GroupSettings } from "../protocol/topic.ts";
+import type { Backoff, GroupPatch } from "../protocol/topic.ts";
 import { instant, nothing, page, whole } from "./fields.ts";
 import { answer, groupNameOf, json, operation, topicOf, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
@@ -44,10 +45,11 @@ function targetOf(to: z.output<typeof seekBody>["to"]): SeekTarget {
 }
 
 /** What a back-off leaves out stays as it is: the registry lays it over the one that it has. */
-function settingsOf(body: z.output<typeof groupPatch>): Partial<GroupSettings> {
-  const { backoff, filter, push: _push, ...rest } = body;
+function settingsOf(body: z.output<typeof groupPatch>): GroupPatch {
+  const { backoff, filter, push, ...rest } = body;
   return {
     ...withoutAbsent(rest),
+    ...(push === undefined ? {} : { push }),
     ...(filter?.tags === undefined ? {} : { filter: { tags: filter.tags } }),
     ...(filter?.sql === undefined ? {} : { filter: { sql: filter.sql } }),
     ...(backoff === undefined ? {} : { backoff: withoutAbsent(backoff) as Backoff }),
@@ -68,10 +70,13 @@ const put = operation({
         ? refuse("immutable_field", "A group's mode cannot change", { field: "mode" })
         : refuse("invalid_request", "mode: broadcast is not available yet", { field: "mode" });
     }
+    const url = call.body.push?.url;
+    const allowed = url === undefined ? undefined : checkTarget(url, edge.targets, "push.url");
+    if (allowed?.ok === false) return allowed;
     const outcome = await edge.broker.putGroup(at, settingsOf(call.body));
     if (!outcome.ok) return outcome;
-    const { group, created } = outcome.value;
-    return accept(json(groupJson(group), created ? 201 : 200));
+    const { group, created, secret } = outcome.value;
+    return accept(json({ ...groupJson(group), secret }, created ? 201 : 200));
   },
 });
 
@@ -110,8 +115,11 @@ export const groupOperations: readonly Operation[] = [
     statuses: [200],
     query: nothing,
     async handle(edge, call) {
-      const outcome = await edge.broker.group(groupNameOf(call));
-      return outcome.ok ? answer(groupJson(outcome.value)) : outcome;
+      const at = groupNameOf(call);
+      const outcome = await edge.broker.group(at);
+      if (!outcome.ok) return outcome;
+      const pushState = await edge.broker.pushState(at, outcome.value);
+      return answer({ ...groupJson(outcome.value), pushState });
     },
   }),
   operation({
@@ -136,6 +144,30 @@ export const groupOperations: readonly Operation[] = [
       if (!outcome.ok) return outcome;
       const offsets = Object.fromEntries(outcome.value.map((each) => [each.queue, each.offset]));
       return answer({ group: call.params["group"], offsets });
+    },
+  }),
+  operation({
+    method: "POST",
+    path: `${PATH}/secret`,
+    summary: "Makes a new secret of the push; the old one signs beside it for 24 hours",
+    statuses: [200],
+    body: nothing,
+    async handle(edge, call) {
+      const outcome = await edge.broker.rotatePushSecret(groupNameOf(call));
+      if (!outcome.ok) return outcome;
+      const { group, secret } = outcome.value;
+      return answer({ ...groupJson(group), secret });
+    },
+  }),
+  operation({
+    method: "DELETE",
+    path: `${PATH}/push`,
+    summary: "Ends the push of the group and forgets its secret",
+    statuses: [200],
+    query: nothing,
+    async handle(edge, call) {
+      const outcome = await edge.broker.deletePush(groupNameOf(call));
+      return outcome.ok ? answer(groupJson(outcome.value)) : outcome;
     },
   }),
   pause("pause", "Stops delivery"),

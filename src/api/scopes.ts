@@ -58,6 +58,8 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   [`POST ${GROUP}/nack`]: CONSUMER,
   [`POST ${GROUP}/extend`]: CONSUMER,
   [`POST ${GROUP}/seek`]: CONSUMER,
+  [`POST ${GROUP}/secret`]: CONSUMER,
+  [`DELETE ${GROUP}/push`]: CONSUMER,
   [`POST ${GROUP}/pause`]: CONSUMER,
   [`POST ${GROUP}/resume`]: CONSUMER,
   [`GET ${GROUP}/dead-letters`]: READ,

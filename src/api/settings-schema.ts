@@ -7,7 +7,7 @@ import { utf8Length } from "../core/bytes.ts";
 import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { availableOnly, delayMs, instant, invisibleMs, notYet, whole, word } from "./fields.ts";
+import { availableOnly, delayMs, instant, invisibleMs, whole, word } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
 import { addFault } from "./parse.ts";
 
@@ -75,6 +75,27 @@ const filter = z
       addFault(payload, { message: "tags or sql, not both", path: ["sql"] });
   });
 
+const callTimeoutMs = whole(CALL_TIMEOUT_MS_MIN, CALL_TIMEOUT_MS_MAX).optional();
+const url = z.string().min(1).max(URL_CHARS_MAX);
+const binding = z.string().regex(/^[A-Za-z_$][\w$]{0,127}$/);
+
+const push = z
+  .strictObject({
+    url: url.optional(),
+    binding: binding.optional(),
+    maxMessages: whole(1, LIMITS.receiveMessagesMax).optional(),
+    concurrency: whole(1, LIMITS.pushConcurrencyMax).optional(),
+    timeoutMs: whole(CALL_TIMEOUT_MS_MIN, LIMITS.pushTimeoutMsMax).optional(),
+    /** 0 takes the limit away. */
+    ratePerSecond: z
+      .union([z.literal(0), z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax)])
+      .optional(),
+  })
+  .check((payload) => {
+    if (payload.value.url !== undefined && payload.value.binding !== undefined)
+      addFault(payload, { message: "url or binding, not both", path: ["binding"] });
+  });
+
 export const groupPatch = z.strictObject({
   startFrom: z.union([z.enum(["earliest", "latest"]), instant]).optional(),
   invisibleMs: invisibleMs.optional(),
@@ -85,19 +106,14 @@ export const groupPatch = z.strictObject({
   filter: filter.optional(),
   /** `broadcast` of a known group is a change that is refused as such; of a new one it is not available yet. */
   mode: z.enum(["shared", "broadcast"]).optional(),
-  push: notYet("push"),
+  push: push.optional(),
 });
-
-const callTimeoutMs = whole(CALL_TIMEOUT_MS_MIN, CALL_TIMEOUT_MS_MAX).optional();
 
 export const producerGroupPatch = z.strictObject({
   check: z
     .union([
-      z.strictObject({ url: z.string().min(1).max(URL_CHARS_MAX), timeoutMs: callTimeoutMs }),
-      z.strictObject({
-        binding: z.string().regex(/^[A-Za-z_$][\w$]{0,127}$/),
-        timeoutMs: callTimeoutMs,
-      }),
+      z.strictObject({ url, timeoutMs: callTimeoutMs }),
+      z.strictObject({ binding, timeoutMs: callTimeoutMs }),
     ])
     .optional(),
 });

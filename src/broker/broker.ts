@@ -21,6 +21,7 @@ import type {
   Page,
   Prepared,
   ProducerGroupRecord,
+  PushState,
   QueueStats,
   Scope,
   SendLimits,
@@ -30,7 +31,7 @@ import type {
   TransactionState,
   TransactionView,
 } from "../protocol/rpc.ts";
-import type { CheckPolicy, CheckTarget, GroupSettings, TopicSettings } from "../protocol/topic.ts";
+import type { CheckPolicy, CheckTarget, GroupPatch, TopicSettings } from "../protocol/topic.ts";
 
 export type { Delivery, Message };
 
@@ -123,7 +124,7 @@ export interface PeekQuery extends PageQuery {
 
 export interface TopicStats {
   readonly queues: readonly QueueStats[];
-  readonly groups: readonly QueueStats["groups"][number][];
+  readonly groups: readonly (QueueStats["groups"][number] & { readonly push?: PushState })[];
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
@@ -210,8 +211,22 @@ export interface Catalogue {
   groups(at: TopicName, query: PageQuery): Promise<Outcome<Page<GroupRoute>>>;
   putGroup(
     at: GroupName,
-    patch: Partial<GroupSettings>,
-  ): Promise<Outcome<{ readonly group: GroupRoute; readonly created: boolean }>>;
+    patch: GroupPatch,
+  ): Promise<
+    Outcome<{
+      readonly group: GroupRoute;
+      readonly created: boolean;
+      /** Of a push whose URL was set for the first time. */
+      readonly secret?: string;
+    }>
+  >;
+  /** The group without its push; its secret is forgotten. */
+  deletePush(at: GroupName): Promise<Outcome<GroupRoute>>;
+  rotatePushSecret(
+    at: GroupName,
+  ): Promise<Outcome<{ readonly group: GroupRoute; readonly secret: string }>>;
+  /** How the push is doing; undefined for a group without one. */
+  pushState(at: GroupName, group: GroupRoute): Promise<PushState | undefined>;
   pause(at: GroupName, paused: boolean): Promise<Outcome<GroupRoute>>;
   deleteGroup(at: GroupName): Promise<Outcome<{ readonly deleted: true }>>;
 

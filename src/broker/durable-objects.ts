@@ -2,16 +2,18 @@
 import { callObject } from "../platform/stub.ts";
 import {
   coordinatorObjectName,
+  groupObjectName,
   queueObjectName,
   registryObjectName,
   type CoordinatorRpc,
   type Env,
+  type PusherRpc,
   type QueueRpc,
   type RegistryRpc,
 } from "../protocol/rpc.ts";
 import type { Objects, Repeat } from "./objects.ts";
 
-type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR">;
+type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR" | "PUSHER">;
 
 const ONCE = { attemptsMax: 1 };
 const optionsOf = (repeat: Repeat | undefined) => (repeat === "never" ? ONCE : {});
@@ -32,6 +34,10 @@ export function durableObjects(env: Bindings): Objects {
       const name = coordinatorObjectName(namespace, producerGroup);
       const stub = () => env.COORDINATOR.getByName(name) as CoordinatorRpc;
       return callObject(stub, call);
+    },
+    pusher: ({ namespace, topic, group }, call) => {
+      const name = groupObjectName(namespace, topic, group);
+      return callObject(() => env.PUSHER.getByName(name) as PusherRpc, call);
     },
   };
 }

@@ -14,6 +14,7 @@ import type {
 import type { ById, TopicName, TopicStats } from "./broker.ts";
 import { queuesOf } from "./lists.ts";
 import type { Ground } from "./objects.ts";
+import { pushStates } from "./push-state.ts";
 import { stampOf, type Routes } from "./routes.ts";
 
 /** More than a topic can grow. */
@@ -71,7 +72,12 @@ export class Messages {
         transactions.rolledBack += each.transactions.rolledBack;
         transactions.discarded += each.transactions.discarded;
       }
-      return accept({ queues, groups: groupsOf(queues), transactions });
+      const pushes = await pushStates(this.#ground, route);
+      const groups = groupsOf(queues).map((group) => {
+        const push = pushes.get(group.group);
+        return push === undefined ? group : { ...group, push };
+      });
+      return accept({ queues, groups, transactions });
     });
   }
 

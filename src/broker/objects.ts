@@ -3,7 +3,7 @@
  * A call never throws: what the transport could not do is a refusal that says to come again.
  */
 import type { Outcome } from "../protocol/errors.ts";
-import type { CoordinatorRpc, QueueRpc, RegistryRpc } from "../protocol/rpc.ts";
+import type { CoordinatorRpc, PusherRpc, QueueRpc, RegistryRpc } from "../protocol/rpc.ts";
 
 /** `never`: a lost answer may hide that it was done, and doing it twice would show. */
 export type Repeat = "safe" | "never";
@@ -22,6 +22,10 @@ export interface Objects {
   coordinator<T>(
     address: { readonly namespace: string; readonly producerGroup: string },
     call: (coordinator: CoordinatorRpc) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>>;
+  pusher<T>(
+    address: { readonly namespace: string; readonly topic: string; readonly group: string },
+    call: (pusher: PusherRpc) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
 }
 

@@ -4,9 +4,10 @@
  */
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type { GroupRoute, Page, RegistryRpc, TopicRoute } from "../protocol/rpc.ts";
-import type { GroupSettings, TopicSettings } from "../protocol/topic.ts";
+import type { GroupPatch, TopicSettings } from "../protocol/topic.ts";
 import type { Catalogue, GroupName, KeySettings, PageQuery, TopicName } from "./broker.ts";
 import type { Ground } from "./objects.ts";
+import { pushState } from "./push-state.ts";
 import { groupOf, type Routes } from "./routes.ts";
 
 type Ask = <T>(
@@ -26,7 +27,7 @@ const BAD_CURSOR = refuse("invalid_request", "The cursor is not one that this li
   field: "cursor",
 });
 
-/** The verbs on topics and their groups. */
+/** The verbs on topics. */
 function topicVerbs(ground: Ground, routes: Routes) {
   const ask: Ask = (namespace, call) => ground.objects.registry(namespace, call);
   return {
@@ -43,6 +44,13 @@ function topicVerbs(ground: Ground, routes: Routes) {
       if (outcome.ok) routes.forget(at);
       return outcome;
     },
+  };
+}
+
+/** The verbs on groups. */
+function groupVerbs(ground: Ground, routes: Routes) {
+  const ask: Ask = (namespace, call) => ground.objects.registry(namespace, call);
+  return {
     async group(at: GroupName) {
       const route = await routes.recent(at, false);
       return route.ok ? findGroup(at, route.value) : route;
@@ -52,16 +60,39 @@ function topicVerbs(ground: Ground, routes: Routes) {
       const route = await routes.recent(at, false);
       return route.ok ? accept(pageOfGroups(route.value, query)) : route;
     },
-    async putGroup(at: GroupName, patch: Partial<GroupSettings>) {
+    async putGroup(at: GroupName, patch: GroupPatch) {
       const options = { createTopic: ground.autoCreate, onlyIfMissing: false };
       const outcome = await ask(at.namespace, (registry) =>
         registry.putGroup(at.topic, at.group, patch, options),
       );
       if (!outcome.ok) return outcome;
       routes.keep(outcome.value.route);
-      const group = findGroup(at, outcome.value.route);
-      return group.ok ? accept({ group: group.value, created: outcome.value.created }) : group;
+      const { route, created, secret } = outcome.value;
+      const group = findGroup(at, route);
+      if (!group.ok) return group;
+      const made = { group: group.value, created };
+      return accept(secret === undefined ? made : { ...made, secret });
     },
+    async deletePush(at: GroupName) {
+      const outcome = await ask(at.namespace, (registry) =>
+        registry.deletePush(at.topic, at.group),
+      );
+      if (!outcome.ok) return outcome;
+      routes.keep(outcome.value);
+      return findGroup(at, outcome.value);
+    },
+    async rotatePushSecret(at: GroupName) {
+      const outcome = await ground.objects.registry(
+        at.namespace,
+        (registry) => registry.rotatePushSecret(at.topic, at.group),
+        "never",
+      );
+      if (!outcome.ok) return outcome;
+      const { route, secret } = outcome.value;
+      const group = findGroup(at, route);
+      return group.ok ? accept({ group: group.value, secret }) : group;
+    },
+    pushState: (at: GroupName, group: GroupRoute) => pushState(ground, at, group),
     async pause(at: GroupName, paused: boolean) {
       const outcome = await ask(at.namespace, (registry) =>
         registry.pauseGroup(at.topic, at.group, paused),
@@ -86,6 +117,7 @@ export function registryVerbs(ground: Ground, routes: Routes): Catalogue {
   const ask: Ask = (namespace, call) => ground.objects.registry(namespace, call);
   return {
     ...topicVerbs(ground, routes),
+    ...groupVerbs(ground, routes),
     producerGroup: (namespace, group) =>
       ask(namespace, (registry) => registry.producerGroup(group)),
     producerGroups: (namespace, query) =>

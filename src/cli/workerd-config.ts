@@ -37,12 +37,13 @@ export const COPIES_FOLDER = "cluster-copies";
 
 /**
  * The keys seed the objects' ids and name their folders: a change loses all data. Each lives at
- * src/<name>/object.ts.
+ * src/<name>/object.ts, the pusher at src/push.
  */
 const OBJECTS = [
   { binding: "QUEUE", className: "QueueObject", uniqueKey: "halfmq-queue" },
   { binding: "REGISTRY", className: "RegistryObject", uniqueKey: "halfmq-registry" },
   { binding: "COORDINATOR", className: "CoordinatorObject", uniqueKey: "halfmq-coordinator" },
+  { binding: "PUSHER", className: "PusherObject", uniqueKey: "halfmq-pusher" },
 ];
 
 export function workerdConfig(config: WorkerdConfig): string {

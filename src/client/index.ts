@@ -69,6 +69,8 @@ export type {
   GroupInput,
   GroupSettings,
   ProducerGroup,
+  PushSettings,
+  PushState,
   PushTarget,
   Topic,
   TopicInput,

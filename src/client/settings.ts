@@ -1,10 +1,12 @@
 /** Topics, groups and producer groups as a program writes and reads them; the shapes come from the protocol. */
+import type { PushState } from "../protocol/delivering.ts";
 import type {
   Backoff,
   CheckPolicy,
   CheckTarget,
   Filter,
   GroupSettings,
+  PushSettings,
   TopicSettings,
 } from "../protocol/topic.ts";
 
@@ -30,16 +32,17 @@ export interface PushTarget {
 }
 
 /** What `PUT` of a group takes; what is left out keeps its value, or the broker's default for a new one. */
-export interface GroupInput extends Partial<GroupSettings> {
+export interface GroupInput extends Partial<Omit<GroupSettings, "push">> {
   readonly push?: PushTarget;
 }
 
 /** A consumer group as the broker shows it. */
 export interface Group extends GroupSettings {
   readonly group: string;
-  readonly push?: PushTarget;
-  /** Signs the pushes; shown when `push.url` is set. */
+  /** Signs the pushes; shown when `push.url` is set for the first time, and when it is rotated. */
   readonly secret?: string;
+  /** How the push is doing; shown when one group is read. */
+  readonly pushState?: PushState;
 }
 
 /** Who is asked how a transaction ended; `timeoutMs` may be left out. */
@@ -55,4 +58,13 @@ export interface ProducerGroup {
   readonly secret?: string;
 }
 
-export type { Backoff, CheckPolicy, CheckTarget, Filter, GroupSettings, TopicSettings };
+export type {
+  Backoff,
+  CheckPolicy,
+  CheckTarget,
+  Filter,
+  GroupSettings,
+  PushSettings,
+  PushState,
+  TopicSettings,
+};

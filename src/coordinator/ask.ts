@@ -6,7 +6,7 @@ import type { CheckBegun, ProducerGroupRecord } from "../protocol/rpc.ts";
 import type { CheckTarget } from "../protocol/topic.ts";
 import { checkArgument, checkEnvelope, webhookId } from "./envelope.ts";
 import type { Ports } from "./ports.ts";
-import { within } from "./within.ts";
+import { within } from "../platform/clock.ts";
 
 type Resolution = "commit" | "rollback" | "unknown";
 

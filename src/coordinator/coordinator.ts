@@ -21,7 +21,7 @@ import { Mailbox, queueKey } from "./mailbox.ts";
 import { isRetryable, Pollers, type PollQuery } from "./pollers.ts";
 import type { Ports, Sql } from "./ports.ts";
 import { type Seen, Sightings } from "./sightings.ts";
-import { pause, within } from "./within.ts";
+import { pause, within } from "../platform/clock.ts";
 
 /** Checks open at a time. Workers hold six connections per request; two are left for the calls to queues. */
 export const OPEN_MAX = 4;

@@ -8,7 +8,7 @@ import type { CheckBegun } from "../protocol/rpc.ts";
 import { parseTransactionId } from "../core/ids.ts";
 import { type Mailbox, queueKey, type Ref } from "./mailbox.ts";
 import type { Ports } from "./ports.ts";
-import { within } from "./within.ts";
+import { within } from "../platform/clock.ts";
 
 export interface PollQuery {
   readonly maxMessages: number;

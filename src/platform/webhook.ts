@@ -20,6 +20,7 @@ export type Fetch = (
 
 interface FetchAnswer {
   readonly status: number;
+  readonly headers?: { get(name: string): string | null };
   readonly body: {
     getReader(): {
       read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
@@ -33,6 +34,8 @@ export interface SignedPost {
   readonly secrets: readonly LiveSecret[];
   /** `webhook-id`; without a dot, and new for each attempt. */
   readonly id: string;
+  /** Beside those of the signature. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string;
   /** Over the whole exchange, the answer's body included. */
   readonly timeoutMs: number;
@@ -55,6 +58,8 @@ export interface PostAnswer {
   readonly status: number;
   /** The whole body; absent on a failure. */
   readonly bodyText?: string;
+  /** The header as it came. */
+  readonly retryAfter?: string;
   readonly failure?: PostFailure;
 }
 
@@ -71,6 +76,7 @@ export async function postSigned(post: SignedPost): Promise<PostAnswer> {
   );
   if (signature === undefined) return failed("no_secret");
   const headers = {
+    ...post.headers,
     "content-type": "application/json",
     "user-agent": "HalfMQ",
     "webhook-id": post.id,
@@ -111,10 +117,12 @@ async function exchange(
       control.abort();
       return failed("redirect", answer.status);
     }
+    const header = answer.headers?.get("retry-after");
+    const said = typeof header === "string" ? { retryAfter: header } : {};
     const bodyText = await readText(answer, responseBytesMax);
-    if (bodyText !== undefined) return { status: answer.status, bodyText };
+    if (bodyText !== undefined) return { status: answer.status, bodyText, ...said };
     control.abort();
-    return failed("too_large", answer.status);
+    return { ...failed("too_large", answer.status), ...said };
   } catch {
     return failed("network");
   }

@@ -46,7 +46,7 @@ export interface SettleCall {
   /** `release`: the answer with them never left; they are visible again as if they had not been delivered. */
   readonly verb: "ack" | "nack" | "extend" | "release";
   readonly receipts: readonly string[];
-  /** nack */
+  /** nack, and release: not visible before */
   readonly delayMs?: number;
   readonly reason?: string;
   readonly retry?: boolean;

@@ -47,6 +47,12 @@ export const LIMITS = {
   /** A property with more characters is a text and no number to a filter. */
   filterNumberCharsMax: 64,
   consumersMax: 1_000,
+  pushConcurrencyMax: 100,
+  pushTimeoutMsMax: 5 * MINUTE_MS,
+  pushRateMin: 0.1,
+  pushRateMax: 100_000,
+  /** One call of a push, or one frame of a stream, carries at most this much, but at least one message. */
+  pushBytesMax: MIB,
   listItemsMax: 1_000,
   listItemsDefault: 100,
   idempotencyKeyCharsMax: 128,
@@ -87,6 +93,8 @@ export const DEFAULTS = {
   checkIntervalMs: 30 * SECOND_MS,
   checksMax: 15,
   checkCallTimeoutMs: 10 * SECOND_MS,
+  pushConcurrency: 4,
+  pushTimeoutMs: 15 * SECOND_MS,
   maxAttempts: 16,
   backoffInitialMs: 10 * SECOND_MS,
   backoffFactor: 2,

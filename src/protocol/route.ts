@@ -16,6 +16,10 @@ export const registryObjectName = (namespace: string): string => namespace;
 export const coordinatorObjectName = (namespace: string, producerGroup: string): string =>
   `${namespace}/${producerGroup}`;
 
+/** The pusher and the gateway of a group, each in its own namespace of objects. */
+export const groupObjectName = (namespace: string, topic: string, group: string): string =>
+  `${namespace}/${topic}/${group}`;
+
 // ---------------------------------------------------------------- topics as objects know them
 
 /** What a caller believes of a topic; a queue that knows better refuses with `stale_route`. */

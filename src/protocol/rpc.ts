@@ -1,5 +1,5 @@
 /**
- * What the Worker and the objects say to each other: the interfaces of the three Durable Object classes, as plain data.
+ * What the Worker and the objects say to each other: the interfaces of the Durable Object classes, as plain data.
  * Everything here survives structured cloning; refusals are values; instants are epoch milliseconds.
  * These shapes are private to one deployed version: docs/PROTOCOL.md is the public contract.
  */
@@ -38,9 +38,11 @@ import type {
   TransactionView,
 } from "./producing.ts";
 import type { Stamp, TopicRoute } from "./route.ts";
-import type { CheckTarget, GroupSettings, TopicSettings } from "./topic.ts";
+import type { PushRecord } from "./delivering.ts";
+import type { CheckTarget, GroupPatch, TopicSettings } from "./topic.ts";
 
 export type * from "./consuming.ts";
+export type * from "./delivering.ts";
 export type * from "./producing.ts";
 export * from "./route.ts";
 
@@ -121,7 +123,10 @@ export interface QueueRpc {
   settle(call: SettleCall): Promise<Outcome<readonly Settled[]>>;
   /** On queue 0 only: waits until a queue of the topic has something for the group; answers which, or none at the end. */
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;
-  /** On queue 0 only: another queue has `count` visible messages for the group. Answers how many still wait. */
+  /**
+   * On queue 0 only: another queue has `count` visible messages for the group. Who waits, pushes or streams is told;
+   * answers how many still wait.
+   */
   ring(incarnation: number, group: number, queue: number, count: number): Promise<number>;
   seek(
     stamp: Stamp,
@@ -200,6 +205,7 @@ export interface ChangeEvent {
     | "group.deleted"
     | "producerGroup.updated"
     | "producerGroup.deleted"
+    | "push.disabled"
     | "route.changed"
     | "key.updated"
     | "key.deleted";
@@ -228,11 +234,30 @@ export interface RegistryRpc {
   putGroup(
     topic: string,
     group: string,
-    patch: Partial<GroupSettings>,
+    patch: GroupPatch,
     options: { createTopic: boolean; onlyIfMissing: boolean },
-  ): Promise<Outcome<{ route: TopicRoute; created: boolean }>>;
+  ): Promise<Outcome<{ route: TopicRoute; created: boolean; secret?: string }>>;
   pauseGroup(topic: string, group: string, paused: boolean): Promise<Outcome<TopicRoute>>;
   deleteGroup(topic: string, group: string): Promise<Outcome<TopicRoute>>;
+
+  /** Ends the push and forgets its secret; repeating it changes nothing. */
+  deletePush(topic: string, group: string): Promise<Outcome<TopicRoute>>;
+  rotatePushSecret(
+    topic: string,
+    group: string,
+  ): Promise<Outcome<{ route: TopicRoute; secret: string }>>;
+  /** For the pusher itself, when what it knows is old; undefined: there is nothing to push any more. */
+  pushRecord(
+    topic: string,
+    group: string,
+    incarnation: number,
+  ): Promise<Outcome<PushRecord | undefined>>;
+  /** The endpoint is gone for good. Ignored when the push was set anew since the record's `version`. */
+  disablePush(
+    topic: string,
+    group: string,
+    what: { incarnation: number; version: number; reason: string },
+  ): Promise<Outcome<{ disabled: boolean }>>;
 
   putProducerGroup(
     group: string,
@@ -316,6 +341,7 @@ export interface Env {
   readonly QUEUE: ObjectNamespace;
   readonly REGISTRY: ObjectNamespace;
   readonly COORDINATOR: ObjectNamespace;
+  readonly PUSHER: ObjectNamespace;
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;

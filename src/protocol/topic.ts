@@ -49,6 +49,29 @@ export type Backoff =
 
 export type Filter = { readonly tags: readonly string[] } | { readonly sql: string };
 
+/** Where a group's messages are pushed to, and how fast. */
+export type PushSettings = PushPacing &
+  ({ readonly url: string } | { readonly binding: string }) & {
+    /** The endpoint answered 410: nothing is pushed until `push` is set again. */
+    readonly disabled?: { readonly at: number; readonly reason: string };
+  };
+
+export interface PushPacing {
+  /** The most messages of one call. */
+  readonly maxMessages: number;
+  /** Calls open at a time, for the group as a whole. */
+  readonly concurrency: number;
+  /** Over a whole call, its answer included. */
+  readonly timeoutMs: number;
+  /** Messages a second, for the group as a whole; absent: as fast as calls come back. */
+  readonly ratePerSecond?: number;
+}
+
+/** What a request says of a push: the rest stays as it is. `ratePerSecond` 0 takes the limit away. */
+export type PushPatch = {
+  readonly [K in keyof PushPacing]?: PushPacing[K] | undefined;
+} & { readonly url?: string | undefined; readonly binding?: string | undefined };
+
 export interface GroupSettings {
   readonly startFrom: "earliest" | "latest" | number;
   readonly invisibleMs: number;
@@ -58,7 +81,17 @@ export interface GroupSettings {
   readonly onPoison: "deadLetter" | "block";
   readonly filter?: Filter;
   readonly mode: "shared" | "broadcast";
+  readonly push?: PushSettings;
 }
+
+/** What a request says of a group: what is left out stays as it is. */
+export type GroupPatch = Partial<Omit<GroupSettings, "push">> & { readonly push?: PushPatch };
+
+export const PUSH_DEFAULTS: PushPacing = {
+  maxMessages: DEFAULTS.maxMessages,
+  concurrency: DEFAULTS.pushConcurrency,
+  timeoutMs: DEFAULTS.pushTimeoutMs,
+};
 
 export const GROUP_DEFAULTS: GroupSettings = {
   startFrom: "earliest",

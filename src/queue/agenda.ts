@@ -2,13 +2,20 @@
  * When a queue must wake next: one look over everything that can become due, for the one alarm [Q1]. It arms nothing and
  * does nothing that is due.
  */
+import type { Attendants } from "./attendants.ts";
 import type { QueueStore } from "./store.ts";
 
 /** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
-export function nextDueAt(store: QueueStore, retainAt: number): number {
+export function nextDueAt(
+  store: QueueStore,
+  attendants: Attendants,
+  retainAt: number,
+  nowMs: number,
+): number {
   const dues = [store.links.nextDueAt()];
   if (store.identity?.dropping !== true) {
-    for (const group of store.groups.values()) dues.push(group.nextDueAt());
+    for (const group of store.groups.values())
+      dues.push(group.nextDueAt(), attendants.watchAt(group.route, group.mayHave, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
     const { firstStoredAt } = store.messages;
     if (firstStoredAt !== undefined)

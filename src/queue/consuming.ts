@@ -140,7 +140,7 @@ export function settle(
       return { receipt: text, ok: true };
     }
     if (call.verb === "release") {
-      group.release(standing.flight, nowMs);
+      group.release(standing.flight, nowMs, call.delayMs);
       return { receipt: text, ok: true };
     }
     const invisibleUntil = nowMs + (call.invisibleMs ?? group.route.settings.invisibleMs);

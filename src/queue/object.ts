@@ -8,9 +8,11 @@ import { log } from "../platform/log.ts";
 import { random } from "../platform/random.ts";
 import {
   coordinatorObjectName,
+  groupObjectName,
   queueObjectName,
   type CoordinatorRpc,
   type Env,
+  type PusherRpc,
   type QueueRpc,
 } from "../protocol/rpc.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
@@ -202,6 +204,10 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     },
     forward: (namespace, target, call) =>
       queueOf(namespace, target.topic, target.queue).forward(call),
+    push: ({ namespace, topic, incarnation }, { name, number }, queue) => {
+      const stub = env.PUSHER.getByName(groupObjectName(namespace, topic, name)) as PusherRpc;
+      return stub.ring(incarnation, number, queue);
+    },
     ring: (route, group, queue, count) =>
       queueOf(route.namespace, route.topic, 0).ring(route.incarnation, group, queue, count),
     drained: (route, group, from, to) =>

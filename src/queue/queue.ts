@@ -20,6 +20,7 @@ import type {
   TopicRoute,
 } from "../protocol/rpc.ts";
 import { nextDueAt } from "./agenda.ts";
+import { Attendants, type AttendantPorts } from "./attendants.ts";
 import type { QueueBounds } from "./bounds.ts";
 import { decide, isForwarding } from "./deciding.ts";
 import { sweep } from "./checking.ts";
@@ -38,7 +39,7 @@ const SWEEP_MAX = 256;
 const HOLD_MS = 10_000;
 const RETENTION_EVERY_MS = 10_000;
 
-export interface QueuePorts extends FlushPorts {
+export interface QueuePorts extends FlushPorts, AttendantPorts {
   /** How much the queue holds; absent: the product's own numbers. */
   readonly bounds?: QueueBounds;
   /** Earliest alarm known to the platform at start. */
@@ -68,6 +69,7 @@ export class Queue {
   readonly #outbox: Outbox;
   /** Long polls, here and at the bell. */
   readonly waits: Waits;
+  readonly #attendants: Attendants;
   readonly #drains: Drains;
 
   constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
@@ -80,8 +82,10 @@ export class Queue {
       begin: (nowMs) => this.#sweep(nowMs),
       end: (nowMs) => this.#end(nowMs),
     });
+    this.#attendants = new Attendants(ports);
     this.waits = new Waits({
       clock,
+      attendants: this.#attendants,
       store: () => this.store,
       run: (command) => this.run(command),
       grouped: (stamp, name, command) => this.grouped(stamp, name, command),
@@ -222,7 +226,7 @@ export class Queue {
       this.#erased = false;
       this.#heldUntil = 0;
       this.#drains.clear();
-      this.waits.clear();
+      this.waits.forgetRings();
       this.store = this.#open();
     }
     const { store } = this;
@@ -336,7 +340,7 @@ export class Queue {
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    let next = nextDueAt(this.store, this.#retainAt);
+    let next = nextDueAt(this.store, this.#attendants, this.#retainAt, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
@@ -347,6 +351,7 @@ export class Queue {
   /** The platform's alarm went off: what is due runs in a flush, which arms it again. */
   async alarm(): Promise<void> {
     this.#armedAt = undefined;
+    this.waits.forgetRings();
     await this.run(() => accept(undefined));
   }
 
@@ -357,7 +362,7 @@ export class Queue {
     if (store.identity === undefined || store.identity.dropping === true) return;
     const grown = store.route.settings.queues > 1;
     for (const group of store.groups.values()) {
-      if (grown) this.waits.ringFor(group);
+      if (grown || this.#attendants.has(group.route)) this.waits.ringFor(group);
       this.#drains.tell(store, group);
     }
   }

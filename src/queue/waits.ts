@@ -7,6 +7,7 @@ import type { Clock } from "../platform/clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { BellCall, Delivered, ReceiveCall, Stamp, TopicRoute } from "../protocol/rpc.ts";
+import type { Attendants } from "./attendants.ts";
 import { Bell } from "./bell.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
 import type { Group } from "./delivery/group.ts";
@@ -14,9 +15,12 @@ import { Polls } from "./polls.ts";
 import type { QueueStore } from "./store.ts";
 
 const RING_AGAIN_MS = 50;
+/** A ring that was not answered is repeated after this. */
+const RING_LOST_MS = 1_000;
 
 export interface WaitsPorts {
   readonly clock: Clock;
+  readonly attendants: Attendants;
   readonly store: () => QueueStore;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
   grouped<T>(
@@ -45,8 +49,8 @@ export class Waits {
     this.#polls = new Polls(ports.clock);
   }
 
-  /** Another topic begins in this object. */
-  clear(): void {
+  /** Whoever has something rings again: another topic begins in this object, or it is time to repeat. */
+  forgetRings(): void {
     this.#rung.clear();
   }
 
@@ -88,12 +92,16 @@ export class Waits {
     });
   }
 
-  /** Leases nothing that this flush's answers could not carry: the call goes on in the next one. */
+  /**
+   * Leases nothing that this flush's answers could not carry: the call goes on in the next one. Whoever leaves the group
+   * empty must be told of what comes next, even if that comes in the same flush.
+   */
   #receive(group: Group, call: ReceiveCall, nowMs: number): Received {
     const { answers } = this.#ports;
     if (!answers.hasRoom) return { is: "unfinished" };
     const received = receive(this.#store, group, call, nowMs);
     if (received.is === "delivered") answers.spend(received.delivered.entries.length);
+    if (!group.mayHave) this.#rung.delete(group.route.number);
     return received;
   }
 
@@ -161,9 +169,14 @@ export class Waits {
     });
   }
 
-  /** Another queue has something; answers how many polls still wait. */
-  ring(group: number, queue: number, count: number): number {
-    return this.#bell.ring(group, queue, count);
+  /** Another queue has something: who waits or delivers is told. Answers how many polls still wait. */
+  async ring(number: number, queue: number, count: number): Promise<number> {
+    const waiting = this.#bell.ring(number, queue, count);
+    const { identity, groups } = this.#store;
+    const group = [...groups.values()].find(({ route }) => route.number === number);
+    if (identity !== undefined && group !== undefined)
+      await this.#ports.attendants.tell(identity.route, group.route, queue);
+    return waiting;
   }
 
   /** After a flush: tells the bell when the group went from nothing visible to something. */
@@ -178,19 +191,20 @@ export class Waits {
     const { route, queue } = this.#store;
     const told =
       queue === 0
-        ? Promise.resolve(this.ring(number, 0, group.visibleCount))
+        ? this.ring(number, 0, group.visibleCount)
         : this.#ports.ring(route, number, queue, group.visibleCount);
     told.then(
-      (waiting) => {
-        if (waiting === 0) return;
-        // Whoever was woken may be gone by now: while something stays visible, one more is woken every 50 ms.
-        this.#ports.clock.after(RING_AGAIN_MS, () => {
-          this.#rung.delete(number);
-          if (this.#store.groups.get(group.route.name) === group) this.ringFor(group);
-        });
-      },
-      () => this.#rung.delete(number),
+      // Whoever was woken may be gone by now: while something stays visible, one more is woken every 50 ms.
+      (waiting) => waiting > 0 && this.#ringLater(group, RING_AGAIN_MS),
+      () => this.#ringLater(group, RING_LOST_MS),
     );
+  }
+
+  #ringLater(group: Group, delayMs: number): void {
+    this.#ports.clock.after(delayMs, () => {
+      this.#rung.delete(group.route.number);
+      if (this.#store.groups.get(group.route.name) === group) this.ringFor(group);
+    });
   }
 
   get #store(): QueueStore {

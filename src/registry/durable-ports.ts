@@ -12,6 +12,8 @@ import {
   type CoordinatorRpc,
   DEFAULT_NAMESPACE,
   type Env,
+  groupObjectName,
+  type PusherRpc,
   queueObjectName,
   type QueueRpc,
   registryObjectName,
@@ -51,6 +53,12 @@ export function durablePorts(env: Env, namespace: string, armAlarm: (atMs: numbe
       callObject(
         () => env.REGISTRY.getByName(registryObjectName(DEFAULT_NAMESPACE)) as RegistryRpc,
         (registry) => registry.enterNamespace(namespace),
+        { timeoutMs: CALL_TIMEOUT_MS },
+      ),
+    configurePusher: ({ topic, group }, record, upTo) =>
+      callObject(
+        () => env.PUSHER.getByName(groupObjectName(namespace, topic, group)) as PusherRpc,
+        async (stub) => accept(await stub.configure(record, upTo)),
         { timeoutMs: CALL_TIMEOUT_MS },
       ),
     armAlarm,

@@ -5,7 +5,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Outcome } from "../protocol/errors.ts";
-import type { ProducerGroupRecord, TopicRoute } from "../protocol/rpc.ts";
+import type { ProducerGroupRecord, PushRecord, TopicRoute } from "../protocol/rpc.ts";
 
 type SqlValue = string | number | ArrayBuffer | Uint8Array | null;
 export type Row = Readonly<Record<string, unknown>>;
@@ -41,6 +41,12 @@ export interface Ports {
   ): Promise<Outcome<unknown>>;
   /** Has the registry of `default` enter this namespace in its list. */
   enterNamespace(): Promise<Outcome<unknown>>;
+  /** `undefined`: what the pusher knew up to `upTo` is over. */
+  configurePusher(
+    at: { readonly topic: string; readonly group: string },
+    record: PushRecord | undefined,
+    upTo: { readonly incarnation: number; readonly version: number },
+  ): Promise<Outcome<unknown>>;
   /** The alarm goes off at that time or earlier. */
   armAlarm(atMs: number): void;
   randomBytes(count: number): Uint8Array<ArrayBuffer>;

@@ -89,6 +89,22 @@ export class RegistryObject extends DurableObject<Env> implements RegistryRpc {
     return this.#registry.groups.delete(...args);
   }
 
+  deletePush(...args: Args<"deletePush">): Answer<"deletePush"> {
+    return this.#registry.groups.deletePush(...args);
+  }
+
+  rotatePushSecret(...args: Args<"rotatePushSecret">): Answer<"rotatePushSecret"> {
+    return this.#registry.groups.rotatePushSecret(...args);
+  }
+
+  async pushRecord(...args: Args<"pushRecord">): Answer<"pushRecord"> {
+    return this.#registry.groups.pushRecord(...args);
+  }
+
+  disablePush(...args: Args<"disablePush">): Answer<"disablePush"> {
+    return this.#registry.groups.disablePush(...args);
+  }
+
   putProducerGroup(...args: Args<"putProducerGroup">): Answer<"putProducerGroup"> {
     return this.#making(({ producerGroups }) => producerGroups.put(...args));
   }

@@ -10,6 +10,8 @@ import type { Ports, QueueAddress, Storage } from "./ground.ts";
 import { Namespaces } from "./namespaces.ts";
 import { ProducerGroupStore } from "./producer-group-store.ts";
 import { ProducerGroups } from "./producer-groups.ts";
+import { PushStore } from "./push-store.ts";
+import { Pushes } from "./pushes.ts";
 import { SendBudgets } from "./send-budgets.ts";
 import { createTables } from "./schema.ts";
 import { TopicStore } from "./topic-store.ts";
@@ -27,6 +29,7 @@ export class Registry {
   readonly namespaces: Namespaces;
   readonly #topicStore: TopicStore;
   readonly #producerGroupStore: ProducerGroupStore;
+  readonly #pushStore: PushStore;
   readonly #ports: Ports;
   readonly #sendBudgets: SendBudgets;
   #failures = 0;
@@ -38,8 +41,11 @@ export class Registry {
     this.#topicStore = new TopicStore(storage, ports.namespace);
     this.#producerGroupStore = new ProducerGroupStore(storage);
     this.changes = new Changes(storage, ports.clock);
-    this.topics = new Topics(this.#topicStore, this.changes, ports);
-    this.groups = new Groups(this.#topicStore, this.changes, this.topics, ports);
+    this.#pushStore = new PushStore(storage);
+    const pushes = new Pushes(this.#pushStore, ports);
+    this.topics = new Topics(this.#topicStore, this.changes, pushes, ports);
+    const { changes, topics } = this;
+    this.groups = new Groups({ store: this.#topicStore, changes, topics, pushes }, ports);
     this.producerGroups = new ProducerGroups(this.#producerGroupStore, this.changes, ports);
     this.keys = new Keys(storage, this.changes, ports);
     this.namespaces = new Namespaces(storage, ports);
@@ -77,7 +83,11 @@ export class Registry {
       this.topics.completeAll(),
       this.producerGroups.completeAll(),
     ]);
-    return topics && producerGroups;
+    // Those of topics that were not complete are told by now; a new secret changes no topic.
+    const pushes = await inParallel(this.#pushStore.unfinishedTopics(), OPEN_CALLS_MAX, (name) =>
+      this.groups.tellPushers(name),
+    );
+    return topics && producerGroups && pushes.every(({ ok }) => ok);
   }
 
   async #poke(at: QueueAddress): Promise<boolean> {
@@ -91,7 +101,9 @@ export class Registry {
     const forgetAt = this.#topicStore.forgetDeleted(nowMs);
     if (forgetAt !== undefined) this.#ports.armAlarm(forgetAt);
     const unfinished =
-      this.#topicStore.unfinished().length + this.#producerGroupStore.unfinished().length;
+      this.#topicStore.unfinished().length +
+      this.#producerGroupStore.unfinished().length +
+      this.#pushStore.unfinishedTopics().length;
     if (unfinished === 0) return;
     const delayMs = Math.min(RETRY_MS_MAX, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
     this.#ports.armAlarm(nowMs + delayMs);

@@ -5,8 +5,13 @@
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import {
   GROUP_DEFAULTS,
+  PUSH_DEFAULTS,
   type Backoff,
+  type GroupPatch,
   type GroupSettings,
+  type PushPacing,
+  type PushPatch,
+  type PushSettings,
   type TopicSettings,
 } from "../protocol/topic.ts";
 import type { Growth } from "../protocol/rpc.ts";
@@ -38,23 +43,49 @@ export const grown = (
   nowMs: number,
 ): readonly Growth[] => (to > from ? [...growths, { from, to, at: nowMs }] : growths);
 
-export function newGroup(patch: Partial<GroupSettings>): GroupSettings {
-  const backoff = mergeBackoff(GROUP_DEFAULTS.backoff, patch.backoff);
-  return { ...GROUP_DEFAULTS, ...given(patch), backoff };
+export function newGroup(patch: GroupPatch): Outcome<GroupSettings> {
+  return mergeGroup(GROUP_DEFAULTS, { ...patch }, true);
 }
 
 export function mergeGroup(
   settings: GroupSettings,
-  patch: Partial<GroupSettings>,
+  { push: pushPatch, ...patch }: GroupPatch,
+  isNew = false,
 ): Outcome<GroupSettings> {
   for (const field of ["startFrom", "mode"] as const) {
-    if (patch[field] !== undefined && patch[field] !== settings[field]) {
+    if (!isNew && patch[field] !== undefined && patch[field] !== settings[field]) {
       return refuse("immutable_field", `A group's ${field} cannot change`, { field });
     }
   }
   const backoff = mergeBackoff(settings.backoff, patch.backoff);
-  return accept({ ...settings, ...given(patch), backoff });
+  const merged = { ...settings, ...given(patch), backoff };
+  if (pushPatch === undefined) return accept(merged);
+  const push = mergePush(settings.push, pushPatch);
+  if (!push.ok) return push;
+  if (merged.mode === "broadcast") {
+    return refuse("invalid_request", "A broadcast group is not pushed", { field: "push" });
+  }
+  return accept({ ...merged, push: push.value });
 }
+
+/** A URL takes the place of a binding and the other way round; setting anything of a push that is disabled begins it anew. */
+function mergePush(push: PushSettings | undefined, patch: PushPatch): Outcome<PushSettings> {
+  const { url, binding, ...pacing } = patch;
+  const target = url !== undefined ? { url } : binding !== undefined ? { binding } : targetOf(push);
+  if (target === undefined) {
+    return refuse("invalid_request", "push: url or binding is required", { field: "push.url" });
+  }
+  const { maxMessages, concurrency, timeoutMs, ratePerSecond } = {
+    ...(push ?? PUSH_DEFAULTS),
+    ...given(pacing),
+  } as PushPacing;
+  const settings = { ...target, maxMessages, concurrency, timeoutMs };
+  const isPaced = ratePerSecond !== undefined && ratePerSecond > 0;
+  return accept(isPaced ? { ...settings, ratePerSecond } : settings);
+}
+
+const targetOf = (push: PushSettings | undefined) =>
+  push === undefined ? undefined : "url" in push ? { url: push.url } : { binding: push.binding };
 
 /** A list takes the place of a formula and the other way round; a formula's missing fields are the old one's. */
 function mergeBackoff(backoff: Backoff, patch: Backoff | undefined): Backoff {

@@ -7,6 +7,7 @@
  * topic_group    one row per group of a topic; `since` is the topic's version that brought it
  * deleted_name   names of deleted topics, for 60 s
  * producer_group one row per producer group, `deleting` until its coordinator knows
+ * push           one row per group that pushes: its secrets; `deleting` until its pusher knows
  * access_key     one row per key: its rights and the hash of its secret
  * namespace      at `default` only: one row per other namespace; kept for ever
  * change         the last thousand changes
@@ -31,6 +32,11 @@ const TABLES: readonly string[] = [
     deleting INTEGER NOT NULL CHECK (deleting IN (0, 1)),
     version INTEGER NOT NULL, confirmed INTEGER NOT NULL, secret_since INTEGER NOT NULL,
     target TEXT, secrets TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT`,
+  `CREATE TABLE IF NOT EXISTS push (
+    incarnation INTEGER NOT NULL, number INTEGER NOT NULL, topic TEXT NOT NULL, name TEXT NOT NULL,
+    deleting INTEGER NOT NULL CHECK (deleting IN (0, 1)),
+    version INTEGER NOT NULL, confirmed INTEGER NOT NULL, secret_since INTEGER NOT NULL,
+    secrets TEXT NOT NULL, PRIMARY KEY (incarnation, number)) STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS access_key (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, rights TEXT NOT NULL, hash BLOB NOT NULL,
     created_at INTEGER NOT NULL) STRICT`,

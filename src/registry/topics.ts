@@ -14,6 +14,7 @@ import { TOPIC_DEFAULTS, type TopicSettings } from "../protocol/topic.ts";
 import type { Changes } from "./changes.ts";
 import { pageOf, type PageQuery } from "./pages.ts";
 import { inParallel, KeyedChain } from "./parallel.ts";
+import type { Pushes } from "./pushes.ts";
 import type { Ports, QueueAddress, Usage } from "./ground.ts";
 import { grown, mergeTopic, sameValue } from "./rules.ts";
 import type { TopicRow, TopicStore } from "./topic-store.ts";
@@ -28,14 +29,16 @@ const COMPLETE_AFTER_MS = 5_000;
 export class Topics {
   readonly #store: TopicStore;
   readonly #changes: Changes;
+  readonly #pushes: Pushes;
   readonly #ports: Ports;
   readonly #chain = new KeyedChain();
   /** When completing a topic failed last, by incarnation. */
   readonly #failedAt = new Map<number, number>();
 
-  constructor(store: TopicStore, changes: Changes, ports: Ports) {
+  constructor(store: TopicStore, changes: Changes, pushes: Pushes, ports: Ports) {
     this.#store = store;
     this.#changes = changes;
+    this.#pushes = pushes;
     this.#ports = ports;
   }
 
@@ -102,6 +105,7 @@ export class Topics {
       if (refusal !== undefined) return refusal;
       const row = this.#store.atomically(() => {
         this.#changes.add("topic.deleted", { topic: name, incarnation: found.incarnation });
+        this.#pushes.forget(found.incarnation);
         return this.#store.markDeleting(found, this.#nowMs);
       });
       this.#armSoon();
@@ -129,7 +133,7 @@ export class Topics {
     return isFree && create ? accept(this.#make(name, TOPIC_DEFAULTS)) : this.#missing(name);
   }
 
-  /** Brings the row's version to every queue object that may lack it, and says so on disk. Call it alone. */
+  /** Brings the row's version to every object that may lack it, and says so on disk. Call it alone. */
   async complete(row: TopicRow): Promise<Outcome<TopicRoute>> {
     const route = this.#store.routeOf(row);
     if (isComplete(row)) return accept(route);
@@ -144,6 +148,11 @@ export class Topics {
       if (done.ok) continue;
       this.#failedAt.set(row.incarnation, this.#nowMs);
       return done;
+    }
+    const told = await this.#pushes.tell(row.incarnation, route);
+    if (!told.ok) {
+      this.#failedAt.set(row.incarnation, this.#nowMs);
+      return isPassing(told) ? told : INCOMPLETE;
     }
     this.#failedAt.delete(row.incarnation);
     this.#store.atomically(() => this.#store.confirm(row));
@@ -196,6 +205,8 @@ export class Topics {
       this.#ports.dropQueue(at, row.incarnation),
     );
     if (!dropped.ok) return dropped;
+    const told = await this.#pushes.tell(row.incarnation);
+    if (!told.ok) return isPassing(told) ? told : INCOMPLETE;
     this.#failedAt.delete(row.incarnation);
     this.#store.atomically(() => this.#store.remove(row, this.#nowMs));
     return accept({ deleted: true });

@@ -301,7 +301,7 @@ test.each([
   [{ ordered: 1 }, "ordered"],
   [{ mode: "both" }, "mode"],
   [{ mode: "broadcast" }, "mode"],
-  [{ push: { url: "x" } }, "push"],
+  [{ push: { url: "https://a.example/", concurrency: 0 } }, "push.concurrency"],
   [{ filter: { tags: ["a"], sql: "a = 1" } }, "filter.sql"],
   [{ filter: { sql: `a = '${"x".repeat(5_000)}'` } }, "filter.sql"],
   [{ filter: { sql: 1 } }, "filter.sql"],

@@ -336,6 +336,7 @@ export class World {
         call({
           poll: () => Promise.resolve(accept({ checks: [] })),
         } as unknown as CoordinatorRpc),
+      pusher: () => Promise.reject(new Error("nothing is pushed here")),
     };
   }
 }

@@ -19,6 +19,8 @@ import { idempotency } from "./idempotency.ts";
 import type { Target } from "./kit.ts";
 import { ordered } from "./ordered.ts";
 import { producers } from "./producers.ts";
+import { pushes } from "./pushes.ts";
+import { pushFailures } from "./push-failures.ts";
 import { reach } from "./reach.ts";
 import { reading } from "./reading.ts";
 import { room } from "./room.ts";
@@ -51,6 +53,8 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   checks,
   "checks at their edges": checksMore,
   webhooks,
+  pushes,
+  "pushes to failing endpoints": pushFailures,
 };
 
 const CASE_TIMEOUT_MS = 30_000;

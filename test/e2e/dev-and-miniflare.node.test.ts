@@ -62,6 +62,7 @@ test(
       QUEUE: { className: "QueueObject", useSQLite: true },
       REGISTRY: { className: "RegistryObject", useSQLite: true },
       COORDINATOR: { className: "CoordinatorObject", useSQLite: true },
+      PUSHER: { className: "PusherObject", useSQLite: true },
     };
     const miniflare = new Miniflare(
       convertV4MiniflareOptions({

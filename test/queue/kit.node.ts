@@ -89,6 +89,9 @@ export class Bench {
   readonly sql: TestSql;
   readonly offers: CheckOffer[] = [];
   readonly forwards: { target: Target; call: ForwardCall }[] = [];
+  /** Rings of pushers, as `<group>/<queue>`. */
+  readonly pushes: string[] = [];
+  push: () => Promise<void> = () => Promise.resolve();
   readonly logged: { event: string; fields: unknown }[] = [];
   alarmAt: number | undefined;
   aborted: unknown;
@@ -134,6 +137,10 @@ export class Bench {
         return this.forward(target, call);
       },
       ring: () => Promise.resolve(0),
+      push: (_route, { name }, queue) => {
+        this.pushes.push(`${name}/${queue}`);
+        return this.push();
+      },
       drained: () => Promise.resolve(),
     };
   }

@@ -3,7 +3,7 @@ import { Registry } from "../../src/registry/registry.ts";
 import type { Ports, Storage, Usage } from "../../src/registry/ground.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { accept, type Outcome, refuse } from "../../src/protocol/errors.ts";
-import type { ProducerGroupRecord, TopicRoute } from "../../src/protocol/rpc.ts";
+import type { ProducerGroupRecord, PushRecord, TopicRoute } from "../../src/protocol/rpc.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 /** Lets everything run that waits for nothing but promises. */
@@ -36,7 +36,7 @@ class TestClock implements Clock {
   }
 }
 
-type Verb = "configure" | "inUse" | "drop" | "poke" | "coordinator" | "enter";
+type Verb = "configure" | "inUse" | "drop" | "poke" | "coordinator" | "enter" | "pusher";
 
 interface Call {
   readonly verb: Verb;
@@ -59,6 +59,7 @@ export class World {
   /** What each queue object knows. */
   readonly queues = new Map<string, { route: TopicRoute; queue: number }>();
   readonly coordinators = new Map<string, ProducerGroupRecord>();
+  readonly pushers = new Map<string, PushRecord>();
   readonly usage = new Map<string, Usage>();
   readonly logged: string[] = [];
   alarmAt: number | undefined;
@@ -125,6 +126,11 @@ export class World {
           else this.coordinators.set(group, record);
         }),
       enterNamespace: () => this.#call({ verb: "enter", to: this.namespace }, () => undefined),
+      configurePusher: ({ topic, group }, record, upTo) =>
+        this.#call({ verb: "pusher", to: `${topic}/${group}`, version: upTo.version }, () => {
+          if (record === undefined) this.pushers.delete(`${topic}/${group}`);
+          else this.pushers.set(`${topic}/${group}`, record);
+        }),
       armAlarm: (atMs) => {
         this.alarmAt = Math.min(this.alarmAt ?? Number.POSITIVE_INFINITY, atMs);
       },

@@ -42,6 +42,7 @@ class World {
         ),
       dropQueue: ({ queue }) => on(queue, true, () => this.dropped.push(queue)),
       pokeQueue: ({ queue }) => on(queue, true, () => undefined),
+      configurePusher: () => on(-1, true, () => undefined),
       configureCoordinator: (_, record) => on(-1, true, () => this.told.push(record)),
       enterNamespace: () => on(-1, true, () => undefined),
       armAlarm: () => undefined,

@@ -264,21 +264,22 @@ export class Group {
     this.#memory.locks.stand(flight.offset, "waiting");
   }
 
-  /** The delivery never left: the message is visible again, and the attempt does not count. */
-  release(flight: Flight, nowMs: number): void {
+  /** The delivery never left: the message is visible again, at once or after `delayMs`, and the attempt does not count. */
+  release(flight: Flight, nowMs: number, delayMs = 0): void {
     if (!flight.leased) return;
     const { offset, generation } = flight;
-    const delivery = { generation, attempt: Math.max(0, flight.attempt - 1), dueAt: nowMs };
+    const attempt = Math.max(0, flight.attempt - 1);
+    const dueAt = nowMs + delayMs;
     this.#memory.visible.delete(offset);
     this.#memory.locks.stand(offset, "waiting");
     if (this.state.flight(offset) === undefined) {
-      this.#ports.deadLetters.lease(this.route.number, flight, delivery);
-      this.#ports.deadLetters.retry(this.route.number, flight, nowMs);
-      this.state.due.push(nowMs, offset);
+      this.#ports.deadLetters.lease(this.route.number, flight, { generation, attempt, dueAt });
+      this.#ports.deadLetters.retry(this.route.number, flight, dueAt);
+      this.state.due.push(dueAt, offset);
     } else {
-      this.state.lease(offset, 1, delivery);
+      this.state.lease(offset, 1, { generation, attempt, dueAt: nowMs });
       const again = this.state.flight(offset);
-      if (again !== undefined) this.state.retry(again, nowMs);
+      if (again !== undefined) this.state.retry(again, dueAt);
     }
     this.promote(nowMs);
   }
