@@ -5,9 +5,9 @@
 import { parseMessageId } from "../core/ids.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Page, QueueRpc, TopicRoute } from "../protocol/rpc.ts";
+import type { Page, QueueRpc, Stamp, TopicRoute } from "../protocol/rpc.ts";
 import type { DeadLetter, GroupName, PageQuery } from "./broker.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { decodeCursor, encodeCursor, type Position } from "./cursor.ts";
 import { bytesOf, queuesOf } from "./lists.ts";
 import { messagesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
@@ -40,8 +40,12 @@ export class DeadLetterBox {
         const left = query.limit - items.length;
         const asked = live.splice(0, Math.min(WAVE_MAX, left));
         const share = Math.floor(left / asked.length);
+        const page = {
+          limit: share,
+          bytesMax: Math.floor(LIMITS.entriesBytesMax / 2 / asked.length),
+        };
         const answers = await Promise.all(
-          asked.map((queue) => this.#stretch(route, at.group, queue, positions.get(queue), share)),
+          asked.map((queue) => this.#stretch(route, at.group, queue, positions.get(queue), page)),
         );
         for (const [index, answer] of answers.entries()) {
           if (!answer.ok) return answer;
@@ -58,11 +62,11 @@ export class DeadLetterBox {
     });
   }
 
-  /** An id that names its queue asks only that one; a forwarded message stands elsewhere, so its id asks all. */
+  /** An id that names its queue asks only that one; one that may stand elsewhere asks all. */
   redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ redriven: number }>> {
     return this.#routes.useGroup(at, async (route) => {
       const outcome = await this.#askAll(route, idsByQueue(route, ids), (queue, some) =>
-        queue.redrive(stampOf(route), at.group, some),
+        redriveIn(queue, stampOf(route), at.group, some),
       );
       if (!outcome.ok) return outcome;
       return accept({ redriven: outcome.value.reduce((sum, each) => sum + each.redriven, 0) });
@@ -116,10 +120,10 @@ export class DeadLetterBox {
     route: TopicRoute,
     group: string,
     queue: number,
-    ...[position, limit]: [number | string | null | undefined, number]
+    ...[position, page]: [Position | undefined, { limit: number; bytesMax: number }]
   ): Promise<Outcome<Stretch>> {
     const { namespace, topic } = route;
-    const query = typeof position === "string" ? { limit, cursor: position } : { limit };
+    const query = typeof position === "string" ? { ...page, cursor: position } : page;
     const outcome = await this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
       object.deadLetters(stampOf(route), group, query),
     );
@@ -138,8 +142,27 @@ export class DeadLetterBox {
   }
 }
 
-/** Few enough at a time that one message of the largest size from each still fits an answer. */
-const WAVE_MAX = 7;
+/** Few enough at a time that one message of the largest size from each still fits an answer, in Base64, too. */
+const WAVE_MAX = 5;
+/** So often a queue is asked for more of its dead letters within one request. */
+const ROUNDS_MAX = 1_000;
+
+/** A queue puts back so many a call: without ids it is asked until it has no more. */
+async function redriveIn(
+  queue: QueueRpc,
+  stamp: Stamp,
+  group: string,
+  ids: readonly string[] | undefined,
+): Promise<Outcome<{ redriven: number }>> {
+  let redriven = 0;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const outcome = await queue.redrive(stamp, group, ids);
+    if (!outcome.ok) return outcome;
+    redriven += outcome.value.redriven;
+    if (ids !== undefined || outcome.value.redriven < LIMITS.redriveMax) break;
+  }
+  return accept({ redriven });
+}
 
 function idsByQueue(
   route: TopicRoute,
@@ -156,9 +179,11 @@ function idsByQueue(
   for (const id of ids) {
     const address = parseMessageId(id);
     if (address === undefined) continue;
-    const isHere = address.incarnation === route.incarnation && address.origin !== "half";
-    if (isHere && address.queue < route.settings.queues) add(address.queue, id);
-    else if (address.origin === "half") for (const queue of queues) add(queue, id);
+    // What waited for its time may have been sent on by a growth since, what was half by its commit.
+    if (address.origin !== "log") for (const queue of queues) add(queue, id);
+    else if (address.incarnation === route.incarnation && address.queue < route.settings.queues) {
+      add(address.queue, id);
+    }
   }
   return byQueue;
 }

@@ -36,7 +36,7 @@ export function createBroker(ground: Ground): Broker {
       const query = {
         maxMessages,
         waitMs,
-        bytesMax: LIMITS.answerBytesMax,
+        bytesMax: LIMITS.entriesBytesMax,
         ...(consumerId === undefined ? {} : { consumerId }),
       };
       const polled = ground.objects.coordinator({ namespace, producerGroup }, (coordinator) =>

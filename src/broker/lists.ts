@@ -2,6 +2,7 @@
  * Lists that run over all queues of a topic: messages by offset, key or time, transactions, and what is blocked. Oldest
  * first, at most 8 MiB a page. It only looks: nothing here leases, moves or marks anything.
  */
+import { utf8Length } from "../core/bytes.ts";
 import { parseTransactionId } from "../core/ids.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -27,7 +28,10 @@ export const queuesOf = (route: TopicRoute): number[] =>
 
 /** About what a message takes in an answer. */
 export const bytesOf = ({ content }: Message): number =>
-  512 + ("json" in content.body ? content.body.json.length : content.body.bytes.length);
+  512 +
+  ("json" in content.body
+    ? utf8Length(content.body.json)
+    : Math.ceil(content.body.bytes.length / 3) * 4);
 
 export class Lists {
   readonly #ground: Ground;
@@ -93,7 +97,7 @@ export class Lists {
 
   #messages(route: TopicRoute, query: PeekQuery, asked: number): Source<Message> {
     const { namespace, topic } = route;
-    const bytesMax = Math.max(64 * 1024, Math.floor(LIMITS.answerBytesMax / asked));
+    const bytesMax = Math.max(64 * 1024, Math.floor(LIMITS.entriesBytesMax / asked));
     const { key, from, to } = query;
     const filter = {
       ...(key === undefined ? {} : { key }),

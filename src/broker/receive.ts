@@ -27,8 +27,8 @@ import { stampOf, type Routes } from "./routes.ts";
 
 /** So many queues are asked in turn before the rest is asked in waves. */
 const IN_TURN_MAX = 4;
-/** One message of the largest size from each queue of a wave still fits an answer. */
-const WAVE_MAX = 7;
+/** One message of the largest size from each queue of a wave still fits an answer, in Base64, too. */
+const WAVE_MAX = 5;
 /** A bell that rings for what others have taken meanwhile is listened to so often. */
 const RINGS_MAX = 200;
 /** A client that lost its answer with the isolate before this one has come again by then. */
@@ -174,7 +174,7 @@ class Batch {
     const { maxMessages } = this.#request;
     const waitMs = Math.max(0, this.#frame.deadline - this.#ground.nowMs());
     const { namespace, topic } = this.#frame.route;
-    const ask = { queue: 0, maxMessages, waitMs, bytesMax: LIMITS.answerBytesMax };
+    const ask = { queue: 0, maxMessages, waitMs, bytesMax: LIMITS.entriesBytesMax };
     const outcome = await this.#waiting.held({ namespace, topic, queue: 0 }, this.#ask(ask));
     return outcome.ok ? undefined : outcome;
   }
@@ -233,7 +233,7 @@ class Batch {
   get #isFull(): boolean {
     if (this.#frame.attempt !== undefined && this.messages.length > 0) return true;
     return (
-      this.messages.length >= this.#request.maxMessages || this.#bytes >= LIMITS.answerBytesMax / 2
+      this.messages.length >= this.#request.maxMessages || this.#bytes >= LIMITS.entriesBytesMax / 2
     );
   }
 
@@ -243,7 +243,7 @@ class Batch {
     for (const queue of queues) {
       if (this.#isFull || this.#waiting.isOver) return undefined;
       const maxMessages = this.#request.maxMessages - this.messages.length;
-      const bytesMax = LIMITS.answerBytesMax - this.#bytes;
+      const bytesMax = LIMITS.entriesBytesMax - this.#bytes;
       const outcome = await this.#ask({ queue, maxMessages, bytesMax });
       note(queue, outcome.ok && outcome.value.more);
       if (outcome.ok) continue;
@@ -262,7 +262,7 @@ class Batch {
       const wave = queues.slice(next, next + Math.min(WAVE_MAX, missing));
       next += wave.length;
       const share = Math.floor(missing / wave.length);
-      const bytesMax = Math.floor(LIMITS.answerBytesMax / wave.length);
+      const bytesMax = Math.floor(LIMITS.entriesBytesMax / wave.length);
       const outcomes = await Promise.all(
         wave.map(async (queue, index) => {
           const maxMessages = share + (index < missing % wave.length ? 1 : 0);
@@ -282,7 +282,7 @@ class Batch {
     const { maxMessages } = this.#request;
     const outcomes = await Promise.all(
       queues.map((queue) =>
-        this.#ask({ queue, maxMessages, bytesMax: LIMITS.answerBytesMax, replayOnly: true }),
+        this.#ask({ queue, maxMessages, bytesMax: LIMITS.entriesBytesMax, replayOnly: true }),
       ),
     );
     let refusal: Refusal | undefined;

@@ -22,8 +22,12 @@ export const LIMITS = {
   requestReceiptsMax: 1_000,
   receiptCharsMax: 1_024,
   receiveMessagesMax: 1_000,
+  /** Dead letters that one call to a queue puts back, when all of them are asked for. */
+  redriveMax: 1_000,
   /** An answer stops at this many bytes of messages, but carries at least one. */
   answerBytesMax: 8 * MIB,
+  /** What an answer's messages take as stored: in Base64 bytes grow by a third, and each message has its other fields. */
+  entriesBytesMax: 5.5 * MIB,
   waitMsMax: 20 * SECOND_MS,
   invisibleMsMin: 100,
   invisibleMsMax: 12 * HOUR_MS,

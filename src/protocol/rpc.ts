@@ -140,7 +140,7 @@ export interface QueueRpc {
   deadLetters(
     stamp: Stamp,
     group: string,
-    query: { cursor?: string; limit: number },
+    query: { cursor?: string; limit: number; bytesMax: number },
   ): Promise<Outcome<DeadLetters>>;
   redrive(
     stamp: Stamp,

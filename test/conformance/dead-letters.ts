@@ -45,6 +45,48 @@ export const deadLetters: Cases = {
     });
   },
 
+  "a list of large dead letters comes in answers of at most 8 MiB, and shows each once": async (
+    mq,
+  ) => {
+    const group = await failing(mq);
+    const large = "AAAA".repeat(256 * 1024);
+    for (let index = 0; index < 12; index += 1) {
+      await group.topic.send({ bodyBase64: large, keys: [`k${index}`] });
+    }
+    for (let left = 12; left > 0;) {
+      const messages = await group.receive({ maxMessages: 12 });
+      const receipts = messages.map(({ receipt }) => receipt);
+      await mq.ok("POST", `${group.path}/nack`, { receipts, retry: false });
+      left -= messages.length;
+    }
+    const keys: unknown[] = [];
+    let query = "?limit=100";
+    for (let pages = 0; query !== ""; pages += 1) {
+      expect(pages).toBeLessThan(12);
+      const page = await mq.call("GET", `${group.path}/dead-letters${query}`);
+      expect(page.status).toBe(200);
+      expect(JSON.stringify(page.json).length).toBeLessThanOrEqual(8 * 1024 * 1024);
+      const { items, nextCursor } = page.json as { items: Json[]; nextCursor?: string };
+      keys.push(...items.flatMap((item) => item["keys"]));
+      query = nextCursor === undefined ? "" : `?limit=100&cursor=${nextCursor}`;
+    }
+    expect(keys).toEqual(Array.from({ length: 12 }, (_, index) => `k${index}`));
+  },
+
+  "a redrive without ids puts back all, however many there are": async (mq) => {
+    const group = await failing(mq);
+    const batch = Array.from({ length: 800 }, (_, index) => ({ body: index }));
+    for (let round = 0; round < 2; round += 1) {
+      await group.topic.send(...batch);
+      const messages = await group.receive({ maxMessages: 1_000 });
+      const receipts = messages.map(({ receipt }) => receipt);
+      await mq.ok("POST", `${group.path}/nack`, { receipts, retry: false });
+    }
+    const answer = await mq.ok("POST", `${group.path}/dead-letters/redrive`, {});
+    expect(answer).toEqual({ redriven: 1_600 });
+    expect((await group.topic.stats()).groups[0]).toMatchObject({ deadLetters: 0, lag: 1_600 });
+  },
+
   "a lease that runs out is a failed delivery: lease_expired": async (mq) => {
     const group = await failing(mq, { invisibleMs: 100, maxAttempts: 2 });
     await group.topic.send({ body: 1 });

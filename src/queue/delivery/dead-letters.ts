@@ -326,21 +326,45 @@ export class DeadLetters {
     this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND offset = ?", group, offset);
   }
 
-  list(group: number, after: number, limit: number): DeadLetter[] {
-    const items: DeadLetter[] = [];
-    const query =
-      "SELECT * FROM dead_letter WHERE grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
-    for (const row of this.#sql.exec(query, group, after, limit)) {
-      items.push({
-        offset: Number(row["offset"]),
-        storedAt: Number(row["stored_at"]),
-        deadAt: Number(row["dead_at"]),
-        attempts: Number(row["attempts"]),
-        reason: textOf(row["reason"]),
-        entry: bytesOf(row["entry"]),
-      });
+  /** Behind `after`, at most so many and so many bytes of entries, but one at least. `more`: there are others behind. */
+  list(
+    group: number,
+    after: number,
+    { limit, bytesMax }: { readonly limit: number; readonly bytesMax: number },
+  ): { readonly items: readonly DeadLetter[]; readonly more: boolean } {
+    const rest =
+      "FROM dead_letter WHERE grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
+    // Lengths are looked at before any entry is: a thousand of the largest would be a gigabyte.
+    let count = 0;
+    let bytes = 0;
+    let more = false;
+    for (const row of this.#sql.exec(
+      `SELECT length(entry) AS n ${rest}`,
+      group,
+      after,
+      limit + 1,
+    )) {
+      bytes += Number(row["n"]);
+      more = count === limit || (count > 0 && bytes > bytesMax);
+      if (more) break;
+      count++;
     }
-    return items;
+    const items = Array.from(this.#sql.exec(`SELECT * ${rest}`, group, after, count), (row) => ({
+      offset: Number(row["offset"]),
+      storedAt: Number(row["stored_at"]),
+      deadAt: Number(row["dead_at"]),
+      attempts: Number(row["attempts"]),
+      reason: textOf(row["reason"]),
+      entry: bytesOf(row["entry"]),
+    }));
+    return { items, more };
+  }
+
+  /** Without their entries. */
+  offsets(group: number, limit: number): number[] {
+    const query =
+      "SELECT offset FROM dead_letter WHERE grp = ? AND standing = 0 ORDER BY offset LIMIT ?";
+    return Array.from(this.#sql.exec(query, group, limit), (row) => Number(row["offset"]));
   }
 
   purge(group: number): number {
