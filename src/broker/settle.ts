@@ -10,6 +10,9 @@ import { queuesOf } from "./lists.ts";
 import type { Ground } from "./objects.ts";
 import { stampOf, type Routes } from "./routes.ts";
 
+/** So many former topics are asked after for one request; the rest counts as nonsense. */
+const OLDER_MAX = 4;
+
 export class Settler {
   readonly #ground: Ground;
   readonly #routes: Routes;
@@ -76,10 +79,11 @@ export class Settler {
     request: SettleRequest,
     addresses: readonly (ReceiptAddress | undefined)[],
   ): Promise<Outcome<readonly Settled[]>> {
-    const results = request.receipts.map((receipt): Settled => ({
+    const gone = await this.#gone(route, addresses);
+    const results = request.receipts.map((receipt, index): Settled => ({
       receipt,
       ok: false,
-      code: "receipt_invalid",
+      code: gone.has(addresses[index]?.incarnation ?? 0) ? "receipt_expired" : "receipt_invalid",
     }));
     const refusals = await Promise.all(
       Array.from(byQueue(route, addresses), async ([queue, indexes]) => {
@@ -97,6 +101,28 @@ export class Settler {
     );
     // All of it may be repeated: an ack that was taken is `ok` again.
     return refusals.find((refusal) => refusal !== undefined) ?? accept(results);
+  }
+
+  /** Incarnations that the receipts name and that are no more: a topic's delete ends its leases. */
+  async #gone(
+    { namespace, incarnation }: TopicRoute,
+    addresses: readonly (ReceiptAddress | undefined)[],
+  ): Promise<ReadonlySet<number>> {
+    const older = new Set<number>();
+    for (const address of addresses) {
+      if (address === undefined || address.incarnation >= incarnation) continue;
+      if (older.size < OLDER_MAX) older.add(address.incarnation);
+    }
+    const gone = new Set<number>();
+    await Promise.all(
+      Array.from(older, async (each) => {
+        const found = await this.#ground.objects.registry(namespace, (registry) =>
+          registry.topicByIncarnation(each),
+        );
+        if (!found.ok && found.code === "topic_not_found") gone.add(each);
+      }),
+    );
+    return gone;
   }
 
   #settlePart(

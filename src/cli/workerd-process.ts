@@ -7,7 +7,11 @@ import { StartRefused } from "./refusal.ts";
 
 export const CONFIG_FILE = "workerd.capnp";
 
-const STOP_PATIENCE_MS = 5000;
+/**
+ * For what is under way: a commit waits a second for its forwards, nothing else that writes takes as long. Only long polls
+ * are open for longer, and lose nothing by a broken line: what is not answered is not settled, and is asked for again.
+ */
+const STOP_PATIENCE_MS = 2_000;
 /** An instance hands its objects over for 8 s (stopTimeoutMs of workerd's ClusterConfig). */
 const HANDOVER_PATIENCE_MS = 10_000;
 const CONTROL_FD = 3;

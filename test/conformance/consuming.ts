@@ -182,6 +182,25 @@ export const consuming: Cases = {
     await group.nothing();
   },
 
+  "a receipt of a topic that was deleted and made again is expired, one of another topic is no receipt here":
+    async (mq) => {
+      const topic = await mq.topic();
+      const group = topic.group();
+      await topic.send({ body: 1 });
+      const { receipt } = await group.one();
+      await mq.ok("DELETE", `${topic.path}?force=true`);
+      await mq.call("PUT", topic.path, {});
+      await group.make();
+      const answer = await mq.ok("POST", `${group.path}/ack`, { receipts: [receipt] });
+      expect(answer).toEqual({ results: [{ receipt, ok: false, code: "receipt_expired" }] });
+      const other = await mq.topic();
+      await other.send({ body: 1 });
+      const strange = await other.group().one();
+      expect(
+        await mq.ok("POST", `${group.path}/ack`, { receipts: [strange.receipt] }),
+      ).toMatchObject({ results: [{ ok: false, code: "receipt_invalid" }] });
+    },
+
   "acked twice is ok, in one request and in two; what is no receipt is receipt_invalid": async (
     mq,
   ) => {
