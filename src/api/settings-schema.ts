@@ -26,7 +26,7 @@ export const topicPatch = z.strictObject({
   dedupWindowMs: whole(0, LIMITS.dedupWindowMsMax).optional(),
   retentionBytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
   maxBacklog: whole(0, Number.MAX_SAFE_INTEGER).optional(),
-  durability: availableOnly(z.enum(["disk", "memory"]), (value) => value === "disk").optional(),
+  durability: z.enum(["disk", "memory"]).optional(),
   trace: availableOnly(z.boolean(), (value) => !value).optional(),
   flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
 });

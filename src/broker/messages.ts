@@ -89,8 +89,9 @@ export class Messages {
     const address = parseMessageId(at.id);
     if (address === undefined) return missing;
     let place: Address = address;
+    const stopsMax = address.origin === "log" || address.origin === "memory" ? 0 : STOPS_MAX;
     // Each stop is a forward, or one growth of the topic.
-    for (let stops = 0; address.origin !== "log" && stops < STOPS_MAX; stops++) {
+    for (let stops = 0; stops < stopsMax; stops++) {
       const located = await this.#at(
         { ...at, permit: () => undefined },
         place,

@@ -4,15 +4,18 @@
  * They are addresses, not secrets: what a key may do is decided by the topic that they lead to.
  */
 
-/** `log`: sent straight to its queue, position = offset. `half`: prepared. `delayed`: waited for its time first. */
-type Origin = "log" | "half" | "delayed";
+/**
+ * `log`: sent straight to its queue, position = offset. `half`: prepared. `delayed`: waited for its time first. `memory`:
+ * as `log`, on a topic that answers before the disk.
+ */
+type Origin = "log" | "half" | "delayed" | "memory";
 
 export interface MessageAddress {
   readonly incarnation: number;
   readonly queue: number;
   readonly origin: Origin;
   readonly position: number;
-  /** Place inside its transaction; 0 elsewhere. */
+  /** Place inside its transaction; of `memory`, the life of the queue's object, since a crash may give an offset again; else 0. */
   readonly index: number;
 }
 
@@ -35,8 +38,8 @@ export interface ReceiptAddress {
   readonly offset: number;
 }
 
-const LETTER: Record<Origin, string> = { log: "l", half: "h", delayed: "d" };
-const ORIGIN: Partial<Record<string, Origin>> = { l: "log", h: "half", d: "delayed" };
+const LETTER: Record<Origin, string> = { log: "l", half: "h", delayed: "d", memory: "m" };
+const ORIGIN: Partial<Record<string, Origin>> = { l: "log", h: "half", d: "delayed", m: "memory" };
 
 const join = (prefix: string, parts: readonly number[]): string => {
   let text = prefix;
@@ -58,10 +61,12 @@ function split(prefix: string, text: string, count: number): number[] | undefine
   return numbers;
 }
 
+const hasIndex = (origin: Origin): boolean => origin === "half" || origin === "memory";
+
 export const messageId = (address: MessageAddress): string =>
   join(
     `m${LETTER[address.origin]}`,
-    address.origin === "half"
+    hasIndex(address.origin)
       ? [address.incarnation, address.queue, address.position, address.index]
       : [address.incarnation, address.queue, address.position],
   );
@@ -69,7 +74,7 @@ export const messageId = (address: MessageAddress): string =>
 export function parseMessageId(id: string): MessageAddress | undefined {
   const origin = ORIGIN[id.charAt(1)];
   if (origin === undefined) return undefined;
-  const numbers = split(`m${id.charAt(1)}`, id, origin === "half" ? 4 : 3);
+  const numbers = split(`m${id.charAt(1)}`, id, hasIndex(origin) ? 4 : 3);
   if (numbers === undefined) return undefined;
   const [incarnation = 0, queue = 0, position = 0, index = 0] = numbers;
   return { incarnation, queue, origin, position, index };

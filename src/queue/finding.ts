@@ -24,7 +24,8 @@ function find(store: QueueStore, { id, at }: MessageCall, nowMs: number): Found 
     return "offset" in at ? stored(store, id, at.offset) : delayed(store, id, at.delayed);
   const address = parseMessageId(id);
   if (address?.incarnation !== store.incarnation || address.queue !== store.queue) return undefined;
-  if (address.origin === "log") return stored(store, id, address.position);
+  if (address.origin === "log" || address.origin === "memory")
+    return stored(store, id, address.position);
   if (address.origin === "delayed") return delayed(store, id, address.position);
   return half(store, id, address, nowMs);
 }

@@ -28,6 +28,11 @@ const COMMAND_BYTES_MAX = 16 * MIB;
 /** Bytes of messages that the answers of one flush carry, but for the last of them. */
 const ANSWER_BYTES_MAX = 32 * MIB;
 
+/** What was answered before the disk is written this long after at the latest, as far as the last commit is through. */
+const OWED_MS = 20;
+/** Past so many bytes of it, callers wait for the disk after all. */
+const OWED_BYTES_MAX = 4 * MIB;
+
 interface Waiting {
   readonly bytes: number;
   readonly run: (nowMs: number) => unknown;
@@ -48,6 +53,9 @@ export class Flush {
   spacingMs = 0;
   #lastMs = 0;
   #answerBytesLeft = ANSWER_BYTES_MAX;
+  /** Bytes that were answered for and are not written yet. */
+  #owedBytes = 0;
+  #cancelOwed: (() => void) | undefined;
 
   /** `begin` runs what is due before the commands, `end` writes the rows after them. */
   constructor(
@@ -86,6 +94,30 @@ export class Flush {
     });
   }
 
+  /** Is there too much that was answered for before the disk? */
+  get owesMuch(): boolean {
+    return this.#owedBytes > OWED_BYTES_MAX;
+  }
+
+  /** Runs a command now, for an answer that does not wait for the disk; a flush that follows soon writes what it changed. */
+  early<T>(command: (nowMs: number) => Outcome<T>, bytes: number): Outcome<T> {
+    if (this.#broken) return refuse("unavailable", "The queue is starting anew.");
+    try {
+      const outcome = command(this.#clock.nowMs());
+      this.#owedBytes += bytes;
+      this.#armOwed();
+      return outcome;
+    } catch (error) {
+      this.#break([], error);
+      return refuse("unavailable", "The queue is starting anew.");
+    }
+  }
+
+  #armOwed(): void {
+    if (this.#owedBytes === 0 || this.#syncing || this.#cancelOwed !== undefined) return;
+    this.#cancelOwed = this.#clock.after(OWED_MS, () => this.#arm());
+  }
+
   /** Something to do once this flush has been applied; its outgoing calls wait for the disk at the output gate. */
   after(effect: () => void): void {
     this.#effects.push(effect);
@@ -105,6 +137,9 @@ export class Flush {
   #flush(): void {
     if (this.#broken) return;
     const batch = this.#next();
+    this.#cancelOwed?.();
+    this.#cancelOwed = undefined;
+    this.#owedBytes = 0;
     this.#answerBytesLeft = ANSWER_BYTES_MAX;
     const answers: unknown[] = [];
     const nowMs = this.#clock.nowMs();
@@ -128,6 +163,7 @@ export class Flush {
       () => {
         this.#syncing = false;
         if (this.#waiting.length > 0) this.#arm();
+        else this.#armOwed();
       },
       (error: unknown) => this.#break([], error),
     );

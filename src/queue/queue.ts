@@ -137,13 +137,19 @@ export class Queue {
     return this.run((nowMs) => this.#stale(stamp) ?? command(nowMs), bytes);
   }
 
-  /** The same for a call that adds to the topic: it waits while a delete is being decided. */
+  /**
+   * The same for a call that adds to the topic: it waits while a delete is being decided. `mayBeLost`: it is done now and
+   * answered before the disk.
+   */
   adding<T>(
     { stamp, records }: { readonly stamp: Stamp; readonly records: Uint8Array },
     command: (nowMs: number) => Outcome<T>,
+    mayBeLost = false,
   ): Promise<Outcome<T>> {
-    const run = (nowMs: number): Outcome<T> => this.held(nowMs) ?? command(nowMs);
-    return this.stamped(stamp, run, records.length);
+    const run = (nowMs: number): Outcome<T> =>
+      this.#stale(stamp) ?? this.held(nowMs) ?? command(nowMs);
+    if (!mayBeLost || this.#flush.owesMuch) return this.run(run, records.length);
+    return Promise.resolve(this.#flush.early(run, records.length));
   }
 
   held(nowMs: number): Refusal | undefined {

@@ -85,12 +85,13 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   const batch = { records, heads, counted: judged.value.counted };
   const full = noRoom(store, batch, call.keyed !== undefined, nowMs);
   if (full !== undefined) return full;
-  const stored = heads.every((head) => head === PLAIN_HEAD)
-    ? storePlain(store, records, nowMs)
-    : storeAll(store, batch, nowMs);
+  const isPlain = store.route.settings.durability === "disk" && heads.every(isPlainHead);
+  const stored = isPlain ? storePlain(store, records, nowMs) : storeAll(store, batch, nowMs);
   remember(store, call.keyed, stored, nowMs);
   return accept({ stored, replayed: false });
 }
+
+const isPlainHead = (head: RecordHead): boolean => head === PLAIN_HEAD;
 
 /** Nothing is said of these but their bodies. */
 function storePlain(store: QueueStore, records: readonly Uint8Array[], nowMs: number): SentRun {
@@ -149,6 +150,15 @@ function sendOne(
   return { place, sent };
 }
 
+/** The id of what was stored a moment ago. */
+function newId(store: QueueStore, offset: number): string {
+  const { incarnation, queue } = store;
+  return (
+    store.softId(offset) ??
+    messageId({ incarnation, queue, origin: "log", position: offset, index: 0 })
+  );
+}
+
 function sentMessage(store: QueueStore, placed: Placed): SentMessage & { readonly id: string } {
   const { queue } = store;
   if (placed.at === "delayed") {
@@ -160,12 +170,7 @@ function sentMessage(store: QueueStore, placed: Placed): SentMessage & { readonl
     };
   }
   const offset = placed.at === "log" ? placed.offset : 0;
-  return {
-    id: logId(store, offset),
-    queue,
-    offset,
-    state: "ready",
-  };
+  return { id: newId(store, offset), queue, offset, state: "ready" };
 }
 
 /** What a producer had sent before; with its id, as long as that is remembered. */
@@ -184,21 +189,17 @@ function repeatOf(
   const place = one === undefined ? undefined : store.producers.placeOf(one.key, one.mark);
   if (place === undefined) return { queue, state: "duplicate" };
   const id =
-    place.at === "delayed"
-      ? store.delayedId(place.position, undefined)
-      : logId(store, place.offset);
-  return duplicateOf(store, id);
+    place.at === "delayed" ? store.delayedId(place.position, undefined) : store.logId(place.offset);
+  return id === undefined ? { queue, state: "duplicate" } : duplicateOf(store, id);
 }
 
 const sameMark = (one: ProducerMark, other: ProducerMark): boolean =>
   one.epoch === other.epoch && one.sequence === other.sequence;
 
-const logId = ({ incarnation, queue }: QueueStore, offset: number): string =>
-  messageId({ incarnation, queue, origin: "log", position: offset, index: 0 });
-
 function duplicateOf(store: QueueStore, id: string): SentMessage {
   const address = parseMessageId(id);
-  const offset = address?.origin === "log" ? address.position : undefined;
+  const isInLog = address?.origin === "log" || address?.origin === "memory";
+  const offset = isInLog ? address.position : undefined;
   return {
     id,
     queue: address?.queue ?? store.queue,

@@ -4,7 +4,7 @@
  */
 import { LIMITS } from "../protocol/limits.ts";
 import { messageId } from "../core/ids.ts";
-import { entryView } from "../core/entry.ts";
+import { decodeEntry, entryView } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
 import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
 import { ByteReader } from "../core/bytes.ts";
@@ -21,6 +21,7 @@ import { Journal } from "./journal.ts";
 import { KeyIndex } from "./key-index.ts";
 import { groupMark, Links, type Parcel } from "./links.ts";
 import { Producers } from "./producers.ts";
+import { SoftIds } from "./soft.ts";
 import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
 import { SegmentLog } from "./segments.ts";
 import { StandIns } from "./stand-ins.ts";
@@ -78,6 +79,7 @@ export class QueueStore {
   readonly bounds: QueueBounds;
   readonly #ports: StorePorts;
   #keysAwake = false;
+  readonly #softIds: SoftIds;
 
   constructor(sql: Sql, ports: StorePorts, bounds: QueueBounds = BOUNDS) {
     this.bounds = bounds;
@@ -96,6 +98,7 @@ export class QueueStore {
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
     this.deadLetters = new DeadLetters(sql);
+    this.#softIds = new SoftIds(sql);
     this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
     this.producers = new Producers(this.journal, bounds.producersMax);
     this.standIns = new StandIns(this.journal);
@@ -232,14 +235,32 @@ export class QueueStore {
       return { at: "link" };
     }
     const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
+    const id = arrival.id ?? this.softId(this.messages.next);
     const entry = entryView({
-      ...(arrival.id === undefined ? {} : { id: arrival.id }),
+      ...(id === undefined ? {} : { id }),
       ...(arrival.sentAt === undefined ? {} : { sentAt: arrival.sentAt }),
       ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
       record: arrival.record,
     });
     return { at: "log", queue: this.queue, offset: this.messages.append(entry, nowMs) };
+  }
+
+  /** The id that a message sent now gets at the offset, on a topic that may lose it. */
+  softId(offset: number): string | undefined {
+    return this.route.settings.durability === "memory"
+      ? this.#softIds.at(this.incarnation, this.queue, offset)
+      : undefined;
+  }
+
+  /** The id of the message at an offset; undefined when it is not known any more. */
+  logId(offset: number): string | undefined {
+    const { incarnation, queue, messages, route } = this;
+    const read = messages.read(offset);
+    const id = read === undefined ? undefined : decodeEntry(read.entry).id;
+    if (id !== undefined) return id;
+    if (read === undefined && route.settings.durability === "memory") return undefined;
+    return messageId({ incarnation, queue, origin: "log", position: offset, index: 0 });
   }
 
   /** Lets the message wait until `deliverAt`. */

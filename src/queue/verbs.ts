@@ -12,6 +12,7 @@ import { locate, message, recall, retime } from "./finding.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 import type { Queue } from "./queue.ts";
 import { producerSeats } from "./sequences.ts";
+import { mayBeLost } from "./soft.ts";
 import { answered, duplicates, releaseKey, send, takeForwarded } from "./sending.ts";
 import { list, view } from "./transaction-view.ts";
 
@@ -45,7 +46,8 @@ export class QueueVerbs implements QueueRpc {
   }
 
   send(...[call]: Args<"send">): Rpc<"send"> {
-    return this.#queue.adding(call, (nowMs) => send(this.#queue.store, call, nowMs));
+    const command = (nowMs: number) => send(this.#queue.store, call, nowMs);
+    return this.#queue.adding(call, command, mayBeLost(this.#queue.store.identity?.route, call));
   }
 
   replay(...[stamp, keyed]: Args<"replay">): Rpc<"replay"> {

@@ -253,7 +253,6 @@ test.each([
   ["retentionMs", 30 * DAY + 1],
   ["dedupWindowMs", -1],
   ["dedupWindowMs", 7 * DAY + 1],
-  ["durability", "memory"],
   ["durability", "tape"],
   ["trace", true],
   ["maxBacklog", -1],
@@ -264,7 +263,7 @@ test.each([
   const { call, asked } = settings();
   const answer = await call("PUT", "/v1/topics/t", { [field]: value });
   expect(answer).toMatchObject({ status: 400, json: { code: "invalid_request", field } });
-  const isLater = value === "memory" || value === true;
+  const isLater = value === true;
   expect(String(answer.json["detail"]).includes("not available yet")).toBe(isLater);
   expect(asked).toEqual([]);
 });

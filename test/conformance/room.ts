@@ -104,6 +104,37 @@ export const room: Cases = {
     }
   },
 
+  "a topic with memory durability behaves as others do, as long as nothing crashes": async (mq) => {
+    const topic = await mq.topic({ durability: "memory" });
+    expect(await mq.ok("GET", topic.path)).toMatchObject({ durability: "memory" });
+    const group = await topic.group().make();
+    const [first, second] = await topic.send({ body: 1, dedupId: "d" }, { body: 2 });
+    expect([first?.offset, second?.offset]).toEqual([0, 1]);
+    expect(await topic.sendOne({ body: 3, dedupId: "d" })).toMatchObject({
+      id: first?.id,
+      state: "duplicate",
+    });
+    const later = await topic.sendOne({ body: "later", delayMs: 200 });
+    const { transactionId } = await topic.prepare({ body: "half" });
+    await mq.commit(transactionId);
+    const taken = await group.take(4);
+    expect(bodies(taken)).toEqual([1, 2, "half", "later"]);
+    expect(taken.map(({ id }) => id)).toEqual(
+      expect.arrayContaining([first?.id, second?.id, later.id]),
+    );
+    const once = { once: unique("key") };
+    const path = `${topic.path}/messages`;
+    const answer = await mq.ok("POST", path, { body: 4 }, once);
+    expect(await mq.ok("POST", path, { body: 4 }, once)).toEqual(answer);
+    for (const { id } of taken)
+      expect(await mq.ok("GET", `/v1/messages/${id}`)).toMatchObject({
+        id,
+        groups: [{ state: "acked" }],
+      });
+    await mq.ok("PUT", topic.path, { durability: "disk" });
+    expect(await topic.sendOne({ body: 5 })).toMatchObject({ offset: 5, state: "ready" });
+  },
+
   "a shorter dedup window counts at once, and a redrive is not eaten by it": async (mq) => {
     const topic = await mq.topic({ dedupWindowMs: 600_000 });
     const group = await topic.group().make({ maxAttempts: 1 });

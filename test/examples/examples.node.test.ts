@@ -53,6 +53,12 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "again: duplicate of the same message: true",
     "the old instance: producer_fenced",
   ],
+  "10-limits.ts": [
+    "slow holds 2: come again",
+    "sent after the acks",
+    "at most 1 a second: rate_limited",
+  ],
+  "11-memory-topic.ts": ["20 degrees", "21 degrees", "22 degrees"],
 };
 
 let folder: string;

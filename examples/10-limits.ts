@@ -1,0 +1,32 @@
+/** Senders that are held back: by the backlog of a topic, and by the limits of their key. */
+import { HalfMQ, isHalfmqError } from "halfmq";
+
+const { HALFMQ_URL: url = "http://127.0.0.1:8787", HALFMQ_KEY: key = "" } = process.env;
+const mq = new HalfMQ({ url, key });
+// A refusal is shown at once; by default the client tries again for 30 seconds.
+const impatient = { attempts: 1 };
+
+await mq.topics.put("example-10", { maxBacklog: 2 });
+await mq.groups.put("example-10", "slow");
+const sender = new HalfMQ({ url, key, retry: impatient });
+await sender.send("example-10", [{ body: 1 }, { body: 2 }]);
+try {
+  await sender.send("example-10", { body: 3 });
+} catch (error) {
+  if (!isHalfmqError(error, "backlog_full")) throw error;
+  console.log(`${error.facts["group"]} holds ${error.facts["limit"]}: come again`);
+}
+for (const message of await mq.consumer("example-10", "slow").receive()) await message.ack();
+await sender.send("example-10", { body: 3 });
+console.log("sent after the acks");
+
+const limits = { sendsPerSecond: 1, burst: 2 };
+const made = await mq.keys.put("example-10", { scopes: ["send"], limits });
+const limited = new HalfMQ({ url, key: made.key ?? "", retry: impatient });
+await limited.send("example-10-limited", [{ body: 1 }, { body: 2 }]);
+try {
+  await limited.send("example-10-limited", [{ body: 3 }, { body: 4 }]);
+} catch (error) {
+  if (!isHalfmqError(error, "rate_limited")) throw error;
+  console.log(`at most ${limits.sendsPerSecond} a second: ${error.code}`);
+}
