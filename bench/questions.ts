@@ -2,6 +2,7 @@
 import type { Question } from "./kit/question.ts";
 import { PEER_QUESTIONS } from "./peers/questions.ts";
 import { batches } from "./timed/batches.ts";
+import { cluster } from "./timed/cluster.ts";
 import { prepareCommit } from "./timed/prepare-commit.ts";
 import { receiveAck } from "./timed/receive-ack.ts";
 import { singleSends } from "./timed/single-sends.ts";
@@ -13,5 +14,6 @@ export const QUESTIONS: readonly Question[] = [
   prepareCommit,
   receiveAck,
   wholeLife,
+  cluster,
   ...PEER_QUESTIONS,
 ];

@@ -3,9 +3,12 @@
  * frozen. The lease of 20 s is cut to 5; nothing else is other than in a real cluster.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { Server } from "../../src/cli/server.ts";
 import { type RunningCluster, startCluster } from "../kit/cluster.node.ts";
+
+// Three servers start, one lease runs out.
+vi.setConfig({ testTimeout: 90_000 });
 
 const SENDERS = 8;
 const RETRY_MS = 20;
