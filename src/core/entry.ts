@@ -6,7 +6,14 @@
 import { ByteReader, type ByteWriter, CodecError, Scratch } from "./bytes.ts";
 
 const VERSION = 1;
-const FLAG = { id: 1, sentAt: 2, transactionId: 4, expiresAt: 8, deliverAt: 16 } as const;
+const FLAG = {
+  id: 1,
+  sentAt: 2,
+  transactionId: 4,
+  expiresAt: 8,
+  deliverAt: 16,
+  isFirst: 32,
+} as const;
 
 export interface Entry {
   /** Absent: the id that follows from queue and offset. */
@@ -18,6 +25,8 @@ export interface Entry {
   readonly expiresAt?: number;
   /** Only while it is forwarded: when it is due, counted from the commit by its home queue. */
   readonly deliverAt?: number;
+  /** Only while it is forwarded: its dedup id was looked up when it was taken in, and is not any more. */
+  readonly isFirst?: true;
   readonly record: Uint8Array;
 }
 
@@ -28,6 +37,7 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   if (entry.transactionId !== undefined) flags |= FLAG.transactionId;
   if (entry.expiresAt !== undefined) flags |= FLAG.expiresAt;
   if (entry.deliverAt !== undefined) flags |= FLAG.deliverAt;
+  if (entry.isFirst === true) flags |= FLAG.isFirst;
   writer.byte(VERSION).byte(flags);
   if (entry.id !== undefined) writer.text(entry.id);
   if (entry.sentAt !== undefined) writer.uint(entry.sentAt);
@@ -63,6 +73,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   if (flags & FLAG.transactionId) entry.transactionId = reader.text();
   if (flags & FLAG.expiresAt) entry.expiresAt = reader.uint();
   if (flags & FLAG.deliverAt) entry.deliverAt = reader.uint();
+  if (flags & FLAG.isFirst) entry.isFirst = true;
   return Object.assign(entry, { record: reader.rest() });
 }
 

@@ -12,7 +12,7 @@ export function nextDueAt(
   retainAt: number,
   nowMs: number,
 ): number {
-  const dues = [store.links.nextDueAt()];
+  const dues = [store.links.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
     for (const group of store.groups.values())
       dues.push(group.nextDueAt(), attendants.watchAt(group.route, group.mayHave, nowMs));

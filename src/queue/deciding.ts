@@ -229,7 +229,7 @@ function delayedEntry(store: QueueStore, position: number): Uint8Array | undefin
   const read = store.delayed.log.read(position);
   if (read === undefined) return undefined;
   const entry = decodeEntry(read.entry);
-  return encodeEntry({ ...entry, id: store.delayedId(position, entry.id) });
+  return encodeEntry({ ...entry, id: store.delayedId(position, entry.id), isFirst: true });
 }
 
 function decidedAnswer(store: QueueStore, position: number, repeated: boolean): DecidedAnswer {

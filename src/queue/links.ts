@@ -13,6 +13,9 @@ import type { ForwardPlace, Target } from "../protocol/rpc.ts";
 import type { Journal, Page } from "./journal.ts";
 import { OPERATION } from "./operations.ts";
 
+/** A call to a target that has not answered by then has failed; one that answers later does no harm. */
+export const CALL_MS = 30_000;
+
 const VERSION = 2;
 const SOURCES = ["half", "delayed", "void"] as const;
 
@@ -47,8 +50,7 @@ export interface Link {
   readonly parcels: Parcel[];
   /** How many of them each message group has. Not stored, as all that follows. */
   readonly groups: Map<number, number>;
-  /** The call that is under way, and when to try again. */
-  busy: boolean;
+  /** When to send (again): the end of a pause, or of the time that a call under way has. */
   retryAt: number;
   failures: number;
 }
@@ -77,10 +79,12 @@ export class Links implements Page {
     return this.#byNumber;
   }
 
-  nextDueAt(): number | undefined {
+  /** When a link that has something must be looked at. What is due at `nowMs` is sent then, and has its time from there. */
+  nextDueAt(nowMs: number): number | undefined {
     let next: number | undefined;
-    for (const link of this.#byNumber) {
-      if (link.parcels.length > 0) next = Math.min(next ?? Infinity, link.retryAt);
+    for (const { parcels, retryAt } of this.#byNumber) {
+      if (parcels.length === 0) continue;
+      next = Math.min(next ?? Infinity, retryAt <= nowMs ? nowMs + CALL_MS : retryAt);
     }
     return next;
   }
@@ -131,7 +135,6 @@ export class Links implements Page {
       first: 1,
       parcels: [],
       groups: new Map(),
-      busy: false,
       retryAt: 0,
       failures: 0,
     };

@@ -1,6 +1,7 @@
 /**
- * Sends what waits on the links to other queues: one call at a time per link, its outcome a command of its own. It keeps
- * nothing that must survive: what is under way is found again in the links when the object wakes.
+ * Sends what waits on the links to other queues: one call at a time per link, unless one does not answer in its time; its
+ * outcome is a command of its own. It keeps nothing that must survive: what is under way is found again in the links when
+ * the object wakes.
  */
 import { frame } from "../core/record.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -10,13 +11,11 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { ForwardCall, Forwarded, Target } from "../protocol/rpc.ts";
 import { isForwarding, parcelEntry } from "./deciding.ts";
 import type { Placed } from "./half-page.ts";
-import type { Link, Parcel } from "./links.ts";
+import { CALL_MS, type Link, type Parcel } from "./links.ts";
 import type { QueueStore } from "./store.ts";
 
 const BATCH_MAX = 100;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-/** While a call is out, the alarm at this distance stands for its failure. */
-const CALL_MS = 30_000;
 const BACKOFF_MAX_MS = 30_000;
 /** After an answer that took nothing. */
 const AGAIN_MS = 1_000;
@@ -68,7 +67,7 @@ export class Outbox {
 
   #send(link: Link): void {
     const nowMs = this.#ports.clock.nowMs();
-    if (link.busy || link.parcels.length === 0 || link.retryAt > nowMs) return;
+    if (link.parcels.length === 0 || link.retryAt > nowMs) return;
     const store = this.#ports.store();
     const { route, queue } = store;
     const entries: Uint8Array[] = [];
@@ -82,7 +81,6 @@ export class Outbox {
       entries.push(entry);
       bytes += entry.length;
     }
-    link.busy = true;
     link.retryAt = nowMs + CALL_MS;
     const call = {
       home: `${route.namespace}/${route.topic}/${queue}#${route.incarnation}`,
@@ -99,7 +97,6 @@ export class Outbox {
 
   #answered(link: Link, first: number, count: number, outcome: Outcome<Forwarded>): void {
     void this.#ports.run((nowMs) => {
-      link.busy = false;
       if (outcome.ok) this.#taken(link, first + count, outcome.value, nowMs);
       else if (outcome.code === "topic_not_found") this.#gone(link, first + count);
       else {

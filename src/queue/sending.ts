@@ -283,11 +283,11 @@ function placeForwarded(store: QueueStore, bytes: Uint8Array, nowMs: number): Fo
   if (bytes.length === 0) return {};
   const entry = decodeEntry(bytes);
   const word = dedupWordOf(readRecordHead(entry.record));
-  if (word !== undefined && entry.id !== undefined) {
+  if (word !== undefined && entry.id !== undefined && entry.isFirst !== true) {
     const first = claim(store, { word, id: entry.id }, nowMs);
     if (first !== undefined) return { duplicateOf: first };
   }
-  const { deliverAt, ...arrival } = entry;
+  const { deliverAt, isFirst: _, ...arrival } = entry;
   if (deliverAt !== undefined && deliverAt > nowMs) {
     const { position } = store.delay(arrival, deliverAt, nowMs);
     return { delayed: position, deliverAt };

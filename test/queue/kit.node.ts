@@ -97,6 +97,7 @@ export class Bench {
   aborted: unknown;
   random = 0;
   erased = 0;
+  #life = { over: false };
   forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
     new Promise(() => {});
   queue: Queue;
@@ -111,7 +112,18 @@ export class Bench {
 
   /** The object as it comes up again: memory lost, storage kept. */
   wake(): Queue {
-    this.queue = new Queue(this.sql, this.#ports(), this.clock, {
+    // Nothing of the former one runs on: neither its timers nor what calls that are still out would start.
+    this.#life.over = true;
+    const life = { over: false };
+    this.#life = life;
+    const clock: Clock = {
+      nowMs: () => this.clock.nowMs(),
+      after: (delayMs, run) =>
+        this.clock.after(delayMs, () => {
+          if (!life.over) run();
+        }),
+    };
+    this.queue = new Queue(this.sql, this.#ports(), clock, {
       info: () => {},
       error: (event, fields) => void this.logged.push({ event, fields }),
     });

@@ -171,6 +171,49 @@ describe("a queue that forwards", () => {
     expect(targets.map((target) => bodiesOf(target))).toEqual([[], [], ["1", "2"]]);
   });
 
+  it("sends again what was not answered in its time, without waking all the while", async () => {
+    const home = await at(route());
+    await commit(home, 0, { messageGroup: stays });
+    expect(home.forwards).toHaveLength(1);
+    let alarms = 0;
+    for (; alarms < 100 && home.clock.nowMs() < 1_000_000 + 95_000; alarms++) {
+      await home.clock.advance(Math.max(0, (home.alarmAt ?? Infinity) - home.clock.nowMs()));
+      home.alarmAt = undefined;
+      void home.queue.alarm();
+      await home.clock.advance(0);
+    }
+    expect(alarms).toBeLessThan(10);
+    expect(home.forwards.map(({ call }) => call.first)).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it("takes no notice of an answer that comes after its time", async () => {
+    const home = await at(route());
+    const target = await at(stock());
+    const late: (() => void)[] = [];
+    home.forward = (_target, call) =>
+      new Promise((resolve) => {
+        late.push(
+          () =>
+            void target
+              .run(target.queue.run((nowMs) => takeForwarded(target.queue.store, call, nowMs)))
+              .then((value) => resolve(accept(value))),
+        );
+      });
+    await commit(home, 0, { messageGroup: stays }, { messageGroup: stays });
+    await home.pass(40_000);
+    await commit(home, 0, { messageGroup: stays });
+    for (const answer of [late[1], late[0]]) {
+      answer?.();
+      await target.clock.advance(0);
+      await home.clock.advance(0);
+    }
+    late.at(-1)?.();
+    await target.clock.advance(0);
+    await home.pass(1_000);
+    expect(target.queue.store.messages.next).toBe(3);
+    expect(home.queue.store.links.pending).toBe(0);
+  });
+
   it("tells of a message whose topic is gone", async () => {
     const home = await at(route());
     home.forward = () =>
@@ -258,6 +301,32 @@ describe("a message that another queue took", () => {
       await next.run(next.queue.run((nowMs) => locate(next.queue.store, call, nowMs))),
     ).toEqual({ is: "here" });
   });
+});
+
+it("a delayed message that a growth sends on is no duplicate of a younger one there", async () => {
+  const queue = await at(stock());
+  const next = await at(grownStock(), 2);
+  connect(queue, [queue, next, next]);
+  const sendTo = (bench: Bench, version: number, delayMs: number) =>
+    bench.run(
+      bench.queue.run((nowMs) =>
+        send(
+          bench.queue.store,
+          {
+            stamp: { incarnation: 9, version },
+            records: records({ delayMs, messageGroup: moved, dedupId: "d" }),
+          },
+          nowMs,
+        ),
+      ),
+    );
+  await sendTo(queue, 1, 600_000);
+  await queue.run(queue.queue.configure(grownStock(), 0));
+  // Past the window, so it is taken; and it is the first that this queue knows of.
+  await next.pass(595_000);
+  await sendTo(next, 2, 0);
+  await queue.pass(605_000);
+  expect(next.queue.store.messages.next).toBe(2);
 });
 
 // Frames of calls are what a target reads.
