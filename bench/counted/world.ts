@@ -215,7 +215,7 @@ export class World {
         return this.#queues[0]?.waits.ring(group, from, count) ?? Promise.resolve(0);
       },
       push: () => Promise.resolve(),
-      drained: () => Promise.resolve(),
+      drained: () => Promise.resolve(true),
     };
     let armed: (() => void) | undefined;
     const queue: Queue = new Queue(sql, ports, this.clock, {

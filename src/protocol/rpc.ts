@@ -162,8 +162,11 @@ export interface QueueRpc {
   ): Promise<Outcome<{ decided: number }>>;
 
   forward(call: ForwardCall): Promise<Outcome<Forwarded>>;
-  /** Queue `from` has finished everything that stood below its fence for this ordered group. */
-  drained(incarnation: number, group: string, from: number): Promise<void>;
+  /**
+   * Queue `from` has finished everything that stood below its fence for this ordered group. Answers whether that is noted;
+   * a queue that does not know the group yet is told again.
+   */
+  drained(incarnation: number, group: number, from: number): Promise<boolean>;
 }
 
 /** What the wire shows of a producer group, and its secrets, newest first. */

@@ -3,17 +3,22 @@
  * does nothing that is due.
  */
 import type { Attendants } from "./attendants.ts";
+import type { Drains } from "./drains.ts";
 import type { QueueStore } from "./store.ts";
 
 /** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
 export function nextDueAt(
-  store: QueueStore,
-  attendants: Attendants,
-  retainAt: number,
+  {
+    store,
+    attendants,
+    drains,
+    retainAt,
+  }: { store: QueueStore; attendants: Attendants; drains: Drains; retainAt: number },
   nowMs: number,
 ): number {
   const dues = [store.links.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
+    dues.push(drains.nextDueAt(nowMs));
     for (const group of store.groups.values())
       dues.push(group.nextDueAt(), attendants.watchAt(group.route, group.mayHave, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());

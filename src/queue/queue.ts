@@ -94,7 +94,12 @@ export class Queue {
       answers: this.#flush,
       ring: (route, group, queue, count) => ports.ring(route, group, queue, count),
     });
-    this.#drains = new Drains((route, group, from, to) => ports.drained(route, group, from, to));
+    this.#drains = new Drains({
+      clock,
+      store: () => this.store,
+      run: (command) => this.run(command),
+      drained: (route, group, from, to) => ports.drained(route, group, from, to),
+    });
     this.#outbox = new Outbox({
       clock,
       log,
@@ -346,7 +351,8 @@ export class Queue {
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    let next = nextDueAt(this.store, this.#attendants, this.#retainAt, nowMs);
+    const [store, attendants, drains] = [this.store, this.#attendants, this.#drains];
+    let next = nextDueAt({ store, attendants, drains, retainAt: this.#retainAt }, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
@@ -369,7 +375,7 @@ export class Queue {
     const grown = store.route.settings.queues > 1;
     for (const group of store.groups.values()) {
       if (grown || this.#attendants.has(group.route)) this.waits.ringFor(group);
-      this.#drains.tell(store, group);
+      this.#drains.tell(group);
     }
   }
 

@@ -36,6 +36,8 @@ export interface Identity {
     readonly to: number;
     readonly from: number;
     readonly offset: number;
+    /** Ordered groups, by number, of which every new queue knows that they have passed it. */
+    readonly told?: readonly number[];
   }[];
   /** The topic is deleted; only what must still be forwarded keeps the object. */
   readonly dropping?: boolean;
@@ -202,9 +204,21 @@ export class QueueStore {
     writeMeta(this.sql, "identity", JSON.stringify(identity));
   }
 
+  /** The growth that made this queue. */
+  get #origin(): TopicRoute["growths"][number] | undefined {
+    return this.route.growths.find(({ from, to }) => this.queue >= from && this.queue < to);
+  }
+
+  /** Does an ordered group still wait here for any of the queues that were there before this one? */
+  awaitsFormer(state: GroupState): boolean {
+    for (let former = 0; former < (this.#origin?.from ?? 0); former++)
+      if (!state.drainedFrom.has(former)) return true;
+    return false;
+  }
+
   /** The former queue that a message group's order still waits for at this queue. */
   #heldFor(state: GroupState, messageGroup: string): number | undefined {
-    const growth = this.route.growths.find(({ from, to }) => this.queue >= from && this.queue < to);
+    const growth = this.#origin;
     if (growth === undefined) return undefined;
     const former = queueOfSlot(slotOf(messageGroup), growth.from);
     return state.drainedFrom.has(former) ? undefined : former;

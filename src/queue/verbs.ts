@@ -221,11 +221,14 @@ export class QueueVerbs implements QueueRpc {
     );
   }
 
-  async drained(...[incarnation, name, from]: Args<"drained">): Rpc<"drained"> {
-    await this.#queue.run(() => {
-      if (this.#is(incarnation)) this.#queue.store.groups.get(name)?.releaseHeld(from);
-      return accept(undefined);
+  async drained(...[incarnation, number, from]: Args<"drained">): Rpc<"drained"> {
+    const heard = await this.#queue.run(() => {
+      const groups = this.#is(incarnation) ? [...this.#queue.store.groups.values()] : [];
+      const group = groups.find(({ route }) => route.number === number);
+      group?.releaseHeld(from);
+      return accept(group !== undefined);
     });
+    return heard.ok && heard.value;
   }
 
   /** A command whose answer carries messages; refused when those of the flush carry enough. */

@@ -92,6 +92,9 @@ export class Bench {
   /** Rings of pushers, as `<group>/<queue>`. */
   readonly pushes: string[] = [];
   push: () => Promise<void> = () => Promise.resolve();
+  readonly drains: { group: number; from: number; to: number }[] = [];
+  drained: (group: number, from: number, to: number) => Promise<boolean> = () =>
+    Promise.resolve(true);
   readonly logged: { event: string; fields: unknown }[] = [];
   alarmAt: number | undefined;
   aborted: unknown;
@@ -153,7 +156,10 @@ export class Bench {
         this.pushes.push(`${name}/${queue}`);
         return this.push();
       },
-      drained: () => Promise.resolve(),
+      drained: (_route, number, from, to) => {
+        this.drains.push({ group: number, from, to });
+        return this.drained(number, from, to);
+      },
     };
   }
 
