@@ -303,23 +303,24 @@ describe("a message that another queue took", () => {
   });
 });
 
+const sendTo = (bench: Bench, version: number, delayMs: number) =>
+  bench.run(
+    bench.queue.run((nowMs) =>
+      send(
+        bench.queue.store,
+        {
+          stamp: { incarnation: 9, version },
+          records: records({ delayMs, messageGroup: moved, dedupId: "d" }),
+        },
+        nowMs,
+      ),
+    ),
+  );
+
 it("a delayed message that a growth sends on is no duplicate of a younger one there", async () => {
   const queue = await at(stock());
   const next = await at(grownStock(), 2);
   connect(queue, [queue, next, next]);
-  const sendTo = (bench: Bench, version: number, delayMs: number) =>
-    bench.run(
-      bench.queue.run((nowMs) =>
-        send(
-          bench.queue.store,
-          {
-            stamp: { incarnation: 9, version },
-            records: records({ delayMs, messageGroup: moved, dedupId: "d" }),
-          },
-          nowMs,
-        ),
-      ),
-    );
   await sendTo(queue, 1, 600_000);
   await queue.run(queue.queue.configure(grownStock(), 0));
   // Past the window, so it is taken; and it is the first that this queue knows of.
