@@ -22,13 +22,13 @@ import type {
 import { nextDueAt } from "./agenda.ts";
 import { Attendants, type AttendantPorts } from "./attendants.ts";
 import type { QueueBounds } from "./bounds.ts";
-import { decide, isForwarding } from "./deciding.ts";
+import { decideAndArrive, type CommittingPorts } from "./committing.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
 import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
-import { moveDue, remember } from "./sending.ts";
+import { moveDue } from "./sending.ts";
 import { storeLog } from "./store-log.ts";
 import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
@@ -381,24 +381,12 @@ export class Queue {
 
   // ------------------------------------------------------------ transactions
 
-  async decide(call: DecideCall): Promise<Outcome<Decided>> {
-    const outcome = await this.stamped(call.stamp, (nowMs) => decide(this.store, call, nowMs));
-    if (!outcome.ok || outcome.value.state !== "committed" || outcome.value.replayed)
-      return outcome;
-    if (!isForwarding(this.store, call.position)) return outcome;
-    await this.#outbox.arrived(call.position);
-    // The offsets are known now; the remembered answer becomes the one that is given.
-    return this.stamped(call.stamp, (nowMs) => {
-      const fresh = decide(
-        this.store,
-        { stamp: call.stamp, position: call.position, decision: call.decision, by: call.by },
-        nowMs,
-      );
-      if (!fresh.ok) return fresh;
-      const value = { ...fresh.value, repeated: outcome.value.repeated };
-      const { replayed: _, ...answer } = value;
-      remember(this.store, call.keyed, answer, nowMs);
-      return accept(value);
-    });
+  decide(call: DecideCall): Promise<Outcome<Decided>> {
+    const ports: CommittingPorts = {
+      store: () => this.store,
+      stamped: (stamp, command) => this.stamped(stamp, command),
+      arrived: (position) => this.#outbox.arrived(position),
+    };
+    return decideAndArrive(ports, call);
   }
 }
