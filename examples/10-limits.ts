@@ -14,7 +14,8 @@ try {
   await sender.send("example-10", { body: 3 });
 } catch (error) {
   if (!isHalfmqError(error, "backlog_full")) throw error;
-  console.log(`${error.facts["group"]} holds ${error.facts["limit"]}: come again`);
+  const { group, limit } = error.facts as { group: string; limit: number };
+  console.log(`${group} holds ${limit}: come again`);
 }
 for (const message of await mq.consumer("example-10", "slow").receive()) await message.ack();
 await sender.send("example-10", { body: 3 });

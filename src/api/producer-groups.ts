@@ -41,14 +41,17 @@ const poll = operation({
   summary: "Takes checks that wait for an answer, waiting for the first",
   statuses: [200],
   body: pollBody,
-  async handle(edge, { body, caller, params, request }) {
+  async handle(edge, { body, caller, params, request: { signal }, outlive }) {
     const { maxMessages, waitMs, consumerId } = body;
-    const query = { maxMessages, waitMs, signal: request.signal };
-    const outcome = await edge.broker.checks(
+    const query = { maxMessages, waitMs, signal };
+    const polled = edge.broker.checks(
       caller.namespace,
       params["group"] ?? "",
       consumerId === undefined ? query : { ...query, consumerId },
     );
+    // A client that went away must not take its poll's end with it.
+    signal.addEventListener("abort", () => outlive(polled), { once: true });
+    const outcome = await polled;
     if (!outcome.ok) return outcome;
     return accept({ body: `{"checks":[${outcome.value.checks.map(checkDataJson).join(",")}]}` });
   },

@@ -128,7 +128,7 @@ export interface TopicStats {
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
-interface ChecksQuery {
+export interface ChecksQuery {
   readonly maxMessages: number;
   readonly waitMs: number;
   readonly consumerId?: string;

@@ -1,14 +1,14 @@
 /**
  * The broker over objects: puts the verbs together around one memory of routes. One per isolate; it holds no request.
  */
-import { LIMITS } from "../protocol/limits.ts";
 import type { Broker } from "./broker.ts";
+import { pollChecks } from "./checks.ts";
 import { DeadLetterBox } from "./dead-letters.ts";
 import { Lanes } from "./lanes.ts";
 import { Lists } from "./lists.ts";
 import { Messages } from "./messages.ts";
 import type { Ground } from "./objects.ts";
-import { Receiver, untilAborted } from "./receive.ts";
+import { Receiver } from "./receive.ts";
 import { registryVerbs } from "./registry-verbs.ts";
 import { Routes } from "./routes.ts";
 import { Sender } from "./send.ts";
@@ -32,18 +32,8 @@ export function createBroker(ground: Ground): Broker {
     decide: (at, request) => transactions.decide(at, request),
     transaction: (at) => transactions.view(at),
     transactions: (at, query) => lists.transactions(at, query),
-    async checks(namespace, producerGroup, { maxMessages, waitMs, consumerId, signal }) {
-      const query = {
-        maxMessages,
-        waitMs,
-        bytesMax: LIMITS.entriesBytesMax,
-        ...(consumerId === undefined ? {} : { consumerId }),
-      };
-      const polled = ground.objects.coordinator({ namespace, producerGroup }, (coordinator) =>
-        coordinator.poll(namespace, producerGroup, query),
-      );
-      return (await untilAborted(polled, signal)) ?? { ok: true, value: { checks: [] } };
-    },
+    checks: (namespace, producerGroup, query) =>
+      pollChecks(ground, { namespace, producerGroup }, query),
     receive: (at, request) => receiver.receive(at, request),
     settle: (at, request) => settler.settle(at, request),
     seek: (at, to) => settler.seek(at, to),

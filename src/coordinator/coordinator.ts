@@ -98,6 +98,11 @@ export class Coordinator implements CoordinatorRpc {
     return this.#pollers.poll(namespace, query);
   }
 
+  cancelPoll(waitId: string): Promise<void> {
+    this.#pollers.cancel(waitId);
+    return Promise.resolve();
+  }
+
   seen(): Promise<Seen & { waiting: number; open: number }> {
     const seen = this.#sightings.seen(this.#ports.clock.nowMs());
     return Promise.resolve({ ...seen, waiting: this.#waiting.size, open: this.#open });

@@ -52,6 +52,10 @@ export class CoordinatorObject extends DurableObject<Bindings> implements Coordi
     return this.#coordinator.poll(namespace, producerGroup, query);
   }
 
+  cancelPoll(waitId: string): ReturnType<CoordinatorRpc["cancelPoll"]> {
+    return this.#coordinator.cancelPoll(waitId);
+  }
+
   seen(): ReturnType<CoordinatorRpc["seen"]> {
     return this.#coordinator.seen();
   }

@@ -14,7 +14,12 @@ export interface PollQuery {
   readonly maxMessages: number;
   readonly waitMs: number;
   readonly bytesMax: number;
+  /** Names this poll for `cancel`. */
+  readonly waitId?: string;
 }
+
+/** Ends of polls that came before or after them; each is of use for milliseconds. */
+const CANCELLED_MAX = 1_000;
 
 /** A queue that has not answered by then is left out of this poll. */
 const READ_MS_MAX = 5_000;
@@ -42,6 +47,9 @@ export class Pollers {
   readonly #mailbox: Mailbox;
   readonly #ports: Ports;
   readonly #waiters = new Set<() => void>();
+  readonly #named = new Map<string, () => void>();
+  /** Polls whose client is gone. */
+  readonly #cancelled = new Set<string>();
   /** Counts the calls that wake: what comes while a poll looks elsewhere must not be slept over. */
   #wakes = 0;
 
@@ -59,6 +67,7 @@ export class Pollers {
     const until = clock.nowMs() + query.waitMs;
     for (;;) {
       const wakes = this.#wakes;
+      if (this.#isCancelled(query)) return accept({ checks: [] });
       const checks = await this.#gather(namespace, query);
       const leftMs = until - clock.nowMs();
       if (checks.length > 0 || leftMs <= 0) return accept({ checks });
@@ -67,8 +76,22 @@ export class Pollers {
         const facts = { limit: LIMITS.waitersMax, actual: this.#waiters.size + 1 };
         return refuse("too_many_waiters", "Too many polls of this producer group wait.", facts);
       }
-      await this.#arrival(leftMs);
+      await this.#arrival(leftMs, query.waitId);
     }
+  }
+
+  /** The client is gone: its poll takes nothing out any more, so that the next one gets what comes. */
+  cancel(waitId: string): void {
+    this.#cancelled.add(waitId);
+    for (const oldest of this.#cancelled) {
+      if (this.#cancelled.size <= CANCELLED_MAX) break;
+      this.#cancelled.delete(oldest);
+    }
+    this.#named.get(waitId)?.();
+  }
+
+  #isCancelled({ waitId }: PollQuery): boolean {
+    return waitId !== undefined && this.#cancelled.has(waitId);
   }
 
   /** Checks were laid: as many waiters look again, longest waiting first. */
@@ -81,15 +104,17 @@ export class Pollers {
     }
   }
 
-  #arrival(waitMs: number): Promise<void> {
+  #arrival(waitMs: number, waitId: string | undefined): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#waiters.delete(done);
+        if (waitId !== undefined) this.#named.delete(waitId);
         cancel();
         resolve();
       };
       const cancel = this.#ports.clock.after(waitMs, done);
       this.#waiters.add(done);
+      if (waitId !== undefined) this.#named.set(waitId, done);
     });
   }
 
@@ -112,6 +137,11 @@ export class Pollers {
       const each = Math.max(1, basket.bytes / Math.max(1, basket.checks.length));
       const fitting = Math.floor((query.bytesMax - basket.bytes) / each);
       reads = Math.max(1, Math.min(reads * 4, READS_MAX, fitting));
+    }
+    if (this.#isCancelled(query)) {
+      this.#mailbox.release(basket.spent);
+      this.wake(basket.checks.length);
+      return [];
     }
     // Not before here: dying on the way leaves them in the mailbox, and their rows are written once.
     this.#mailbox.spend(basket.spent);

@@ -321,8 +321,16 @@ export interface CoordinatorRpc {
   poll(
     namespace: string,
     producerGroup: string,
-    query: { maxMessages: number; waitMs: number; bytesMax: number; consumerId?: string },
+    query: {
+      maxMessages: number;
+      waitMs: number;
+      bytesMax: number;
+      consumerId?: string;
+      waitId?: string;
+    },
   ): Promise<Outcome<{ checks: readonly CheckBegun[] }>>;
+  /** The client of a poll is gone: the poll under that id takes nothing out of the mailbox any more. */
+  cancelPoll(waitId: string): Promise<void>;
   /** Who asked or was asked, and when. */
   seen(): Promise<{
     lastPolledAt?: number;

@@ -23,9 +23,12 @@ function polling(world: World = makeWorld()) {
     await coordinator.offer(NAMESPACE, GROUP, offers);
     await settle();
   };
-  const poll = (query: Partial<typeof QUERY> & { consumerId?: string } = {}) =>
+  const poll = (query: Partial<typeof QUERY> & { consumerId?: string; waitId?: string } = {}) =>
     coordinator.poll(NAMESPACE, GROUP, { ...QUERY, ...query });
-  const taken = async (query: Partial<typeof QUERY> = {}, by = poll(query)): Promise<string[]> => {
+  const taken = async (
+    query: Partial<typeof QUERY> & { waitId?: string } = {},
+    by = poll(query),
+  ): Promise<string[]> => {
     const outcome = await by;
     if (!outcome.ok) throw new Error(outcome.code);
     return outcome.value.checks.map(({ transactionId, attempt }) => `${transactionId}#${attempt}`);
@@ -286,4 +289,27 @@ test("a reference that is superseded while it is claimed does not take its succe
   mailbox.lay([{ ...ref, attempt: 2 }]);
   mailbox.spend(claim);
   expect(mailbox.claim(9, new Set())).toMatchObject([{ attempt: 2 }]);
+});
+
+test("a poll whose client is gone takes nothing, and the next one gets what comes", async () => {
+  const { queue, offer, coordinator, poll, taken } = polling();
+  const gone = poll({ waitMs: 20_000, waitId: "w1" });
+  await settle();
+  await coordinator.cancelPoll("w1");
+  expect(await taken({}, gone)).toEqual([]);
+  await coordinator.cancelPoll("w2");
+  expect(await taken({ waitMs: 20_000, waitId: "w2" }), "a cancel may overtake its poll").toEqual(
+    [],
+  );
+  await offer(queue().offersOf(1, 2));
+  expect(await taken({ waitMs: 20_000, waitId: "w3" })).toEqual(["tx_7_0_1#1", "tx_7_0_2#1"]);
+});
+
+test("a poll that is cancelled while it reads lays its checks back", async () => {
+  const { queue, offer, coordinator, poll, taken } = polling();
+  await offer(queue().offersOf(1));
+  const gone = poll({ waitId: "w1" });
+  await coordinator.cancelPoll("w1");
+  expect(await taken({}, gone)).toEqual([]);
+  expect(await taken()).toEqual(["tx_7_0_1#1"]);
 });

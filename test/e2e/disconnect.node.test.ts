@@ -36,7 +36,7 @@ async function pollAt(path: string): Promise<{ reset(): Promise<void> }> {
   await once(socket, "connect");
   const body = JSON.stringify({ waitMs: 20_000 });
   socket.write(
-    `POST ${path}/receive HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${server.rootKey}\r\n` +
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${server.rootKey}\r\n` +
       `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
   return {
@@ -53,7 +53,7 @@ test.for([1, 4])("a reset long poll over %i queues leaves nothing leased", async
   const group = await topic.group().make();
   for (let round = 0; round < 5; round++) {
     const before = (await topic.stats()).groups[0]?.lastSeenAt ?? 0;
-    const poll = await pollAt(group.path);
+    const poll = await pollAt(`${group.path}/receive`);
     await until(
       "the poll",
       async () => ((await topic.stats()).groups[0]?.lastSeenAt ?? 0) > before,
@@ -64,5 +64,25 @@ test.for([1, 4])("a reset long poll over %i queues leaves nothing leased", async
     const message = await group.one({ waitMs: 20_000, attemptId: `a${queues}${round}` });
     expect(message).toMatchObject({ body: round, deliveryAttempt: 1 });
     await group.ack(message);
+  }
+});
+
+test("a reset poll for checks takes none with it", async () => {
+  const topic = await mq.topic();
+  const producerGroup = `${topic.name}-p`;
+  const path = `/v1/producer-groups/${producerGroup}/checks/receive`;
+  for (let round = 0; round < 3; round++) {
+    const poll = await pollAt(path);
+    // Behind it on another connection, so that the first one is at its wait.
+    await mq.ok("POST", path, {});
+    await poll.reset();
+    const { transactionId } = await mq.ok<{ transactionId: string }>(
+      "POST",
+      `${topic.path}/transactions`,
+      { producerGroup, message: { body: round }, check: { timeoutMs: 300, intervalMs: 60_000 } },
+    );
+    const { checks } = await mq.ok<{ checks: object[] }>("POST", path, { waitMs: 20_000 });
+    expect(checks).toMatchObject([{ transactionId, attempt: 1 }]);
+    await mq.ok("POST", `/v1/transactions/${transactionId}/rollback`, {});
   }
 });
