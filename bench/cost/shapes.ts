@@ -4,7 +4,7 @@
  */
 import { CONNECTIONS } from "../kit/load.ts";
 import { ack, prepareAndCommit, receive, send } from "../counted/verbs.ts";
-import { World, type Counts } from "../counted/world.ts";
+import { World, type Counts, type WorldOptions } from "../counted/world.ts";
 
 /** A disk as slow as Cloudflare's. */
 const COMMIT_MS = 10;
@@ -42,12 +42,19 @@ const used = (counts: Counts, parts: number): Use => ({
   activeMs: counts.activeMs / parts,
 });
 
+interface Loop {
+  readonly clients: number;
+  readonly rounds: number;
+  readonly messages: number;
+}
+
 /** `clients` doing a step of so many messages again and again, and then nothing until retention has dropped them. */
 async function closedLoop(
-  { clients, rounds, messages }: { clients: number; rounds: number; messages: number },
+  { clients, rounds, messages }: Loop,
   step: (world: World) => Promise<void>,
+  options: WorldOptions = {},
 ): Promise<Use> {
-  const world = await World.open({ commitMs: COMMIT_MS });
+  const world = await World.open({ commitMs: COMMIT_MS, ...options });
   world.startCounting();
   await world.closedLoop(clients, rounds, () => step(world));
   await world.run(world.clock.pause(SWEPT_MS));
@@ -82,6 +89,11 @@ async function hundred(world: World): Promise<void> {
 async function sixteenInTransactions(world: World): Promise<void> {
   for (let count = 0; count < 16; count++) await prepareAndCommit(world);
   await take(world, 16);
+}
+
+async function sendLone(world: World): Promise<void> {
+  await send(world);
+  await world.clock.pause(1_000);
 }
 
 /** A month of one consumer that polls and gets nothing. */
@@ -123,6 +135,21 @@ export const SHAPES: readonly Shape[] = [
     measure: () =>
       closedLoop({ clients: CONNECTIONS, rounds: 10, messages: 16 }, sixteenInTransactions),
     queuesOperations: undefined,
+    sqsRequests: undefined,
+  },
+  {
+    name: "pushed",
+    does: `${CONNECTIONS} clients send one by one, pushed to a URL by up to 16`,
+    measure: () =>
+      closedLoop({ clients: CONNECTIONS, rounds: 160, messages: 1 }, send, { push: true }),
+    queuesOperations: 3,
+    sqsRequests: undefined,
+  },
+  {
+    name: "pushed, lone",
+    does: "one message a second, pushed to a URL",
+    measure: () => closedLoop({ clients: 1, rounds: 300, messages: 1 }, sendLone, { push: true }),
+    queuesOperations: 3,
     sqsRequests: undefined,
   },
 ];

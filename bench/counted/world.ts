@@ -12,9 +12,15 @@ import type { Sql, SqlValue } from "../../src/queue/storage.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
 import type { RegistryRpc, TopicRoute } from "../../src/protocol/rpc.ts";
-import { GROUP_DEFAULTS, TOPIC_DEFAULTS, type TopicSettings } from "../../src/protocol/topic.ts";
+import {
+  GROUP_DEFAULTS,
+  PUSH_DEFAULTS,
+  TOPIC_DEFAULTS,
+  type TopicSettings,
+} from "../../src/protocol/topic.ts";
 import { TestSql } from "../../test/kit/sqlite.node.ts";
 import { EventClock, seeded } from "./event-clock.ts";
+import { pushing, type Ring } from "./pusher.ts";
 
 export const TOPIC = { namespace: "default", topic: "orders" };
 export const GROUP = { ...TOPIC, group: "billing" };
@@ -75,7 +81,11 @@ export interface WorldOptions {
   readonly queues?: number;
   readonly commitMs?: number;
   readonly settings?: Partial<TopicSettings>;
+  /** The group's messages are pushed, so that nobody receives. */
+  readonly push?: true;
 }
+
+const PUSH = { ...PUSH_DEFAULTS, url: "https://example.com/" };
 
 export class World {
   readonly clock = new EventClock();
@@ -100,8 +110,18 @@ export class World {
   readonly #route: TopicRoute;
   readonly #commitMs: number;
 
-  private constructor({ queues = 1, commitMs = 0, settings = {} }: WorldOptions) {
+  /** Tells the pusher, where there is one. */
+  #ringPusher: Ring | undefined;
+
+  private constructor({ queues = 1, commitMs = 0, settings = {}, push }: WorldOptions) {
     this.#commitMs = commitMs;
+    const group = {
+      name: "billing",
+      number: 1,
+      settings: { ...GROUP_DEFAULTS, ...(push === undefined ? {} : { push: PUSH }) },
+      paused: false,
+      createdAt: 0,
+    };
     this.#route = {
       ...TOPIC,
       incarnation: 1,
@@ -109,13 +129,23 @@ export class World {
       settings: { ...TOPIC_DEFAULTS, ...settings, queues },
       createdAt: 0,
       growths: [],
-      groups: [
-        { name: "billing", number: 1, settings: GROUP_DEFAULTS, paused: false, createdAt: 0 },
-      ],
+      groups: [group],
     };
     for (let queue = 0; queue < queues; queue++) this.#queues.push(this.#newQueue());
+    const objects = this.#objects();
+    if (push !== undefined) {
+      const stamp = { incarnation: 1, version: 1 };
+      const record = { ...TOPIC, stamp, queues, group, version: 1, secrets: [] };
+      this.#ringPusher = pushing(record, {
+        clock: this.clock,
+        random: this.random,
+        counts: this.counts,
+        objects,
+        active: (object, work) => this.#active(object, work),
+      });
+    }
     this.broker = createBroker({
-      objects: this.#objects(),
+      objects,
       nowMs: () => this.clock.nowMs(),
       random: this.random,
       autoCreate: true,
@@ -179,6 +209,7 @@ export class World {
       const content = { body: { json: "0" }, messageGroup: this.wordOf(queue) };
       await this.run(this.broker.send(TOPIC, { messages: [content] }));
     }
+    if (this.#ringPusher !== undefined) return void (await this.run(this.clock.pause(60_000)));
     for (;;) {
       const got = await this.run(this.broker.receive(GROUP, { maxMessages: 100, waitMs: 0 }));
       if (!got.ok || got.value.messages.length === 0) break;
@@ -214,7 +245,10 @@ export class World {
         if (queue !== this.#queues[0]) this.counts.rings++;
         return this.#queues[0]?.waits.ring(group, from, count) ?? Promise.resolve(0);
       },
-      push: () => Promise.resolve(),
+      push: async ({ incarnation }, group, number) => {
+        this.counts.rings++;
+        await this.#ringPusher?.(incarnation, group.number, number);
+      },
       drained: () => Promise.resolve(true),
     };
     let armed: (() => void) | undefined;
@@ -227,12 +261,12 @@ export class World {
   }
 
   readonly #synced = new Map<Queue, () => Promise<void>>();
-  /** What is under way at each queue, and since when it has something. */
-  readonly #busy = new Map<Queue, { at: number; works: number }>();
+  /** What is under way at each object, and since when it has something. */
+  readonly #busy = new Map<object, { at: number; works: number }>();
 
-  async #active<T>(queue: Queue, work: () => Promise<T>): Promise<T> {
-    const busy = this.#busy.get(queue) ?? { at: 0, works: 0 };
-    this.#busy.set(queue, busy);
+  async #active<T>(object: object, work: () => Promise<T>): Promise<T> {
+    const busy = this.#busy.get(object) ?? { at: 0, works: 0 };
+    this.#busy.set(object, busy);
     if (busy.works++ === 0) busy.at = this.clock.nowMs();
     try {
       return await work();
