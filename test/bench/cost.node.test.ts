@@ -26,5 +26,7 @@ test("busy and batched cost less than Cloudflare Queues, and a lone message more
     { name: "lone", isCheaper: false },
     { name: "busy", isCheaper: true },
     { name: "batched", isCheaper: true },
+    { name: "pushed", isCheaper: true },
+    { name: "pushed, lone", isCheaper: false },
   ]);
 });
