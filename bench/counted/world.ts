@@ -209,7 +209,7 @@ export class World {
       const content = { body: { json: "0" }, messageGroup: this.wordOf(queue) };
       await this.run(this.broker.send(TOPIC, { messages: [content] }));
     }
-    if (this.#ringPusher !== undefined) return void (await this.run(this.clock.pause(60_000)));
+    if (this.#ringPusher !== undefined) return this.run(this.clock.pause(60_000));
     for (;;) {
       const got = await this.run(this.broker.receive(GROUP, { maxMessages: 100, waitMs: 0 }));
       if (!got.ok || got.value.messages.length === 0) break;
