@@ -84,15 +84,5 @@ export const notYet = (what: string) =>
     })
     .meta({ description: `Not available yet: ${what}.` });
 
-/** Some values of a field are not available yet. */
-export const availableOnly = <T extends z.ZodType>(
-  schema: T,
-  isAvailable: (value: z.output<T>) => boolean,
-): T =>
-  schema.check((payload) => {
-    if (isAvailable(payload.value)) return;
-    addFault(payload, { message: "this value is not available yet" });
-  });
-
 /** A request without fields. */
 export const nothing = z.strictObject({});

@@ -7,7 +7,7 @@ import { utf8Length } from "../core/bytes.ts";
 import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { availableOnly, delayMs, instant, invisibleMs, whole, word } from "./fields.ts";
+import { delayMs, instant, invisibleMs, whole, word } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
 import { addFault } from "./parse.ts";
 
@@ -27,7 +27,7 @@ export const topicPatch = z.strictObject({
   retentionBytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
   maxBacklog: whole(0, Number.MAX_SAFE_INTEGER).optional(),
   durability: z.enum(["disk", "memory"]).optional(),
-  trace: availableOnly(z.boolean(), (value) => !value).optional(),
+  trace: z.boolean().optional(),
   flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
 });
 

@@ -10,6 +10,7 @@ import type {
   MessageView,
   QueueRpc,
   QueueStats,
+  TraceEvent,
 } from "../protocol/rpc.ts";
 import type { ById, TopicName, TopicStats } from "./broker.ts";
 import { queuesOf } from "./lists.ts";
@@ -38,8 +39,11 @@ export class Messages {
     this.#routes = routes;
   }
 
-  view(at: ById): Promise<Outcome<MessageView>> {
-    return this.#ask(at, (queue, call) => queue.message(call));
+  async view(at: ById): Promise<Outcome<MessageView>> {
+    const before: TraceEvent[] = [];
+    const view = await this.#ask(at, (queue, call) => queue.message(call), before);
+    if (!view.ok || before.length === 0) return view;
+    return accept({ ...view.value, events: [...before, ...(view.value.events ?? [])] });
   }
 
   recall(at: ById): Promise<Outcome<{ id: string }>> {
@@ -81,8 +85,11 @@ export class Messages {
     });
   }
 
-  /** Asks the queue where the message stands, which may be another than the id names, and of another topic. */
-  async #ask<T>(at: ById, ask: Ask<T>): Promise<Outcome<T>> {
+  /**
+   * Asks the queue where the message stands, which may be another than the id names, and of another topic. `events` gets
+   * what happened to it on the way there.
+   */
+  async #ask<T>(at: ById, ask: Ask<T>, events: TraceEvent[] = []): Promise<Outcome<T>> {
     const missing = refuse("message_not_found", "No message has this id", {
       id: at.id.slice(0, 128),
     });
@@ -101,6 +108,7 @@ export class Messages {
       if (!located.ok) return located;
       if (located.value.is === "here") break;
       place = located.value;
+      events.push(...(located.value.events ?? []));
     }
     return this.#at(at, place, missing, ask);
   }

@@ -14,7 +14,7 @@ export type { ListOptions, Page } from "./listing.ts";
 export type { MessageOptions, OneOrMany, OutgoingMessage, TransactionMessage } from "./outgoing.ts";
 export { CountingProducer } from "./counting.ts";
 export type { CountedMessage, CountingOptions } from "./counting.ts";
-export type { MessageStatus, SentMessage } from "./sent.ts";
+export type { MessageStatus, SentMessage, TraceEvent } from "./sent.ts";
 
 export { RollbackError } from "./transact.ts";
 export type { TransactOptions } from "./transact.ts";

@@ -2,6 +2,9 @@
 import { isHalfmqError } from "./error.ts";
 import type { CallOptions, Http } from "./http.ts";
 import { path } from "./path.ts";
+import type { TraceEvent } from "../protocol/consuming.ts";
+
+export type { TraceEvent };
 
 /** What became of a sent message. */
 export interface SentMessage {
@@ -31,8 +34,8 @@ export interface MessageStatus {
     readonly deliveryAttempt: number;
     readonly dueAt?: number;
   }[];
-  /** On a topic with `trace`. */
-  readonly events?: readonly unknown[];
+  /** On a topic with `trace`: what happened to it, in order. */
+  readonly events?: readonly TraceEvent[];
 }
 
 /** A recall whose answer was lost is asked again, and then finds its own work done. */

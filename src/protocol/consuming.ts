@@ -107,6 +107,39 @@ export interface MessageView {
     readonly deliveryAttempt: number;
     readonly dueAt?: number;
   }[];
+  /** On a topic with `trace`: what happened, in order. */
+  readonly events?: readonly TraceEvent[];
+}
+
+/** One thing that happened to a message. */
+export interface TraceEvent {
+  readonly type:
+    | "prepared"
+    | "checked"
+    | "committed"
+    | "rolledBack"
+    | "discarded"
+    | "forwarded"
+    | "delayed"
+    | "retimed"
+    | "recalled"
+    | "stored"
+    | "delivered"
+    | "acked"
+    | "nacked"
+    | "leaseExpired"
+    | "held"
+    | "deadLettered"
+    | "redriven"
+    | "expired";
+  readonly at: number;
+  readonly group?: string;
+  readonly deliveryAttempt?: number;
+  /** Number of a check. */
+  readonly attempt?: number;
+  readonly reason?: string;
+  readonly by?: string;
+  readonly deliverAt?: number;
 }
 
 /** A message that is asked for by its id; `at` when another queue has said where it stands here. */
@@ -127,6 +160,8 @@ export type Located =
       readonly incarnation: number;
       readonly queue: number;
       readonly at: MessagePlace;
+      /** What happened before it went there. */
+      readonly events?: readonly TraceEvent[];
     };
 
 export interface QueueStats {

@@ -59,6 +59,7 @@ export function beginChecks(
     const open = store.halves.open.get(position);
     if (open === undefined || attempt !== open.checks + 1 || due(open, nowMs) !== "check") continue;
     store.halves.checkBegun(open, nowMs + open.policy.intervalMs, openUntil);
+    store.trace.note("half", [position, 1], { kind: "checked", value: attempt });
     const content = checkContent(store, open, withContent);
     if (content !== undefined) begun.push(content);
   }

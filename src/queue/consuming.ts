@@ -15,6 +15,7 @@ import type {
 } from "../protocol/rpc.ts";
 import type { Chosen } from "./delivery/chooser.ts";
 import type { Group } from "./delivery/group.ts";
+import type { Flight } from "./delivery/page.ts";
 import type { QueueStore } from "./store.ts";
 
 /** Entries that one peek looks at. */
@@ -45,6 +46,7 @@ export function receive(
   const { chosen, unfinished } = group.receive(call, nowMs);
   if (unfinished) return { is: "unfinished" };
   if (chosen.length === 0) return { is: "empty", paused: false };
+  if (store.trace.enabled) traceDelivered(store, group.route.number, chosen);
   if (call.attempt !== undefined) {
     group.state.rememberAttempt(
       call.attempt,
@@ -53,6 +55,39 @@ export function receive(
     );
   }
   return { is: "delivered", delivered: delivered(store, group, chosen) };
+}
+
+/** Consecutive messages with one attempt share an event. */
+function traceDelivered(store: QueueStore, group: number, chosen: readonly Chosen[]): void {
+  for (let at = 0; at < chosen.length;) {
+    const { offset = 0, attempt = 0 } = chosen[at] ?? {};
+    let count = 1;
+    while (chosen[at + count]?.offset === offset + count && chosen[at + count]?.attempt === attempt)
+      count++;
+    store.trace.note("log", [offset, count], { kind: "delivered", group, value: attempt });
+    at += count;
+  }
+}
+
+function traceAcked(store: QueueStore, group: number, offsets: readonly number[]): void {
+  const sorted = offsets.toSorted((one, other) => one - other);
+  for (let at = 0; at < sorted.length;) {
+    const first = sorted[at] ?? 0;
+    let count = 1;
+    while (sorted[at + count] === first + count) count++;
+    store.trace.note("log", [first, count], { kind: "acked", group });
+    at += count;
+  }
+}
+
+function traceNacked(
+  store: QueueStore,
+  group: number,
+  { offset, attempt, leased }: Flight,
+  reason = "",
+): void {
+  if (leased)
+    store.trace.note("log", [offset, 1], { kind: "nacked", group, value: attempt, reason });
 }
 
 /** A message of an attempt, if the attempt's own lease on it still lives. */
@@ -136,6 +171,7 @@ export function settle(
     if (standing.is === "done" || acked.includes(address.offset))
       return { receipt: text, ok: false, code: "receipt_expired" };
     if (call.verb === "nack") {
+      traceNacked(store, group.route.number, standing.flight, call.reason);
       group.nack(standing.flight, call, nowMs);
       return { receipt: text, ok: true };
     }
@@ -148,7 +184,11 @@ export function settle(
       return { receipt: text, ok: false, code: "receipt_expired" };
     return { receipt: text, ok: true, extended: { receipt: text, invisibleUntil } };
   });
-  if (acked.length > 0) group.ack([...new Set(acked)]);
+  if (acked.length > 0) {
+    const offsets = [...new Set(acked)];
+    group.ack(offsets);
+    if (store.trace.enabled) traceAcked(store, group.route.number, offsets);
+  }
   return results;
 }
 

@@ -6,6 +6,7 @@ import { decodeEntry } from "../core/entry.ts";
 import { messageId, parseMessageId } from "../core/ids.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type { Located, MessageCall, MessageView } from "../protocol/rpc.ts";
+import { lifeOf } from "./life.ts";
 import type { Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
 
@@ -131,11 +132,19 @@ function stored(store: QueueStore, id: string, offset: number): Found | undefine
 export function locate(store: QueueStore, call: MessageCall, nowMs: number): Outcome<Located> {
   const found = find(store, call, nowMs);
   if (found === undefined) return missing;
-  return accept(found.is === "elsewhere" ? found.place : { is: "here" });
+  if (found.is !== "elsewhere") return accept({ is: "here" });
+  const events = lifeOf(store, call, nowMs);
+  return accept(events === undefined ? found.place : { ...found.place, events });
 }
 
 /** The message as it stands here. What is elsewhere is `message_not_found`: `locate` says where. */
 export function message(store: QueueStore, call: MessageCall, nowMs: number): Outcome<MessageView> {
+  const view = viewOf(store, call, nowMs);
+  const events = view.ok ? lifeOf(store, call, nowMs) : undefined;
+  return view.ok && events !== undefined ? accept({ ...view.value, events }) : view;
+}
+
+function viewOf(store: QueueStore, call: MessageCall, nowMs: number): Outcome<MessageView> {
   const found = find(store, call, nowMs);
   switch (found?.is) {
     case "underway":
@@ -237,6 +246,7 @@ export function recall(
   const position = waiting(store, call, nowMs);
   if (!position.ok) return position;
   store.delayed.recalled(position.value, nowMs);
+  store.trace.note("delayed", [position.value, 1], { kind: "recalled" });
   return accept({ id: call.id });
 }
 
@@ -250,5 +260,6 @@ export function retime(
   const position = waiting(store, call, nowMs);
   if (!position.ok) return position;
   store.delayed.retime(position.value, deliverAt);
+  store.trace.note("delayed", [position.value, 1], { kind: "retimed", value: deliverAt });
   return accept({ id: call.id, deliverAt });
 }

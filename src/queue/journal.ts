@@ -60,11 +60,11 @@ export class Journal {
     return this.#seq + 1;
   }
 
-  /** Everything saved but pages of delayed messages and producers, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
+  /** Everything saved but pages of delayed messages, producers and traces, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
     const pages: SavedPage[] = [];
     for (const row of this.#sql.exec(
-      "SELECT name, seq, data FROM page WHERE name NOT GLOB '[dp]:*'",
+      "SELECT name, seq, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
     )) {
       pages.push({
         name: textOf(row["name"]),

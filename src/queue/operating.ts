@@ -67,7 +67,10 @@ export function redrive(
     ids === undefined
       ? store.deadLetters.offsets(number, LIMITS.redriveMax)
       : offsetsOf(store, number, new Set(ids));
-  for (const offset of offsets) group.redrive(offset, nowMs);
+  for (const offset of offsets) {
+    group.redrive(offset, nowMs);
+    store.trace.note("log", [offset, 1], { kind: "redriven", group: number });
+  }
   return { redriven: offsets.length };
 }
 

@@ -38,4 +38,6 @@ export const OPERATION = {
   standInTaken: 52,
   standInReleased: 53,
   standInSettled: 54,
+  // trace.ts
+  traced: 61,
 } as const;

@@ -29,6 +29,7 @@ import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
 import { moveDue } from "./sending.ts";
+import { dropOld, retain } from "./retention.ts";
 import { storeLog } from "./store-log.ts";
 import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
@@ -314,6 +315,7 @@ export class Queue {
   #sweep(nowMs: number): void {
     const { store } = this;
     if (store.identity === undefined) return;
+    store.trace.nowMs = nowMs;
     this.#more = false;
     if (store.identity.dropping === true) return;
     for (const group of store.groups.values()) group.promote(nowMs);
@@ -335,9 +337,9 @@ export class Queue {
 
   #retain(nowMs: number): void {
     // A queue may write segments faster than one sweep in ten seconds drops them.
-    const more = this.store.retain(nowMs, SWEEP_MAX);
+    const more = retain(this.store, nowMs, SWEEP_MAX);
     this.#retainAt = more ? nowMs : nowMs + RETENTION_EVERY_MS;
-    this.store.dropOld(nowMs);
+    dropOld(this.store, nowMs);
   }
 
   #end(nowMs: number): void {

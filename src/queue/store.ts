@@ -2,7 +2,6 @@
  * Everything that one queue keeps, put together: the three logs, the groups, the links and the keys over one journal.
  * It wakes from storage, places messages, and writes a flush's rows; verbs that callers know are in the files beside it.
  */
-import { LIMITS } from "../protocol/limits.ts";
 import { messageId } from "../core/ids.ts";
 import { decodeEntry, entryView } from "../core/entry.ts";
 import { readRecordHead } from "../core/record.ts";
@@ -22,6 +21,7 @@ import { KeyIndex } from "./key-index.ts";
 import { groupMark, Links, type Parcel } from "./links.ts";
 import { Producers } from "./producers.ts";
 import { SoftIds } from "./soft.ts";
+import { Trace } from "./trace.ts";
 import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./schema.ts";
 import { SegmentLog } from "./segments.ts";
 import { StandIns } from "./stand-ins.ts";
@@ -62,9 +62,6 @@ export interface StorePorts {
   expired(group: string, expired: number): void;
 }
 
-/** Pages of producers that one round of retention looks at. */
-const PRODUCER_PAGES_SWEPT = 4;
-
 export class QueueStore {
   readonly sql: Sql;
   readonly journal: Journal;
@@ -75,18 +72,19 @@ export class QueueStore {
   readonly deadLetters: DeadLetters;
   readonly keys: KeyIndex;
   readonly producers: Producers;
+  readonly trace: Trace;
   readonly standIns: StandIns;
   readonly groups = new Map<string, Group>();
   identity: Identity | undefined;
   readonly bounds: QueueBounds;
-  readonly #ports: StorePorts;
+  readonly ports: StorePorts;
   #keysAwake = false;
   readonly #softIds: SoftIds;
 
   constructor(sql: Sql, ports: StorePorts, bounds: QueueBounds = BOUNDS) {
     this.bounds = bounds;
     this.sql = sql;
-    this.#ports = ports;
+    this.ports = ports;
     createTables(sql, [...KeyIndex.schema, ...DueIndex.schema]);
     const schema = readMeta(sql, "schema");
     if (schema === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
@@ -102,6 +100,8 @@ export class QueueStore {
     this.deadLetters = new DeadLetters(sql);
     this.#softIds = new SoftIds(sql);
     this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
+    this.trace = new Trace(sql, this.journal);
+    this.trace.enabled = this.identity?.route.settings.trace === true;
     this.producers = new Producers(this.journal, bounds.producersMax);
     this.standIns = new StandIns(this.journal);
     this.#wake();
@@ -149,18 +149,28 @@ export class QueueStore {
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);
     else if (kind <= 40) this.links.apply(kind, reader, seq);
     else if (kind <= 50) this.producers.apply(kind, reader, seq);
-    else this.standIns.apply(kind, reader, seq);
+    else if (kind <= 60) this.standIns.apply(kind, reader, seq);
+    else this.trace.apply(reader, seq);
   }
 
   newGroup(route: TopicRoute["groups"][number]): Group {
+    const { number } = route;
     return new Group(route, {
       log: this.messages,
       journal: this.journal,
       deadLetters: this.deadLetters,
       heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
-      random: () => this.#ports.random(),
-      dead: (group, offset, reason) => this.#ports.dead(group, offset, reason),
-      held: (group, offset, reason) => this.#ports.held(group, offset, reason),
+      random: () => this.ports.random(),
+      lapsed: (group, offset, attempt) =>
+        this.trace.note("log", [offset, 1], { kind: "leaseExpired", group, value: attempt }),
+      dead: (group, offset, reason) => {
+        this.trace.note("log", [offset, 1], { kind: "deadLettered", group: number, reason });
+        this.ports.dead(group, offset, reason);
+      },
+      held: (group, offset, reason) => {
+        this.trace.note("log", [offset, 1], { kind: "held", group: number, reason });
+        this.ports.held(group, offset, reason);
+      },
     });
   }
 
@@ -201,6 +211,7 @@ export class QueueStore {
 
   saveIdentity(identity: Identity): void {
     this.identity = identity;
+    this.trace.enabled = identity.route.settings.trace;
     writeMeta(this.sql, "identity", JSON.stringify(identity));
   }
 
@@ -318,11 +329,12 @@ export class QueueStore {
     this.delayed.commit();
     this.journal.commit(keys);
     this.producers.trim();
-    if ((this.#keysAwake && this.keys.sealDue()) || this.journal.keysAtRisk) this.#sealKeys(nowMs);
+    this.trace.trim();
+    if ((this.#keysAwake && this.keys.sealDue()) || this.journal.keysAtRisk) this.sealKeys(nowMs);
   }
 
   /** All keys known stand in runs from here on: rows that carried them may go. Also in the middle of a flush. */
-  #sealKeys(nowMs: number): void {
+  sealKeys(nowMs: number): void {
     const keys = this.awakeKeys();
     const mark = {
       m: this.messages.nextStored,
@@ -332,43 +344,6 @@ export class QueueStore {
     };
     keys.seal(JSON.stringify(mark), nowMs);
     this.journal.keysAreKept();
-  }
-
-  /** Drops what retention allows, at most that many segments; answers whether more may go at once. */
-  retain(nowMs: number, segmentsMax: number): boolean {
-    const { retentionMs, retentionBytes } = this.route.settings;
-    let to = this.messages.first;
-    let excess = this.messages.bytes - retentionBytes;
-    let dropped = 0;
-    for (const segment of this.messages.oldest(segmentsMax)) {
-      const end = segment.first + segment.count;
-      if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
-      const held = [...this.groups.values()].some(({ state }) =>
-        state.holdsBetween(segment.first, end),
-      );
-      if (held) break;
-      excess -= segment.bytes;
-      to = end;
-      dropped++;
-    }
-    if (dropped === 0) return false;
-    for (const group of this.groups.values()) {
-      const expired = group.state.truncate(to);
-      if (expired > 0) this.#ports.expired(group.route.name, expired);
-    }
-    this.#sealKeys(nowMs);
-    this.messages.truncate(to);
-    return dropped === segmentsMax;
-  }
-
-  /** Old decisions, settled delays and old dead letters go. */
-  dropOld(nowMs: number): void {
-    const keptMs = Math.max(this.route.settings.retentionMs, LIMITS.decisionMsMin);
-    const beforeDrop = (): void => this.#sealKeys(nowMs);
-    this.halves.dropArchived(nowMs - keptMs, nowMs, beforeDrop);
-    this.delayed.dropSettled(nowMs - this.route.settings.retentionMs, beforeDrop);
-    this.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
-    this.producers.sweep(nowMs, PRODUCER_PAGES_SWEPT);
   }
 }
 

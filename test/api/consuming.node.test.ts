@@ -254,7 +254,7 @@ test.each([
   ["dedupWindowMs", -1],
   ["dedupWindowMs", 7 * DAY + 1],
   ["durability", "tape"],
-  ["trace", true],
+  ["trace", "yes"],
   ["maxBacklog", -1],
   ["maxBacklog", 1.5],
   ["flushSpacingMs", 51],
@@ -263,8 +263,6 @@ test.each([
   const { call, asked } = settings();
   const answer = await call("PUT", "/v1/topics/t", { [field]: value });
   expect(answer).toMatchObject({ status: 400, json: { code: "invalid_request", field } });
-  const isLater = value === true;
-  expect(String(answer.json["detail"]).includes("not available yet")).toBe(isLater);
   expect(asked).toEqual([]);
 });
 

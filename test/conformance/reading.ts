@@ -1,9 +1,45 @@
 /** Looking without consuming: peek, a message by its id, stats, and the stream of changes. */
 import { expect } from "vitest";
 import { type Cases } from "./client.ts";
-import { bodies, type Json, type Message, there, unique, until } from "./kit.ts";
+import { bodies, type Json, type Message, SHORT, there, unique, until } from "./kit.ts";
 
 export const reading: Cases = {
+  "a traced message tells its life in order, also over queues and topics": async (mq) => {
+    const [home, target] = [await mq.topic({ trace: true }), await mq.topic({ trace: true })];
+    const { transactionId, messages } = await home.prepare(
+      { body: "there", topic: target.name },
+      { check: SHORT },
+    );
+    const producers = `${home.name}-producers`;
+    await until("a check", async () => (await mq.checks(producers)).length > 0);
+    await mq.commit(transactionId, { by: "check" });
+    const group = await target.group().make({ maxAttempts: 1 });
+    await group.nack(await group.one(), { reason: "broken" });
+    const { id } = there(messages[0]);
+    await mq.ok("POST", `${group.path}/dead-letters/redrive`, { ids: [id] });
+    await group.ack(await group.one());
+    const view = await mq.ok<{ events: Json[] }>("GET", `/v1/messages/${id}`);
+    const told = view.events.filter(({ type }) => type !== "checked");
+    expect(told.map(({ type }) => type)).toEqual([
+      "prepared",
+      "committed",
+      "forwarded",
+      "stored",
+      "delivered",
+      "nacked",
+      "deadLettered",
+      "redriven",
+      "delivered",
+      "acked",
+    ]);
+    expect(view.events.find(({ type }) => type === "checked")).toMatchObject({ attempt: 1 });
+    expect(told[1]).toMatchObject({ by: "check" });
+    expect(told[5]).toMatchObject({ group: "g", deliveryAttempt: 1, reason: "broken" });
+    const plain = await mq.topic();
+    const sent = await plain.sendOne({ body: 1 });
+    expect(await mq.ok("GET", `/v1/messages/${sent.id}`)).not.toHaveProperty("events");
+  },
+
   "a peek starts at an offset, keeps to its limit, and takes nothing away": async (mq) => {
     const topic = await mq.topic();
     await topic.send(...Array.from({ length: 10 }, (_, body) => ({ body })));

@@ -59,6 +59,14 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "at most 1 a second: rate_limited",
   ],
   "11-memory-topic.ts": ["20 degrees", "21 degrees", "22 degrees"],
+  "12-trace.ts": [
+    "delayed",
+    "stored",
+    "delivered billing 1",
+    "nacked billing 1 no paper",
+    "delivered billing 2",
+    "acked billing",
+  ],
 };
 
 let folder: string;

@@ -104,6 +104,7 @@ export class Group {
       const offset = this.state.due.pop();
       const flight = offset === undefined ? undefined : this.#memory.flight(offset);
       if (flight === undefined) continue;
+      if (flight.leased) this.#ports.lapsed(this.route.number, flight.offset, flight.attempt);
       if (flight.leased && this.#exhausted(flight)) this.#poisoned(flight, "lease_expired", nowMs);
       else if (!this.#memory.locks.stand(flight.offset, "due"))
         this.#memory.visible.add(flight.offset);

@@ -23,6 +23,8 @@ export interface GroupPorts {
   heldFor(state: GroupState, messageGroup: string): number | undefined;
   /** 0 to below 1, to spread retries. */
   random(): number;
+  /** A lease ran out. */
+  lapsed(group: number, offset: number, attempt: number): void;
   dead(group: string, offset: number, reason: string): void;
   /** The message ran out of attempts and is held in its place. */
   held(group: string, offset: number, reason: string): void;

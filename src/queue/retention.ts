@@ -1,0 +1,50 @@
+/**
+ * What a queue lets go when its time is over: messages by age and bytes, decisions, fates, dead letters, producers and
+ * traces. Each in bounded steps, inside a flush; when to look is the queue's.
+ */
+import { LIMITS } from "../protocol/limits.ts";
+import type { QueueStore } from "./store.ts";
+
+/** Pages of producers that one round looks at. */
+const PRODUCER_PAGES_SWEPT = 4;
+
+/** Drops what retention allows, at most that many segments; answers whether more may go at once. */
+export function retain(store: QueueStore, nowMs: number, segmentsMax: number): boolean {
+  const { retentionMs, retentionBytes } = store.route.settings;
+  let to = store.messages.first;
+  let excess = store.messages.bytes - retentionBytes;
+  let dropped = 0;
+  for (const segment of store.messages.oldest(segmentsMax)) {
+    const end = segment.first + segment.count;
+    if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
+    const held = [...store.groups.values()].some(({ state }) =>
+      state.holdsBetween(segment.first, end),
+    );
+    if (held) break;
+    excess -= segment.bytes;
+    to = end;
+    dropped++;
+  }
+  if (dropped === 0) return false;
+  for (const group of store.groups.values()) {
+    const expired = group.state.truncate(to);
+    if (expired > 0) store.ports.expired(group.route.name, expired);
+  }
+  store.sealKeys(nowMs);
+  store.messages.truncate(to);
+  return dropped === segmentsMax;
+}
+
+/** Old decisions, settled delays and old dead letters go. */
+export function dropOld(store: QueueStore, nowMs: number): void {
+  const keptMs = Math.max(store.route.settings.retentionMs, LIMITS.decisionMsMin);
+  const beforeDrop = (): void => store.sealKeys(nowMs);
+  store.halves.dropArchived(nowMs - keptMs, nowMs, beforeDrop);
+  store.delayed.dropSettled(nowMs - store.route.settings.retentionMs, beforeDrop);
+  store.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
+  store.producers.sweep(nowMs, PRODUCER_PAGES_SWEPT);
+  store.trace.sweep((family, first, end) => {
+    if (family === "log") return end <= store.messages.first;
+    return !(family === "half" ? store.halves : store.delayed).log.holds(first);
+  });
+}
