@@ -36,7 +36,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   adapters: { may: DIALECT },
   client: { may: ["protocol"], packages: [] },
   console: { may: ["client", "protocol"] },
-  cli: { may: ["client", "protocol"] },
+  cli: { may: ["client", "protocol", "platform"] },
 };
 
 /** These wire the Worker together and may import everything. */

@@ -11,7 +11,7 @@ import { watchdogRound } from "./broker/watchdog.ts";
 import { systemClock } from "./platform/clock.ts";
 import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
-import { targetPolicy } from "./platform/target.ts";
+import { targetPolicy, wrongTargets } from "./platform/target.ts";
 import type { Env } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
@@ -30,6 +30,8 @@ function makeApp(env: Env): App {
   const objects = durableObjects(env);
   const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
   const gate = sendGate(env);
+  for (const entry of wrongTargets(env.HALFMQ_ALLOWED_TARGETS))
+    log.error("allowed.target.ignored", { entry });
   return createApp({
     broker: createBroker({ objects, nowMs, random, autoCreate }),
     authenticate: (request) => authenticate(request.headers, env),

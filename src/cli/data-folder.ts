@@ -1,7 +1,7 @@
 /** The data folder: made when missing, held by one server at a time. It never touches the objects' databases. */
 import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { codeOf, reasonOf, StartRefused } from "./refusal.ts";
 
 const LOCK_FILE = "lock";
@@ -24,7 +24,7 @@ export async function holdDataFolder(path: string): Promise<DataFolder> {
   const lock = join(path, LOCK_FILE);
   const me = holder(process.pid);
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path);
     await takeLock(lock, [me]);
   } catch (error) {
     if (error instanceof StartRefused) throw error;
@@ -35,6 +35,20 @@ export async function holdDataFolder(path: string): Promise<DataFolder> {
     entrust: (pid) => replaceLock(lock, [me, holder(pid)]),
     release: () => rm(lock, { force: true }),
   };
+}
+
+/** With its parents. Node's own `recursive` never ends where nothing can be made, as under /proc: all is ENOENT there. */
+async function makeFolder(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: 0o700 });
+  try {
+    await make().catch(async (error: unknown) => {
+      if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+      await makeFolder(dirname(path));
+      await make();
+    });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
 }
 
 async function takeLock(lock: string, holders: readonly Holder[]): Promise<void> {

@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Takes what the server logs; absent: it goes where this process prints. */
   readonly onOutput?: (text: string) => void;
+  /** Ends a start that has not got to its end: it is refused, and leaves nothing behind. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Cluster extends ClusterConfig {
@@ -67,6 +69,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const env = await variables(options, host, key);
     const address = `${bracketed(host)}:${port}`;
     await writeRuntime(folder.path, address, Object.keys(env), options.cluster);
+    options.signal?.throwIfAborted();
     const workerd = await startWorkerd({
       folder: folder.path,
       env: { ...env, ...options.cluster?.credentials, PATH: process.env["PATH"] ?? "" },
@@ -76,6 +79,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const server = { ...handle(workerd, host, folder), rootKey: key, keySource: source };
     try {
       await folder.entrust(workerd.pid);
+      options.signal?.throwIfAborted();
       await healthy(server);
     } catch (error) {
       await server.kill();

@@ -1,6 +1,7 @@
 /** What the environment says about the server to start, checked. It never reads or writes a file. */
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { wrongTargets } from "../platform/target.ts";
 import { StartRefused } from "./refusal.ts";
 
 const ROOT_KEY_LENGTH_MIN = 16;
@@ -26,6 +27,7 @@ export function settingsFrom(environment: NodeJS.ProcessEnv): Settings {
   const rootKey = environment["HALFMQ_ROOT_KEY"];
   if (rootKey !== undefined) checkRootKey(rootKey, "HALFMQ_ROOT_KEY");
   checkAutoCreate(environment["HALFMQ_AUTO_CREATE"]);
+  checkAllowedTargets(environment["HALFMQ_ALLOWED_TARGETS"]);
   return {
     host: hostFrom(environment["HALFMQ_HOST"] ?? "127.0.0.1"),
     port: portFrom(environment["PORT"] ?? String(PORT_DEFAULT)),
@@ -76,6 +78,14 @@ function checkAutoCreate(text: string | undefined): void {
   if (text !== undefined && text !== "on" && text !== "off") {
     throw new StartRefused(`HALFMQ_AUTO_CREATE must be "on" or "off", but is "${text}"`);
   }
+}
+
+function checkAllowedTargets(text: string | undefined): void {
+  const [wrong] = wrongTargets(text);
+  if (wrong === undefined) return;
+  throw new StartRefused(
+    `HALFMQ_ALLOWED_TARGETS must list host names or addresses without scheme, port or path, but holds "${wrong}"`,
+  );
 }
 
 function passedOn(environment: NodeJS.ProcessEnv): Record<string, string> {

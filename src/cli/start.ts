@@ -1,6 +1,6 @@
 /** `npm start`: serves HalfMQ from this machine until a signal. It never outlives its server, nor its server it. */
-import { once } from "node:events";
 import { relative } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { packageVersion } from "./bundle.ts";
 import { clusterFrom } from "./cluster.ts";
@@ -8,19 +8,40 @@ import { reasonOf, StartRefused } from "./refusal.ts";
 import { type Cluster, type Server, startServer } from "./server.ts";
 import { isLoopback, type Settings, settingsFrom } from "./settings.ts";
 
-const stopAsked = new AbortController();
+/** A start that does not heed a signal for so long is ended by it as if nobody listened. */
+const START_PATIENCE_MS = 10_000;
+
+/** What asks for the end, from the first signal on. */
+const stop = new AbortController();
+const stopAsked = new Promise<undefined>((resolve) => {
+  stop.signal.addEventListener("abort", () => resolve(undefined));
+});
+let isStarting = true;
+
+async function onSignal(signal: NodeJS.Signals): Promise<void> {
+  stop.abort();
+  await pause(START_PATIENCE_MS, undefined, { ref: false });
+  if (!isStarting) return;
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
 
 async function main(): Promise<void> {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stopAsked.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => void onSignal(signal));
   const file = clusterFile();
   const settings = settingsFrom(process.env);
   const cluster = file === undefined ? undefined : await clusterFrom(file, process.env);
-  const server = await startServer({ ...settings, ...(cluster === undefined ? {} : { cluster }) });
-  if (!stopAsked.signal.aborted) {
-    console.log(greeting(server, settings, cluster, await packageVersion()));
-    await Promise.race([server.ended, once(stopAsked.signal, "abort")]);
-  }
-  if (!stopAsked.signal.aborted) {
+  const server = await startServer({
+    ...settings,
+    signal: stop.signal,
+    ...(cluster === undefined ? {} : { cluster }),
+  });
+  isStarting = false;
+  const version = await packageVersion();
+  if (!stop.signal.aborted) console.log(greeting(server, settings, cluster, version));
+  await Promise.race([server.ended, stopAsked]);
+  if (!stop.signal.aborted) {
     throw new StartRefused(`the server ended by itself: ${await server.ended}`);
   }
   await server.stop();
@@ -71,6 +92,9 @@ try {
   await main();
 } catch (error) {
   if (!(error instanceof StartRefused)) throw error;
-  console.error(`halfmq: ${error.message}`);
-  process.exitCode = 1;
+  // A start that ends because it was asked to has nothing to say.
+  if (!stop.signal.aborted) {
+    console.error(`halfmq: ${error.message}`);
+    process.exitCode = 1;
+  }
 }

@@ -26,12 +26,19 @@ export function targetPolicy(env: {
   readonly HALFMQ_LOOPBACK?: string;
 }): TargetPolicy {
   const allowed = new Set<string>();
-  for (const entry of (env.HALFMQ_ALLOWED_TARGETS ?? "").split(",")) {
-    const host = canonicalHost(entry.trim());
+  for (const entry of entriesOf(env.HALFMQ_ALLOWED_TARGETS)) {
+    const host = canonicalHost(entry);
     if (host !== undefined) allowed.add(host);
   }
   return { allowed, loopback: env.HALFMQ_LOOPBACK === "1" };
 }
+
+/** Entries of HALFMQ_ALLOWED_TARGETS that allow nothing: all but bare host names and addresses. */
+export const wrongTargets = (text: string | undefined): readonly string[] =>
+  entriesOf(text).filter((entry) => canonicalHost(entry) === undefined);
+
+const entriesOf = (text: string | undefined): readonly string[] =>
+  text === undefined || text.trim() === "" ? [] : text.split(",").map((entry) => entry.trim());
 
 /** The parsed URL when it may be called. The caller fetches this URL, never the text that came. */
 export function checkTarget(url: string, policy: TargetPolicy, field = "url"): Outcome<URL> {
@@ -76,7 +83,10 @@ function hostOf(url: URL): string {
 function canonicalHost(text: string): string | undefined {
   const bracketed = text.includes(":") && !text.startsWith("[") ? `[${text}]` : text;
   const url = /^[^\s/?#@\\]+$/u.test(bracketed) ? URL.parse(`http://${bracketed}/`) : null;
-  return url === null || url.port !== "" ? undefined : hostOf(url) || undefined;
+  if (url === null || url.port !== "") return undefined;
+  const host = hostOf(url);
+  // A pattern parses as a host, but none is called so.
+  return host === "" || host.includes("*") ? undefined : host;
 }
 
 const LOOPBACK_NAMES = /^(?:.+\.)?localhost$/;

@@ -1,6 +1,6 @@
 /** `npm start`, as its user sees it: what it prints, what it refuses, and what it leaves behind. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -97,6 +97,31 @@ describe("an end", () => {
     }
   }
 
+  test.for<[when: string, moment: (data: string, url: string) => boolean | Promise<boolean>]>([
+    ["it holds its folder", (data) => existsSync(join(data, "lock"))],
+    ["workerd is there", (data) => existsSync(join(data, "workerd.capnp"))],
+    ["the server listens", (_, url) => listens(url)],
+    ["the server answers", (_, url) => fetch(url).then(Boolean, () => false)],
+  ])("by a signal as soon as %s is as clean", async ([, moment]) => {
+    const data = await dataFolder();
+    const port = await freePort();
+    const launched = new Launched({ HALFMQ_DATA: data, PORT: String(port) });
+    await until(() => moment(data, `http://127.0.0.1:${port}`));
+    launched.signal("SIGINT");
+    expect(await launched.ended).toEqual({ code: 0, stderr: "" });
+    await launched.nothingLeft();
+    expect(existsSync(join(data, "lock"))).toBe(false);
+  });
+
+  test("of a start that hangs is the signal's own", async () => {
+    const data = await dataFolder();
+    execFileSync("mkfifo", [join(data, "root-key")]);
+    const launched = new Launched({ HALFMQ_DATA: data });
+    await until(() => existsSync(join(data, "lock")));
+    launched.signal("SIGTERM");
+    expect(await launched.ended).toEqual({ code: null, stderr: "" });
+  });
+
   test("by SIGKILL of the group leaves nothing alive or listening, and the folder free", async () => {
     const data = await dataFolder();
     const launched = new Launched({ HALFMQ_DATA: data });
@@ -172,6 +197,16 @@ describe("a start is refused in one line with exit 1", () => {
       "a root key with a space",
       { HALFMQ_ROOT_KEY: "sixteen letters long" },
       "HALFMQ_ROOT_KEY must hold only visible ASCII characters",
+    ],
+    [
+      "a HALFMQ_ALLOWED_TARGETS with a URL",
+      { HALFMQ_ALLOWED_TARGETS: "hook.lan,http://x:80/" },
+      'must list host names or addresses without scheme, port or path, but holds "http://x:80/"',
+    ],
+    [
+      "a data folder where nothing can be made",
+      { HALFMQ_DATA: "/proc/halfmq/data" },
+      "the data folder /proc/halfmq/data cannot be written",
     ],
     ["an empty HALFMQ_DATA", { HALFMQ_DATA: "" }, "HALFMQ_DATA must name a folder, but is empty"],
   ];
@@ -252,4 +287,12 @@ async function expectRefusal(launched: Launched, words: string): Promise<void> {
   expect(stderr).toContain(words);
   expect(code).toBe(1);
   await launched.nothingLeft();
+}
+
+async function freePort(): Promise<number> {
+  const holder = createServer().listen(0, "127.0.0.1");
+  await until(() => holder.listening);
+  const { port } = holder.address() as { port: number };
+  holder.close();
+  return port;
 }

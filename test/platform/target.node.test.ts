@@ -1,7 +1,7 @@
 /** Which URLs the server may call, in every spelling that has fooled somebody's guard. */
 import { expect, test } from "vitest";
 import { forbiddenAddress } from "../../src/platform/address.ts";
-import { checkTarget, isPrivate, targetPolicy } from "../../src/platform/target.ts";
+import { checkTarget, isPrivate, targetPolicy, wrongTargets } from "../../src/platform/target.ts";
 
 const PUBLIC_ONLY = targetPolicy({});
 const ON_LOOPBACK = targetPolicy({ HALFMQ_LOOPBACK: "1" });
@@ -207,6 +207,14 @@ test("the allow-list takes exact hosts of any kind, without ports, and nothing a
   }
   expect(reasonOf("ftp://orders.internal/", policy)).toBe("scheme");
   expect(reasonOf("http://u@orders.internal/", policy)).toBe("user_info");
+});
+
+test("an entry of the allow-list that is no bare host is told of, and an empty list is none", () => {
+  expect(wrongTargets("hook.lan, 10.0.0.5,fd00::7,[fd00::8],redis")).toEqual([]);
+  expect([wrongTargets(undefined), wrongTargets(""), wrongTargets(" ")]).toEqual([[], [], []]);
+  const wrong = ["http://x:80/", "a b", "bad/host", "a:80", "u@h", "*.lan"];
+  expect(wrongTargets(["hook.lan", ...wrong].join(","))).toEqual(wrong);
+  expect(wrongTargets("a,,b,")).toEqual(["", ""]);
 });
 
 test("only what is allowed by name or as loopback goes through the open network", () => {
