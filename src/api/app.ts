@@ -125,7 +125,9 @@ function nameRefusal(params: Readonly<Record<string, string>>): Refusal | undefi
   for (const field of NAMES) {
     const text = params[field];
     const fault = text === undefined ? undefined : nameFault(text);
-    if (fault !== undefined) return refuse("invalid_request", `${field}: ${fault}`, { field });
+    if (fault === undefined) continue;
+    const { message, ...facts } = fault;
+    return refuse("invalid_request", `${field}: ${message}`, { field, ...facts });
   }
   return undefined;
 }

@@ -4,30 +4,26 @@
 import { z } from "zod";
 import { utf8Length } from "../core/bytes.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { addFault } from "./parse.ts";
+import { addFault, type Fault } from "./parse.ts";
 
 /** The last instant that a Date can hold. */
 const INSTANT_MAX = 8_640_000_000_000_000;
 const NAME = /^[A-Za-z0-9_\-.%]+$/;
 
 /** What is wrong with a text as a name; undefined when nothing is. */
-export function nameFault(text: string): string | undefined {
-  if (text.length > LIMITS.nameCharsMax)
-    return `a name has at most ${LIMITS.nameCharsMax} characters`;
-  if (text === "." || text === "..") return "a name is not . or ..";
-  return NAME.test(text) ? undefined : "a name is made of A-Z a-z 0-9 _ - . %";
+export function nameFault(text: string): Pick<Fault, "message" | "limit" | "actual"> | undefined {
+  const limit = LIMITS.nameCharsMax;
+  const actual = text.length;
+  if (actual > limit) return { message: `a name has at most ${limit} characters`, limit, actual };
+  if (text === "." || text === "..") return { message: "a name is not . or .." };
+  return NAME.test(text) ? undefined : { message: "a name is made of A-Z a-z 0-9 _ - . %" };
 }
 
 export const name = z
   .string()
   .check((payload) => {
-    const message = nameFault(payload.value);
-    if (message === undefined) return;
-    const actual = payload.value.length;
-    addFault(
-      payload,
-      actual > LIMITS.nameCharsMax ? { message, limit: LIMITS.nameCharsMax, actual } : { message },
-    );
+    const fault = nameFault(payload.value);
+    if (fault !== undefined) addFault(payload, fault);
   })
   .meta({ maxLength: LIMITS.nameCharsMax, pattern: NAME.source });
 
@@ -61,11 +57,14 @@ export const instant = whole(0, INSTANT_MAX);
 export const invisibleMs = whole(LIMITS.invisibleMsMin, LIMITS.invisibleMsMax);
 export const delayMs = whole(0, LIMITS.delayMsMax);
 
-/** A whole number in a query. */
+/** A whole number in a query, where everything is text. */
 export const queryWhole = (min: number, max: number) =>
   z.preprocess(
-    (value) => (typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value),
-    whole(min, max),
+    (value) => (typeof value === "string" && /^-?\d{1,16}$/.test(value) ? Number(value) : value),
+    z
+      .int({ error: ({ code }) => (code === "invalid_type" ? "a whole number" : undefined) })
+      .min(min)
+      .max(max),
   );
 
 export const page = {

@@ -8,6 +8,8 @@ import { LIMITS } from "../protocol/limits.ts";
 import { delayMs, instant, name, whole, word, words } from "./fields.ts";
 import { addFault } from "./parse.ts";
 
+const CONTROL = /\p{Cc}/u;
+
 /** Own members, `__proto__` included, which a record schema would leave out. */
 const properties = z
   .unknown()
@@ -37,10 +39,16 @@ const properties = z
   })
   .meta({ type: "object", additionalProperties: { type: "string" } });
 
+/** It may become a header somewhere, which has no control characters. */
+const contentType = words(LIMITS.contentTypeBytesMax).check((payload) => {
+  if (CONTROL.test(payload.value))
+    addFault(payload, { message: "a content type has no control characters" });
+});
+
 const fields = {
   body: z.unknown().optional().meta({ description: "Any JSON, kept as the text that came." }),
   bodyBase64: z.string().optional(),
-  contentType: words(LIMITS.contentTypeBytesMax).optional(),
+  contentType: contentType.optional(),
   tag: word.optional(),
   keys: z.array(word).max(LIMITS.keysMax).optional(),
   properties: properties.optional(),

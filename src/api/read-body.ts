@@ -9,6 +9,9 @@ import type { SentText } from "./operation.ts";
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };
 
+/** The client went away in the middle: nobody hears of it, and it is no bug. */
+const BROKEN_OFF = refuse("invalid_request", "The body broke off", { field: "body" });
+
 const tooLarge = (actual: number) =>
   refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
     field: "body",
@@ -25,7 +28,7 @@ export async function readBody(request: Request): Promise<Outcome<SentText>> {
       actual: encoding,
     });
   }
-  const read = await readBytes(request, request.body);
+  const read = await readBytes(request, request.body).catch(() => BROKEN_OFF);
   if (!read.ok) return read;
   const bytes = read.value;
   if (bytes.length === 0) return accept(EMPTY);
@@ -43,9 +46,12 @@ export async function readBody(request: Request): Promise<Outcome<SentText>> {
   }
 }
 
+/** JSON is UTF-8 (RFC 8259); who says that it is something else does not mean what would be read. */
 function isJson(type: string | null): boolean {
   if (type === "application/json") return true;
-  return type !== null && /^application\/json[ \t]*(?:;|$)/i.test(type.trim());
+  if (type === null || !/^application\/json[ \t]*(?:;|$)/i.test(type.trim())) return false;
+  const [, charset = "utf-8"] = /;[ \t]*charset=[ \t]*"?([^\s";]*)/i.exec(type) ?? [];
+  return /^utf-?8$/i.test(charset);
 }
 
 async function readBytes(

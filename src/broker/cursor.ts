@@ -24,7 +24,7 @@ export function encodeCursor(
   return toBase64Url(JSON.stringify(body));
 }
 
-const BAD = refuse("invalid_request", "The cursor is not one that this list gave", {
+export const BAD_CURSOR = refuse("invalid_request", "The cursor is not one that this list gave", {
   field: "cursor",
 });
 
@@ -33,15 +33,15 @@ export function decodeCursor(
   incarnation: number,
 ): Outcome<Map<number, Position>> {
   if (text === undefined) return accept(new Map());
-  if (text.length > TEXT_CHARS_MAX) return BAD;
+  if (text.length > TEXT_CHARS_MAX) return BAD_CURSOR;
   const body = parse(text);
-  if (body === undefined || body.i !== incarnation) return BAD;
+  if (body === undefined || body.i !== incarnation) return BAD_CURSOR;
   const positions = new Map<number, Position>();
   for (const [name, position] of Object.entries(body.p)) {
     const queue = Number(name);
-    if (!Number.isSafeInteger(queue) || queue < 0 || queue >= QUEUES_MAX) return BAD;
+    if (!Number.isSafeInteger(queue) || queue < 0 || queue >= QUEUES_MAX) return BAD_CURSOR;
     if (typeof position === "number" && (!Number.isSafeInteger(position) || position < 0))
-      return BAD;
+      return BAD_CURSOR;
     positions.set(queue, position);
   }
   return accept(positions);

@@ -14,7 +14,7 @@ import type {
   TransactionView,
 } from "../protocol/rpc.ts";
 import type { GroupName, Message, PageQuery, PeekQuery, TopicName } from "./broker.ts";
-import { decodeCursor, encodeCursor, type Position } from "./cursor.ts";
+import { BAD_CURSOR, decodeCursor, encodeCursor, type Position } from "./cursor.ts";
 import { mergePage, type Source } from "./merge.ts";
 import { messagesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
@@ -81,6 +81,8 @@ export class Lists {
   ): Promise<Outcome<Page<T>>> {
     const cursor = decodeCursor(query.cursor, route.incarnation);
     if (!cursor.ok) return cursor;
+    // A list of one queue goes on with its own cursor only; one of all may have got more queues since.
+    if ([...cursor.value.keys()].some((queue) => !queues.includes(queue))) return BAD_CURSOR;
     const bounds = { limit: query.limit, bytesMax: LIMITS.answerBytesMax };
     let positions: ReadonlyMap<number, Position> = cursor.value;
     for (let round = 1; ; round++) {

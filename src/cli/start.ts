@@ -70,7 +70,7 @@ function greeting(
     made: [server.rootKey, `made now, kept in ${keyFile}`],
   }[server.keySource] as [string, string];
   const curl = (path: string, body: string): string =>
-    `curl -sS ${server.url}/v1/topics/orders${path} -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '${body}'`;
+    `curl -sS ${server.url}/v1/topics/orders${path} -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '${body}'; echo`;
   return `HalfMQ ${version} listens on ${server.url}${isLoopback(settings.host) ? "" : ` (bound to ${settings.host})`}
   root key     ${key} (${whence})
   data folder  ${folder}${cluster === undefined ? "" : `\n  cluster      ${cluster.bucket}, reached at ${cluster.advertise ?? cluster.address}`}

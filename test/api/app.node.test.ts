@@ -184,6 +184,29 @@ test("a number of a query that is out of bounds is told as the number that it is
   expect((await call("GET", "/v1/topics?limit=0")).json).toMatchObject({ limit: 1, actual: 0 });
 });
 
+test("a body that breaks off is refused, and is no bug", async () => {
+  const { raw, logged, asked } = testEdge();
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.error(new Error("the client is gone"));
+    },
+  });
+  const headers = { authorization: "Bearer root", "content-type": "application/json" };
+  const answer = await raw("POST", "/v1/topics/t/messages", { headers, body, duplex: "half" });
+  expect(answer.status).toBe(400);
+  expect([logged, asked]).toEqual([[], []]);
+});
+
+test("a name in a path that is too long says by how much", async () => {
+  const { call } = testEdge();
+  expect((await call("GET", `/v1/topics/${"a".repeat(130)}`)).json).toMatchObject({
+    code: "invalid_request",
+    field: "topic",
+    limit: 127,
+    actual: 130,
+  });
+});
+
 test("a body with a content encoding is refused before it is read as text", async () => {
   const { call } = testEdge({ deleteTopic: () => Promise.resolve(refuse("unavailable", "")) });
   const gzip = { text: "{}", headers: { "content-encoding": "gzip" } };

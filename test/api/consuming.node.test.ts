@@ -172,6 +172,10 @@ test("a peek shows messages without a delivery, and takes an offset, a key or a 
       field,
     });
   }
+  const below = await call("GET", "/v1/topics/t/messages?queue=-1");
+  expect(below.json).toMatchObject({ limit: 0, actual: -1 });
+  const broken = await call("GET", "/v1/topics/t/messages?queue=0&offset=1.5");
+  expect(broken.json["detail"]).toBe("offset: a whole number");
 });
 
 test("dead letters show the message, its attempts and the last reason", async () => {

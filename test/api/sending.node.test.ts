@@ -112,6 +112,15 @@ test.each(["tag", "messageGroup", "dedupId", "contentType"])(
   },
 );
 
+test.each(["a\nb", "\u0000", "text/plain\r\nx-evil: 1", "a\u0085"])(
+  "a control character in contentType is refused: %j",
+  async (contentType) => {
+    const { call } = sender();
+    const answer = await call("POST", PATH, { body: 1, contentType });
+    expect(answer.json).toMatchObject({ code: "invalid_request", field: "contentType" });
+  },
+);
+
 test("the body's text, a null body, and a binary one arrive as they came", async () => {
   const { call, request } = sender();
   const text =
@@ -226,7 +235,15 @@ test("what is not JSON, not UTF-8, or of another type is refused as such", async
     const other = await call("POST", PATH, { body: 1 }, { headers: { "content-type": type } });
     expect(other).toMatchObject({ status: 415, json: { code: "unsupported_media_type" } });
   }
-  for (const type of ["application/json; charset=utf-8", "Application/JSON"]) {
+  for (const charset of ["latin1", "utf-16", '"iso-8859-1"']) {
+    const headers = { "content-type": `application/json; v=1; Charset=${charset}` };
+    expect((await call("POST", PATH, { body: 1 }, { headers })).status, charset).toBe(415);
+  }
+  for (const type of [
+    "application/json; charset=utf-8",
+    'application/json;charset="UTF-8"',
+    "Application/JSON",
+  ]) {
     expect(
       (await call("POST", PATH, { body: 1 }, { headers: { "content-type": type } })).status,
     ).toBe(200);

@@ -159,6 +159,20 @@ test("a cursor of another topic, or a made-up one, is refused", async () => {
   }
 });
 
+test("a cursor of one queue is no cursor of another", async () => {
+  const world = new World();
+  world.topic("t", 2);
+  world.queue("t", 0).put(3);
+  const broker = createBroker(world.ground);
+  const { nextCursor = "" } = valueOf(await broker.peek(at, { limit: 1, queue: 0 }));
+  const query = { limit: 1, cursor: nextCursor };
+  expect(valueOf(await broker.peek(at, { ...query, queue: 0 })).items[0]?.offset).toBe(1);
+  expect(await broker.peek(at, { ...query, queue: 1 })).toMatchObject({
+    code: "invalid_request",
+    facts: { field: "cursor" },
+  });
+});
+
 test("an offset without a queue is refused on a topic of several, and a queue too high", async () => {
   const world = new World();
   world.topic("t", 2);

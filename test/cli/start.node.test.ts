@@ -36,9 +36,11 @@ describe("a start", () => {
     const key = /root key {5}(\S+)/u.exec(greeting)?.[1];
     const json = `-H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d`;
     expect(send).toBe(
-      `curl -sS ${url}/v1/topics/orders/messages ${json} '{"body": {"hello": "world"}}'`,
+      `curl -sS ${url}/v1/topics/orders/messages ${json} '{"body": {"hello": "world"}}'; echo`,
     );
-    expect(receive).toBe(`curl -sS ${url}/v1/topics/orders/groups/billing/receive ${json} '{}'`);
+    expect(receive).toBe(
+      `curl -sS ${url}/v1/topics/orders/groups/billing/receive ${json} '{}'; echo`,
+    );
   });
 
   test("shows a given root key nowhere: not in its words, its files or the process list", async () => {

@@ -30,6 +30,8 @@ test("the curl lines succeed in order", async () => {
   expect(check).toContain('"orderId": 17');
   expect(decided).toContain('"state":"committed"');
   expect(decided).toContain('"orderId": 17');
+  // Answers end without a line break of their own.
+  expect(stdout).not.toMatch(/[}\]][{"$]/u);
 });
 
 test("the server's address and the folder of its key are the ones of npm start", () => {
