@@ -6,8 +6,16 @@ import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import type { Settled } from "../protocol/rpc.ts";
 import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
 import { receivedJson } from "./message-json.ts";
-import { answer, groupNameOf, operation, type Answer, type Operation } from "./operation.ts";
+import {
+  answer,
+  groupNameOf,
+  operation,
+  type Answer,
+  type Call,
+  type Operation,
+} from "./operation.ts";
 import { plainAck, plainReceive } from "./plain.ts";
+import { inTwoWrites } from "./two-writes.ts";
 import { withoutAbsent } from "./without-absent.ts";
 
 const PATH = "/v1/topics/{topic}/groups/{group}";
@@ -49,6 +57,16 @@ const receivedOf = (outcome: Outcome<Received>): Outcome<Answer> =>
     ? accept({ body: receivedJson(outcome.value.messages, outcome.value.paused) })
     : outcome;
 
+/** Whoever waited for so long may have gone away meanwhile; what it does not take is given back. */
+const WAITED_MS = 50;
+
+function afterWait(outcome: Outcome<Received>, call: Call): Outcome<Answer> {
+  if (!outcome.ok || outcome.value.giveBack === undefined) return receivedOf(outcome);
+  const { messages, paused, giveBack } = outcome.value;
+  const onGone = (): void => call.outlive(giveBack());
+  return accept({ body: inTwoWrites(receivedJson(messages, paused), onGone) });
+}
+
 export const receiptOperations: readonly Operation[] = [
   operation({
     method: "POST",
@@ -66,7 +84,9 @@ export const receiptOperations: readonly Operation[] = [
       const received = edge.broker.receive(groupNameOf(call), { ...asked, signal });
       // A client that went away must not take its wait's end, or what is to be given back, with it.
       signal.addEventListener("abort", () => call.outlive(received), { once: true });
-      return receivedOf(await received);
+      const askedAt = edge.nowMs();
+      const outcome = await received;
+      return edge.nowMs() - askedAt < WAITED_MS ? receivedOf(outcome) : afterWait(outcome, call);
     },
   }),
   operation({

@@ -96,6 +96,8 @@ export interface ReceiveRequest {
 export interface Received {
   readonly messages: readonly Delivery[];
   readonly paused: boolean;
+  /** For a client that turns out to be gone: ends the leases, which counts no attempt. Absent without messages. */
+  readonly giveBack?: () => Promise<unknown>;
 }
 
 export interface SettleRequest {

@@ -70,7 +70,9 @@ export class Receiver {
         route.settings.queues === 1 ? await batch.fromOne() : await batch.fromMany(memory);
       if (waiting.isOver) return accept(await batch.release());
       if (refusal !== undefined && batch.messages.length === 0) return refusal;
-      return accept({ messages: batch.messages, paused: batch.paused });
+      const { messages, paused } = batch;
+      if (messages.length === 0) return accept({ messages, paused });
+      return accept({ messages, paused, giveBack: () => batch.release() });
     };
     return this.#routes.useOrMakeGroup(at, use, () => !waiting.hasBegun);
   }

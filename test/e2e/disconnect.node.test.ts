@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 /** A receive on a connection that can be reset, which is what plain workerd hears of at once. */
-async function pollAt(path: string): Promise<{ reset(): Promise<void> }> {
+async function pollAt(path: string): Promise<{ reset(): Promise<void>; close(): Promise<void> }> {
   const socket = connect(server.port, "127.0.0.1");
   await once(socket, "connect");
   const body = JSON.stringify({ waitMs: 20_000 });
@@ -43,6 +43,12 @@ async function pollAt(path: string): Promise<{ reset(): Promise<void> }> {
     async reset() {
       socket.on("error", () => {});
       socket.resetAndDestroy();
+      await once(socket, "close");
+    },
+    /** In good order, of which plain workerd hears only when it writes the answer. */
+    async close() {
+      socket.end();
+      socket.destroy();
       await once(socket, "close");
     },
   };
@@ -85,4 +91,21 @@ test("a reset poll for checks takes none with it", async () => {
     expect(checks).toMatchObject([{ transactionId, attempt: 1 }]);
     await mq.ok("POST", `/v1/transactions/${transactionId}/rollback`, {});
   }
+});
+
+test.for([1, 4])("closed long polls over %i queues cost a message no attempt", async (queues) => {
+  const topic = await mq.topic({ queues });
+  const group = await topic.group().make({ maxAttempts: 2 });
+  const polls = await Promise.all(Array.from({ length: 6 }, () => pollAt(group.path)));
+  const openedAt = Date.now();
+  // Those that have waited for a moment: who is answered at once is seldom gone.
+  await until("the polls", async () => {
+    const seen = (await topic.stats()).groups[0]?.lastSeenAt ?? 0;
+    return seen > 0 && Date.now() - openedAt > 500;
+  });
+  for (const poll of polls) await poll.close();
+  await topic.sendOne({ body: "seen" });
+  const message = await group.one({ waitMs: 20_000 });
+  expect(message).toMatchObject({ body: "seen", deliveryAttempt: 1 });
+  expect(await group.deadLetters()).toEqual([]);
 });
