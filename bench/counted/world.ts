@@ -19,7 +19,7 @@ import {
   type TopicSettings,
 } from "../../src/protocol/topic.ts";
 import { TestSql } from "../../test/kit/sqlite.node.ts";
-import { EventClock, seeded } from "./event-clock.ts";
+import { EventClock, seeded } from "../../test/kit/event-clock.node.ts";
 import { pushing, type Ring } from "./pusher.ts";
 
 export const TOPIC = { namespace: "default", topic: "orders" };

@@ -1,4 +1,4 @@
-/** How much one queue object holds before it refuses: numbers that a test may make small. It knows no rule. */
+/** How much one queue object holds before it refuses, or writes it elsewhere: numbers that a test may make small. It knows no rule. */
 import { LIMITS } from "../protocol/limits.ts";
 
 export interface QueueBounds {
@@ -10,6 +10,8 @@ export interface QueueBounds {
   readonly forwardingMax: number;
   /** Idempotency keys and dedup ids. */
   readonly keysMax: number;
+  /** Deltas in the journal's ring; a page is rewritten at most once in as many flushes. Never changed over stored data. */
+  readonly ringDeltas: number;
 }
 
 export const BOUNDS: QueueBounds = {
@@ -17,4 +19,5 @@ export const BOUNDS: QueueBounds = {
   preparedMax: LIMITS.preparedMax,
   forwardingMax: LIMITS.preparedMax,
   keysMax: LIMITS.keysHeldMax,
+  ringDeltas: 1_024,
 };

@@ -16,8 +16,6 @@ import { bytesOf, type Sql } from "./storage.ts";
 const VERSION = 1;
 /** Saved pages that stay in memory. */
 const PAGES_MAX = 64;
-/** A new time must be in the index's own rows before the journal overwrites it. */
-const RETIMED_FLUSHES_MAX = 900;
 
 const pageOf = (position: number): number => Math.floor(position / DELAYED_PAGE);
 
@@ -106,8 +104,8 @@ export class Delayed implements Page {
 
   /** The end of a flush: the index's own rows, where they are due. */
   commit(): void {
-    const late = this.#retimedSeq > 0 && this.#journal.seq - this.#retimedSeq > RETIMED_FLUSHES_MAX;
-    if (this.index.sealDue() || late) {
+    // A new time must be in the index's own rows before the journal overwrites it.
+    if (this.index.sealDue() || this.#journal.isAtRisk(this.#retimedSeq)) {
       this.index.seal();
       this.#retimedSeq = 0;
     }

@@ -12,12 +12,6 @@ import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { withCrc, withoutCrc } from "../core/crc32.ts";
 import { bytesOf, textOf, type Sql } from "./storage.ts";
 
-/** Rows in the ring; a page is rewritten at most once in as many flushes. */
-const RING = 1_024;
-
-/** Keys in the ring stand in rows of their own when it has come so far towards overwriting the oldest of them. */
-const KEYED_FLUSHES_MAX = 900;
-
 /** A page of state that can be written as a whole. */
 export interface Page {
   readonly name: string;
@@ -51,8 +45,17 @@ export class Journal {
   /** The oldest flush whose delta carries keys that may stand nowhere else; 0 when there is none. */
   #keyedSeq = 0;
 
-  constructor(sql: Sql) {
+  readonly #ring: number;
+
+  /** `ring`: deltas that are kept before the oldest is overwritten. Fixed for the life of the storage. */
+  constructor(sql: Sql, ring: number) {
     this.#sql = sql;
+    this.#ring = ring;
+  }
+
+  /** Whether what stands in the ring alone since that flush is soon overwritten; 0 when nothing does. */
+  isAtRisk(sinceSeq: number): boolean {
+    return sinceSeq > 0 && this.seq - sinceSeq > Math.floor((this.#ring * 7) / 8);
   }
 
   /** Number of the flush under way. */
@@ -94,7 +97,7 @@ export class Journal {
 
   /** Will the ring soon overwrite keys? Their owner must write them elsewhere, and say so by `keysAreKept`. */
   get keysAtRisk(): boolean {
-    return this.#keyedSeq !== 0 && this.seq - this.#keyedSeq > KEYED_FLUSHES_MAX;
+    return this.isAtRisk(this.#keyedSeq);
   }
 
   keysAreKept(): void {
@@ -175,7 +178,7 @@ export class Journal {
   commit(keys: Uint8Array | undefined): void {
     const writesDelta = this.#wrote || keys !== undefined;
     if (!writesDelta && this.#saves.size === 0) return;
-    const overwritten = this.seq - RING;
+    const overwritten = this.seq - this.#ring;
     for (const page of this.#dirty) {
       if (page.dirtySeq > overwritten) break;
       this.#saves.add(page);
@@ -185,7 +188,7 @@ export class Journal {
     if (writesDelta) {
       this.#sql.exec(
         "INSERT INTO delta (slot, seq, keys, data) VALUES (?, ?, ?, ?) ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, keys = excluded.keys, data = excluded.data",
-        this.seq % RING,
+        this.seq % this.#ring,
         this.seq,
         keys ?? null,
         withCrc(this.#operations.view()),

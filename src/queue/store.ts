@@ -92,7 +92,7 @@ export class QueueStore {
       throw new Error(`storage has schema ${schema}; this version reads ${SCHEMA_VERSION}`);
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
-    this.journal = new Journal(sql);
+    this.journal = new Journal(sql, bounds.ringDeltas);
     this.messages = new SegmentLog(sql, { table: "message_log" });
     this.halves = new Halves(sql, this.journal);
     this.delayed = new Delayed(sql, this.journal);

@@ -8,7 +8,7 @@ import { LIMITS } from "../../src/protocol/limits.ts";
 import type { SendCall } from "../../src/protocol/rpc.ts";
 import { send } from "../../src/queue/sending.ts";
 import { producerSeats } from "../../src/queue/sequences.ts";
-import { seeded } from "../../bench/counted/event-clock.ts";
+import { seeded } from "../kit/event-clock.node.ts";
 import { Bench, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };

@@ -1,0 +1,127 @@
+/**
+ * What consumers saw. I1: all is delivered in the end. L: one live lease, receipts that die, acks that hold. R: attempts.
+ * S1: nothing before its time.
+ */
+import type { GroupPlan } from "../history.ts";
+import type { Report } from "./check.ts";
+import { checkOrder, isFor } from "./order.ts";
+import type { Given, Settling, Story } from "./story.ts";
+
+export function checkDelivery(story: Story, report: Report): void {
+  for (const plan of story.history.groups) {
+    const name = `${plan.topic}/${plan.group}`;
+    checkComplete(story, report, plan, name);
+    for (const [mark, given] of story.given.get(name) ?? []) {
+      checkContent(story, report, given, mark);
+      checkAttempts(report, plan, given, mark);
+      if (story.sought.has(name) || story.isForgotten(mark)) continue;
+      checkLeases(story, report, given, mark);
+      checkReceipts(story, report, { name, mark, given });
+    }
+    if (plan.ordered && !story.sought.has(name)) checkOrder(story, report, plan, name);
+  }
+}
+
+/** Everything in the log was given to the group and acked, or lies in its dead letters. */
+function checkComplete(story: Story, report: Report, plan: GroupPlan, name: string): void {
+  if (!story.history.rest.isDrained) return;
+  const topic = story.history.rest.topics.find((each) => each.topic === plan.topic);
+  const letters = topic?.deadLetters.filter(({ group }) => group === plan.group) ?? [];
+  const dead = new Set(letters.map(({ mark }) => mark));
+  for (const { mark, queue, offset } of topic?.log ?? []) {
+    if (!isFor(plan, story.messages.get(mark)?.message.tag) || dead.has(mark)) continue;
+    if (story.acks(name, mark).length === 0)
+      report("I1", `${name} is done with ${queue}/${offset}, which nobody acked`, mark);
+  }
+}
+
+function checkContent(story: Story, report: Report, given: readonly Given[], mark: string): void {
+  const known = story.messages.get(mark);
+  for (const { delivery } of given) {
+    if (known === undefined) report("I2", "delivered, and never sent", mark);
+    else if (!delivery.isIntact) report("I3", "delivered damaged", mark);
+    const due = known?.message.deliverAt;
+    // The clock may have stepped back since.
+    if (due !== undefined && delivery.storedAt < due)
+      report("S1", `stored at ${delivery.storedAt}, due at ${due}`, mark);
+  }
+  const ids = new Set(given.map(({ delivery }) => delivery.id));
+  if (ids.size > 1 && !story.isForgotten(mark)) report("I5", "delivered under several ids", mark);
+}
+
+function checkAttempts(
+  report: Report,
+  { maxAttempts }: GroupPlan,
+  given: readonly Given[],
+  mark: string,
+): void {
+  for (const { delivery } of given)
+    if (delivery.deliveryAttempt > maxAttempts || delivery.deliveryAttempt < 1)
+      report("R1", `attempt ${delivery.deliveryAttempt} of ${maxAttempts}`, mark);
+}
+
+/** L1: a lease ends before the next one begins, unless its holder gave it up. */
+function checkLeases(story: Story, report: Report, given: readonly Given[], mark: string): void {
+  const leases = new Map<string, Given>();
+  for (const each of given)
+    if (!leases.has(each.delivery.receipt)) leases.set(each.delivery.receipt, each);
+  const inOrder = [...leases.values()].toSorted((a, b) => a.grantedWall - b.grantedWall);
+  for (const [index, later] of inOrder.entries()) {
+    const earlier = inOrder[index - 1];
+    if (earlier === undefined) continue;
+    const settlings = story.settlings.get(earlier.delivery.receipt) ?? [];
+    const isGivenUp = settlings.some(
+      ({ op, verb, ok }) => verb === "nack" && ok !== false && op.invokedAt < later.op.endedAt,
+    );
+    const until = heldUntil(earlier, later, settlings);
+    if (!isGivenUp && later.grantedWall < until)
+      report("L1", `leased at ${later.grantedWall} while held until ${until}`, mark);
+  }
+}
+
+/** The least that the lease may have been, given what its holder asked for. */
+function heldUntil(earlier: Given, later: Given, settlings: readonly Settling[]): number {
+  const longer = settlings.filter(
+    ({ op, verb, ok }) => verb === "extend" && ok !== false && op.invokedAt < later.op.endedAt,
+  );
+  const last = longer.at(-1);
+  if (last === undefined) return earlier.delivery.invisibleUntil;
+  const isKnown = longer.every(({ op, ok }) => ok === true && op.endedAt < later.op.invokedAt);
+  if (isKnown && last.invisibleUntil !== undefined) return last.invisibleUntil;
+  // Nobody knows which of them was taken, or when.
+  return later.grantedWall;
+}
+
+interface Given1 {
+  readonly name: string;
+  readonly mark: string;
+  readonly given: readonly Given[];
+}
+
+/** L2: who holds it may ack it, and nobody else. L3: what is acked stays acked. */
+function checkReceipts(story: Story, report: Report, { name, mark, given }: Given1): void {
+  const acks = story.acks(name, mark);
+  const first = acks.find(({ ok }) => ok === true);
+  for (const { op, delivery } of given) {
+    const isAgain = first !== undefined && op.invokedAt > first.op.endedAt;
+    if (isAgain && !story.redriven.has(name))
+      report("L3", `delivered again after its ack, with receipt ${delivery.receipt}`, mark);
+  }
+  for (const { op: settle, verb, ok } of story.settled(name, mark)) {
+    const held = given.find(({ delivery }) => settle.request.receipts.includes(delivery.receipt));
+    if (held === undefined || ok !== true) continue;
+    const isSuperseded = given.some(
+      ({ op, delivery, grantedWall }) =>
+        delivery.receipt !== held.delivery.receipt &&
+        grantedWall > held.grantedWall &&
+        op.invokedAt > held.op.endedAt &&
+        op.endedAt < settle.invokedAt,
+    );
+    // Once it is acked, any receipt of it may ack it again.
+    const isAckedByOther = acks.some(
+      ({ op }) => op.op !== settle.op && op.invokedAt < settle.endedAt,
+    );
+    if (isSuperseded && (verb !== "ack" || !isAckedByOther))
+      report("L2", `${verb} with receipt ${held.delivery.receipt} while another holds it`, mark);
+  }
+}

@@ -1,0 +1,197 @@
+/** A history, sorted for the checker: operations with their ends, and what happened to each message and transaction. */
+import type { Answer, Delivery, Event, History, Request, SentMessage } from "../history.ts";
+import { LATE_MS_MAX } from "../plan.ts";
+
+type Of<T, K> = Extract<T, { readonly is: K }>;
+
+export interface Op<K extends Request["is"] = Request["is"]> {
+  readonly op: number;
+  readonly client: string;
+  readonly request: Of<Request, K>;
+  readonly invokedAt: number;
+  readonly invokedWall: number;
+  /** Infinity while nobody knows whether it was done, or will be. */
+  endedAt: number;
+  ended: "ok" | "refused" | "lost";
+  answer?: Answer;
+  code?: string;
+}
+
+/** One delivery as a consumer saw it. */
+export interface Given {
+  readonly op: Op<"receive">;
+  readonly delivery: Delivery;
+  /** Place in the batch. */
+  readonly place: number;
+  /** The server's clock when it was leased. */
+  readonly grantedWall: number;
+}
+
+export interface Settling {
+  readonly op: Op<"settle">;
+  readonly verb: "ack" | "nack" | "extend";
+  /** Undefined: nobody knows. */
+  readonly ok: boolean | undefined;
+  readonly invisibleUntil?: number;
+}
+
+export interface MessageStory {
+  readonly message: SentMessage;
+  readonly op: Op<"send"> | Op<"prepare">;
+}
+
+export interface TransactionStory {
+  readonly prepare: Op<"prepare">;
+  readonly transactionId: string;
+  readonly decides: Op<"decide">[];
+  readonly begun: Of<Event, "begun">[];
+  readonly asked: Of<Event, "asked">[];
+}
+
+export class Story {
+  readonly history: History;
+  readonly ops = new Map<number, Op>();
+  readonly messages = new Map<string, MessageStory>();
+  readonly transactions = new Map<string, TransactionStory>();
+  /** By `topic/group`, then by mark, in the order in which answers came. */
+  readonly given = new Map<string, Map<string, Given[]>>();
+  readonly settlings = new Map<string, Settling[]>();
+  /** Groups that were moved, and so begin anew. */
+  readonly sought = new Set<string>();
+  readonly redriven = new Set<string>();
+  readonly #clockSteps: number[] = [];
+  readonly #checks: Of<Event, "begun">[] = [];
+  readonly #asked: Of<Event, "asked">[] = [];
+
+  constructor(history: History) {
+    this.history = history;
+    for (const event of history.events) this.#take(event);
+    for (const op of this.ops.values()) this.#sort(op);
+    // A check may come before the answer to its prepare.
+    for (const event of this.#checks) this.transactions.get(event.transactionId)?.begun.push(event);
+    for (const event of this.#asked) this.transactions.get(event.transactionId)?.asked.push(event);
+  }
+
+  of<K extends Request["is"]>(kind: K): Op<K>[] {
+    return [...this.ops.values()].filter((op) => op.request.is === kind) as unknown as Op<K>[];
+  }
+
+  /** Did the wall clock step in between? */
+  stepped(fromAt: number, toAt: number): boolean {
+    return this.#clockSteps.some((at) => at >= fromAt && at <= toAt);
+  }
+
+  /** A clock that leaps over a key's window makes it forgotten: a late repeat of the request is a new one. */
+  isForgotten(mark: string): boolean {
+    const op = this.messages.get(mark)?.op;
+    return op !== undefined && this.stepped(op.invokedAt, op.endedAt + LATE_MS_MAX);
+  }
+
+  /** Acks of a message in a group that were, or may have been, taken. */
+  acks(group: string, mark: string): Settling[] {
+    return this.settled(group, mark).filter(({ verb, ok }) => verb === "ack" && ok !== false);
+  }
+
+  /** What was done with the receipts of a message in a group. */
+  settled(group: string, mark: string): Settling[] {
+    const given = this.given.get(group)?.get(mark) ?? [];
+    const receipts = new Set(given.map(({ delivery }) => delivery.receipt));
+    return [...receipts].flatMap((receipt) => this.settlings.get(receipt) ?? []);
+  }
+
+  #take(event: Event): void {
+    switch (event.is) {
+      case "invoke":
+        return this.#begin(event);
+      case "ok":
+      case "refused":
+      case "lost":
+        return this.#end(event);
+      case "begun":
+        this.#checks.push(event);
+        return;
+      case "asked":
+        this.#asked.push(event);
+        return;
+      case "fault":
+        if (event.fault === "clock") this.#clockSteps.push(event.at);
+    }
+  }
+
+  #begin({ op: number, client, request, at, wall }: Of<Event, "invoke">): void {
+    const op: Op = {
+      op: number,
+      client,
+      request,
+      invokedAt: at,
+      invokedWall: wall,
+      endedAt: Infinity,
+      ended: "lost",
+    };
+    this.ops.set(number, op);
+    if (request.is === "send" || request.is === "prepare")
+      for (const message of request.messages)
+        this.messages.set(message.mark, { message, op: op as MessageStory["op"] });
+    if (request.is === "seek") this.sought.add(`${request.topic}/${request.group}`);
+    if (request.is === "redrive") this.redriven.add(`${request.topic}/${request.group}`);
+  }
+
+  #end(event: Of<Event, "ok" | "refused" | "lost">): void {
+    const op = this.ops.get(event.op);
+    if (op === undefined) return;
+    op.ended = event.is;
+    if (event.is !== "lost") op.endedAt = event.at;
+    if (event.is === "refused") op.code = event.code;
+    if (event.is !== "ok") return;
+    op.answer = event.answer;
+    if (event.answer.is !== "prepared") return;
+    const { transactionId } = event.answer;
+    const prepare = op as Op<"prepare">;
+    this.transactions.set(transactionId, {
+      prepare,
+      transactionId,
+      decides: [],
+      begun: [],
+      asked: [],
+    });
+  }
+
+  #sort(op: Op): void {
+    const { request, answer } = op;
+    if (request.is === "decide")
+      this.transactions.get(request.transactionId)?.decides.push(op as Op<"decide">);
+    if (request.is === "receive" && answer?.is === "received")
+      this.#give(op as Op<"receive">, answer.deliveries);
+    if (request.is === "settle") this.#settle(op as Op<"settle">);
+  }
+
+  #give(op: Op<"receive">, deliveries: readonly Delivery[]): void {
+    const { topic, group, invisibleMs } = op.request;
+    const name = `${topic}/${group}`;
+    const marks = this.given.get(name) ?? new Map<string, Given[]>();
+    this.given.set(name, marks);
+    for (const [place, delivery] of deliveries.entries()) {
+      const given = { op, delivery, place, grantedWall: delivery.invisibleUntil - invisibleMs };
+      const list = marks.get(delivery.mark);
+      if (list === undefined) marks.set(delivery.mark, [given]);
+      else list.push(given);
+    }
+  }
+
+  #settle(op: Op<"settle">): void {
+    const { verb, receipts } = op.request;
+    const results = op.answer?.is === "settled" ? op.answer.results : undefined;
+    for (const [index, receipt] of receipts.entries()) {
+      const result = results?.[index];
+      const settling: Settling = {
+        op,
+        verb,
+        ok: op.ended === "refused" ? false : result?.ok,
+        ...(result?.invisibleUntil === undefined ? {} : { invisibleUntil: result.invisibleUntil }),
+      };
+      const list = this.settlings.get(receipt);
+      if (list === undefined) this.settlings.set(receipt, [settling]);
+      else list.push(settling);
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * A client of a simulation: it asks, over a network that loses and repeats, and writes down what it saw. It knows a request
+ * again by its key, as an SDK does.
+ */
+import { hash } from "node:crypto";
+import type { Broker } from "../../../src/broker/broker.ts";
+import type { Outcome } from "../../../src/protocol/errors.ts";
+import type { Keyed } from "../../../src/protocol/rpc.ts";
+import type { Answer, Event, Request } from "../history.ts";
+import type { Plan } from "../plan.ts";
+import type { Deployment } from "../world/deployment.ts";
+import type { Dice } from "../world/dice.ts";
+import type { Endpoint } from "../world/endpoint.ts";
+import type { Host } from "../world/host.ts";
+
+/** What all clients share. */
+export interface Scene {
+  readonly plan: Plan;
+  readonly host: Host;
+  readonly deployment: Deployment;
+  readonly endpoint: Endpoint;
+  readonly events: Event[];
+  /** Work goes on until so many things have happened: requests, ends, checks, strikes. */
+  readonly steps: number;
+  nextOp: number;
+  /** Faults are over: everything is taken to its end. */
+  isDraining: boolean;
+  /** All is over: loops end. */
+  isOver: boolean;
+}
+
+export type Ended<T> =
+  | { readonly is: "ok"; readonly value: T }
+  | { readonly is: "refused"; readonly code: string }
+  | { readonly is: "lost" };
+
+interface Asking<T> {
+  readonly request: Request;
+  readonly run: (broker: Broker) => Promise<Outcome<T>>;
+  readonly answer: (value: T) => Answer;
+  /** Times that a failed or lost request is sent again. */
+  readonly retries: number;
+  /** Sent twice now and then. Only what carries a key may be. */
+  readonly mayDouble?: boolean;
+  readonly patienceMs: number;
+}
+
+const RETRYABLE: ReadonlySet<string> = new Set(["unavailable", "overloaded", "internal_error"]);
+
+export class Client {
+  readonly name: string;
+  readonly scene: Scene;
+  readonly dice: Dice;
+  #count = 0;
+
+  constructor(name: string, scene: Scene, dice: Dice) {
+    this.name = name;
+    this.scene = scene;
+    this.dice = dice;
+  }
+
+  pause(delayMs: number): Promise<void> {
+    return this.scene.host.clock.pause(delayMs);
+  }
+
+  /** A name that nobody else makes. */
+  fresh(): string {
+    return `${this.name}-${++this.#count}`;
+  }
+
+  /** May another operation begin? */
+  get goesOn(): boolean {
+    return !this.scene.isDraining && this.scene.events.length < this.scene.steps;
+  }
+
+  keyed(text: string): Keyed {
+    const digest = hash("sha256", text, "buffer");
+    return {
+      key: new Uint8Array(digest.subarray(0, 16)),
+      body: new Uint8Array(digest.subarray(16, 24)),
+    };
+  }
+
+  async ask<T>(asking: Asking<T>): Promise<Ended<T>> {
+    const { scene } = this;
+    const op = scene.nextOp++;
+    this.#note({ is: "invoke", op, client: this.name, request: asking.request });
+    let ended: Ended<T> = { is: "lost" };
+    let isCertain = true;
+    for (let attempt = 0; attempt <= asking.retries; attempt++) {
+      if (attempt > 0) await this.pause(this.dice.roll() * 200);
+      ended = await this.#once(asking);
+      if (ended.is === "ok" || (ended.is === "refused" && !RETRYABLE.has(ended.code))) break;
+      // A refusal for want of the platform may hide that it was done.
+      isCertain = false;
+    }
+    if (ended.is === "ok") this.#note({ is: "ok", op, answer: asking.answer(ended.value) });
+    else if (ended.is === "refused" && (isCertain || !RETRYABLE.has(ended.code)))
+      this.#note({ is: "refused", op, code: ended.code });
+    else this.#note({ is: "lost", op });
+    return ended;
+  }
+
+  async #once<T>({ run, mayDouble, patienceMs }: Asking<T>): Promise<Ended<T>> {
+    const { host, deployment } = this.scene;
+    const { lostCalls, lostAnswers } = host.faults;
+    await this.pause(this.dice.roll());
+    if (this.dice.chance(lostCalls)) return { is: "lost" };
+    if (mayDouble === true && this.dice.chance(lostCalls))
+      void deployment.request(run).catch(() => undefined);
+    const late = Promise.withResolvers<Ended<T>>();
+    const cancel = host.clock.after(patienceMs, () => late.resolve({ is: "lost" }));
+    const asked = deployment.request(run).then(
+      (outcome): Ended<T> =>
+        outcome.ok ? { is: "ok", value: outcome.value } : { is: "refused", code: outcome.code },
+      (): Ended<T> => ({ is: "lost" }),
+    );
+    const ended = await Promise.race([asked, late.promise]);
+    cancel();
+    await this.pause(this.dice.roll());
+    return this.dice.chance(lostAnswers) ? { is: "lost" } : ended;
+  }
+
+  #note(event: NewEvent): void {
+    const { host, events } = this.scene;
+    events.push({ at: host.clock.nowMs(), wall: host.wallMs(), ...event });
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+export type NewEvent = DistributiveOmit<Event, "at" | "wall">;

@@ -1,0 +1,208 @@
+/**
+ * What clients saw, in order: the only thing that the checker reads. An operation is invoked, and ends `ok` with an answer,
+ * `refused` with a code, or `lost`, when nobody can say whether it was done. Wall instants are the server's clock.
+ */
+import type { TransactionState } from "../../src/protocol/rpc.ts";
+
+export interface SentMessage {
+  /** Written into the body, and never twice. */
+  readonly mark: string;
+  readonly topic: string;
+  readonly messageGroup?: string;
+  readonly tag?: string;
+  readonly dedupId?: string;
+  readonly deliverAt?: number;
+}
+
+/** What was asked, by kind. */
+export type Request =
+  | {
+      readonly is: "send";
+      readonly topic: string;
+      readonly messages: readonly SentMessage[];
+      readonly keyed: boolean;
+    }
+  | {
+      readonly is: "prepare";
+      readonly topic: string;
+      readonly messages: readonly SentMessage[];
+      readonly check: {
+        readonly timeoutMs: number;
+        readonly intervalMs: number;
+        readonly maxChecks: number;
+      };
+    }
+  | {
+      readonly is: "decide";
+      readonly transactionId: string;
+      readonly decision: "commit" | "rollback" | "unknown" | "resume";
+    }
+  | { readonly is: "recall"; readonly id: string; readonly mark: string }
+  | {
+      readonly is: "receive";
+      readonly topic: string;
+      readonly group: string;
+      readonly invisibleMs: number;
+      readonly attemptId?: string;
+      readonly maxMessages: number;
+    }
+  | {
+      readonly is: "settle";
+      readonly topic: string;
+      readonly group: string;
+      readonly verb: "ack" | "nack" | "extend";
+      readonly receipts: readonly string[];
+      readonly invisibleMs?: number;
+    }
+  | { readonly is: "seek"; readonly topic: string; readonly group: string }
+  | { readonly is: "redrive"; readonly topic: string; readonly group: string }
+  | { readonly is: "grow"; readonly topic: string; readonly queues: number }
+  | {
+      readonly is: "pause";
+      readonly topic: string;
+      readonly group: string;
+      readonly paused: boolean;
+    };
+
+interface Placed {
+  /** Absent of a duplicate whose first is not known any more. */
+  readonly id?: string;
+  readonly queue: number;
+  readonly offset?: number;
+  readonly state: "ready" | "delayed" | "duplicate";
+}
+
+export interface Delivery {
+  readonly mark: string;
+  readonly isIntact: boolean;
+  readonly id: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly storedAt: number;
+  readonly deliveryAttempt: number;
+  readonly receipt: string;
+  readonly invisibleUntil: number;
+  readonly transactionId?: string;
+}
+
+/** What was answered, by kind of request. */
+export type Answer =
+  | { readonly is: "sent"; readonly placed: readonly Placed[] }
+  | { readonly is: "prepared"; readonly transactionId: string; readonly ids: readonly string[] }
+  | { readonly is: "decided"; readonly state: TransactionState; readonly repeated: boolean }
+  | { readonly is: "received"; readonly deliveries: readonly Delivery[] }
+  | {
+      readonly is: "settled";
+      readonly results: readonly {
+        readonly ok: boolean;
+        readonly code?: string;
+        readonly receipt: string;
+        readonly invisibleUntil?: number;
+      }[];
+    }
+  | { readonly is: "done" };
+
+export type Event =
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "invoke";
+      readonly op: number;
+      readonly client: string;
+      readonly request: Request;
+    }
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "ok";
+      readonly op: number;
+      readonly answer: Answer;
+    }
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "refused";
+      readonly op: number;
+      readonly code: string;
+      readonly state?: string;
+    }
+  | { readonly at: number; readonly wall: number; readonly is: "lost"; readonly op: number }
+  /** A queue counted a check. */
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "begun";
+      readonly transactionId: string;
+      readonly attempt: number;
+    }
+  /** A producer was asked, and what it said. */
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "asked";
+      readonly transactionId: string;
+      readonly attempt: number;
+      readonly said: string;
+    }
+  | { readonly at: number; readonly wall: number; readonly is: "fault"; readonly fault: string };
+
+/** What everything looks like when it has come to rest. */
+export interface Rest {
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly queues: readonly {
+      readonly queue: number;
+      readonly firstOffset: number;
+      readonly nextOffset: number;
+      readonly prepared: number;
+      readonly delayed: number;
+      readonly forwarding: number;
+    }[];
+    readonly groups: readonly {
+      readonly group: string;
+      readonly lag: number;
+      readonly inFlight: number;
+      readonly retrying: number;
+      readonly deadLetters: number;
+      readonly expired: number;
+    }[];
+    readonly log: readonly {
+      readonly mark: string;
+      readonly id: string;
+      readonly queue: number;
+      readonly offset: number;
+      readonly isIntact: boolean;
+    }[];
+    readonly transactions: readonly {
+      readonly transactionId: string;
+      readonly state: TransactionState;
+      readonly checks: number;
+    }[];
+    readonly counted: Readonly<Record<TransactionState, number>>;
+    readonly deadLetters: readonly {
+      readonly group: string;
+      readonly mark: string;
+      readonly attempts: number;
+    }[];
+  }[];
+  /** False: something was still on its way when the time was up. */
+  readonly isDrained: boolean;
+  readonly why?: string;
+}
+
+export interface History {
+  readonly seed: number;
+  /** Nothing was struck, and the platform did its best. */
+  readonly isCalm: boolean;
+  readonly groups: readonly GroupPlan[];
+  readonly events: readonly Event[];
+  readonly rest: Rest;
+}
+
+export interface GroupPlan {
+  readonly topic: string;
+  readonly group: string;
+  readonly ordered: boolean;
+  readonly maxAttempts: number;
+  readonly tags?: readonly string[];
+}

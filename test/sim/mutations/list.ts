@@ -1,0 +1,130 @@
+/**
+ * Bugs to be planted: each one change of the source that somebody could make, and the promises that it breaks. `from`
+ * stands in its file exactly once, or the mutation no longer means anything.
+ */
+
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** Any of these shows it. */
+  readonly breaks: readonly string[];
+  /** One that showed it, so that it is seen at once. */
+  readonly seed: number;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "arms the alarm late",
+    file: "src/queue/queue.ts",
+    from: "this.#armedAt = Math.max(next, nowMs);",
+    to: "this.#armedAt = Math.max(next, nowMs) + 60_000;",
+    breaks: ["S2"],
+    seed: 2,
+  },
+  {
+    name: "drops page writes",
+    file: "src/queue/journal.ts",
+    from: "for (const page of this.#saves) this.#write(page);",
+    to: "",
+    breaks: ["I1", "L3", "T2", "T6", "V1", "E1"],
+    seed: 3,
+  },
+  {
+    name: "accepts an old receipt",
+    file: "src/queue/delivery/group.ts",
+    from: "if (flight.generation === generation) return",
+    to: "if (flight.generation >= generation) return",
+    breaks: ["L2"],
+    seed: 4,
+  },
+  {
+    name: "says yes to a commit after the rollback",
+    file: "src/core/half-message.ts",
+    from: '(decision === "rollback" && state === "rolledBack");',
+    to: 'decision === "rollback" || (decision === "commit" && state === "rolledBack");',
+    breaks: ["T2"],
+    seed: 1,
+  },
+  {
+    name: "delivers what is rolled back",
+    file: "src/queue/deciding.ts",
+    from: 'how.to === "committed"\n      ?',
+    to: 'how.to !== "discarded"\n      ?',
+    breaks: ["T3"],
+    seed: 1,
+  },
+  {
+    name: "takes silence for a commit",
+    file: "src/queue/checking.ts",
+    from: '{ to: "discarded", by: undefined }',
+    to: '{ to: "committed", by: undefined }',
+    breaks: ["T5"],
+    seed: 1,
+  },
+  {
+    name: "answers what the disk refused",
+    file: "src/queue/flush.ts",
+    from: "this.#break(batch, error);\n      return;",
+    to: "for (const [at, { answer }] of batch.entries()) if (answers[at] !== undefined) answer(answers[at]);\n      this.#break([], error);\n      return;",
+    breaks: ["I1", "L3", "T2", "T4", "V1", "E1"],
+    seed: 1,
+  },
+  {
+    name: "forgets keys when it wakes",
+    file: "src/queue/key-index.ts",
+    from: "for (const [text, record] of records) this.#keepYoung(text, record);",
+    to: "void records;",
+    breaks: ["I5", "D1"],
+    seed: 11,
+  },
+  {
+    name: "forgets leases when it wakes",
+    file: "src/queue/delivery/state.ts",
+    from: "if (page !== undefined) this.#applyLease(page, from, to, delivery);",
+    to: "",
+    breaks: ["L1", "O1"],
+    seed: 20,
+  },
+  {
+    name: "takes a forwarded message twice",
+    file: "src/queue/sending.ts",
+    from: "const news = entries.slice(before + 1 - call.first);",
+    to: "const news = entries;",
+    breaks: ["I5"],
+    seed: 11,
+  },
+  {
+    name: "gives an ordered group's messages at once",
+    file: "src/queue/delivery/chooser.ts",
+    from: "if (!goesOn) {",
+    to: "if (goesOn === undefined) {",
+    breaks: ["O1"],
+    seed: 5,
+  },
+  {
+    name: "delivers delayed messages early",
+    file: "src/queue/sending.ts",
+    from: "store.delayed.index.popDue(nowMs, max)",
+    to: "store.delayed.index.popDue(nowMs + 3_000, max)",
+    breaks: ["S1"],
+    seed: 3,
+  },
+  {
+    name: "delivers once too often",
+    file: "src/queue/delivery/group.ts",
+    from: "return flight.attempt >= this.route.settings.maxAttempts;",
+    to: "return flight.attempt > this.route.settings.maxAttempts;",
+    breaks: ["R1"],
+    seed: 1,
+  },
+  {
+    name: "asks once too often",
+    file: "src/core/half-message.ts",
+    from: "half.checks >= half.policy.maxChecks",
+    to: "half.checks > half.policy.maxChecks",
+    breaks: ["T6"],
+    seed: 1,
+  },
+];

@@ -1,0 +1,133 @@
+/**
+ * What a seed decides before anything runs: how many of what, which features take part, how bad the platform is. Seeds
+ * differ widely on purpose: one that does all of everything finds less than many that do a few things much.
+ */
+import type { GroupPlan } from "./history.ts";
+import type { Dice } from "./world/dice.ts";
+import type { Faults } from "./world/host.ts";
+
+interface TopicPlan {
+  readonly topic: string;
+  readonly queues: number;
+  readonly growsTo: number;
+}
+
+export interface Plan {
+  readonly topics: readonly TopicPlan[];
+  readonly groups: readonly GroupPlan[];
+  /** Names of message groups in use; few of them make order matter. */
+  readonly messageGroups: readonly string[];
+  readonly producers: number;
+  readonly transactors: number;
+  /** Most that a client waits between two operations: in a quiet seed the alarm alone makes things happen. */
+  readonly restMsMax: number;
+  readonly consumersPerGroup: number;
+  readonly check: {
+    readonly timeoutMs: number;
+    readonly intervalMs: number;
+    readonly maxChecks: number;
+  };
+  readonly batchMax: number;
+  /** Of each queue's journal: a small ring is overwritten all the time. */
+  readonly ringDeltas: number;
+  readonly invisibleMsMax: number;
+  /** Probabilities. */
+  readonly delayed: number;
+  readonly deduped: number;
+  readonly seeks: boolean;
+  readonly hostileEndpoints: boolean;
+  /** Mean distance between two strikes; infinite in a calm seed. */
+  readonly strikeEveryMs: number;
+  readonly strikes: {
+    readonly evict: number;
+    readonly crash: number;
+    readonly disk: number;
+    readonly clock: number;
+  };
+  readonly faults: Faults;
+}
+
+/** No request is on its way for longer, whatever holds it up. */
+export const LATE_MS_MAX = 60_000;
+
+export const CALM: Faults = {
+  hopMsMax: 1,
+  stallMsMax: 0,
+  stalls: 0,
+  lostCalls: 0,
+  lostAnswers: 0,
+  commitMsMax: 3,
+  lateAlarms: 0,
+  lateAlarmMsMax: 0,
+  lostAlarms: 0,
+  doubledAlarms: 0,
+};
+
+export function drawPlan(dice: Dice): Plan {
+  const topics = Array.from({ length: dice.int(1, 2) }, (_, index): TopicPlan => {
+    const queues = dice.int(1, 3);
+    return {
+      topic: `t${index}`,
+      queues,
+      growsTo: dice.chance(0.3) ? queues + dice.int(1, 3) : queues,
+    };
+  });
+  const groups = topics.flatMap(({ topic }) =>
+    Array.from({ length: dice.int(1, 2) }, (_, index): GroupPlan => ({
+      topic,
+      group: `g${index}`,
+      ordered: dice.chance(0.5),
+      maxAttempts: dice.chance(0.3) ? dice.int(2, 4) : 1_000,
+      ...(dice.chance(0.2) ? { tags: ["a"] } : {}),
+    })),
+  );
+  return {
+    topics,
+    groups,
+    messageGroups: Array.from({ length: dice.int(1, 5) }, (_, index) => `k${index}`),
+    producers: dice.int(1, 3),
+    transactors: dice.int(0, 3),
+    restMsMax: dice.chance(0.1) ? 120_000 : 200,
+    consumersPerGroup: dice.int(1, 3),
+    check: {
+      timeoutMs: dice.int(100, 2_000),
+      intervalMs: dice.int(100, 3_000),
+      maxChecks: dice.int(1, 5),
+    },
+    ringDeltas: dice.pick([8, 64, 1_024]),
+    batchMax: dice.chance(0.7) ? 1 : dice.int(2, 8),
+    invisibleMsMax: dice.int(300, 6_000),
+    delayed: dice.chance(0.4) ? dice.roll() * 0.4 : 0,
+    deduped: dice.chance(0.4) ? dice.roll() * 0.4 : 0,
+    seeks: dice.chance(0.1),
+    hostileEndpoints: dice.chance(0.6),
+    ...drawBadness(dice),
+  };
+}
+
+/** One seed in eight is calm: what goes wrong there is no fault's fault. */
+function drawBadness(dice: Dice): Pick<Plan, "strikeEveryMs" | "strikes" | "faults"> {
+  if (dice.chance(0.125))
+    return {
+      strikeEveryMs: Infinity,
+      strikes: { evict: 1, crash: 0, disk: 0, clock: 0 },
+      faults: CALM,
+    };
+  const some = (most: number): number => (dice.chance(0.5) ? dice.roll() * most : 0);
+  return {
+    strikeEveryMs: 100 + dice.roll() * 3_000,
+    strikes: { evict: some(4), crash: 0.1 + some(1), disk: some(2), clock: some(0.5) },
+    faults: {
+      hopMsMax: dice.roll() * 5,
+      stallMsMax: dice.roll() * 20_000,
+      stalls: some(0.02),
+      lostCalls: some(0.05),
+      lostAnswers: some(0.05),
+      commitMsMax: dice.roll() * 40,
+      lateAlarms: some(0.5),
+      lateAlarmMsMax: dice.roll() * 5_000,
+      lostAlarms: some(0.05),
+      doubledAlarms: some(0.1),
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/** What a deployment looks like once it has come to rest, read through its own verbs. */
+import type { Broker, PageQuery } from "../../src/broker/broker.ts";
+import type { Outcome } from "../../src/protocol/errors.ts";
+import type { Page } from "../../src/protocol/rpc.ts";
+import type { Scene } from "./clients/client.ts";
+import type { Rest } from "./history.ts";
+import { NAMESPACE } from "./world/deployment.ts";
+import { read } from "./world/mark.ts";
+
+type TopicRest = Rest["topics"][number];
+
+async function sure<T>(scene: Scene, verb: (broker: Broker) => Promise<Outcome<T>>): Promise<T> {
+  const outcome = await scene.deployment.request(verb);
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.detail}`);
+  return outcome.value;
+}
+
+/** Why all is not drained yet, if it is not. */
+export async function unrest(scene: Scene): Promise<string | undefined> {
+  for (const { topic } of scene.plan.topics) {
+    const stats = await sure(scene, (broker) => broker.stats({ namespace: NAMESPACE, topic }));
+    for (const { queue, prepared, delayed, forwarding } of stats.queues) {
+      const left = Object.entries({ prepared, delayed, forwarding }).find(([, count]) => count > 0);
+      if (left !== undefined) return `${topic}/${queue} has ${left[1]} ${left[0]}`;
+    }
+    const behind = stats.groups.find(({ lag }) => lag > 0);
+    if (behind !== undefined) return `${topic} group ${behind.group} lags ${behind.lag} behind`;
+  }
+  return undefined;
+}
+
+export async function restOf(scene: Scene, why: string | undefined): Promise<Rest> {
+  const topics: TopicRest[] = [];
+  for (const { topic } of scene.plan.topics) topics.push(await topicRest(scene, topic));
+  return { topics, isDrained: why === undefined, ...(why === undefined ? {} : { why }) };
+}
+
+async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
+  const at = { namespace: NAMESPACE, topic };
+  const stats = await sure(scene, (broker) => broker.stats(at));
+  const log = await all(scene, (broker, page) => broker.peek(at, page));
+  const transactions = await all(scene, (broker, page) => broker.transactions(at, page));
+  const deadLetters: TopicRest["deadLetters"][number][] = [];
+  for (const { group } of stats.groups) {
+    const dead = await all(scene, (broker, page) => broker.deadLetters({ ...at, group }, page));
+    for (const { content, attempts } of dead)
+      deadLetters.push({ group, mark: read(content).mark, attempts });
+  }
+  return {
+    topic,
+    queues: stats.queues.map(
+      ({ queue, firstOffset, nextOffset, prepared, delayed, forwarding }) => ({
+        queue,
+        firstOffset,
+        nextOffset,
+        prepared,
+        delayed,
+        forwarding,
+      }),
+    ),
+    groups: stats.groups.map(({ group, lag, inFlight, retrying, deadLetters: dead, expired }) => ({
+      group,
+      lag,
+      inFlight,
+      retrying,
+      deadLetters: dead,
+      expired,
+    })),
+    log: log.map(({ id, queue, offset, content }) => ({ ...read(content), id, queue, offset })),
+    transactions: transactions.map(({ transactionId, state, checks }) => ({
+      transactionId,
+      state,
+      checks,
+    })),
+    counted: stats.transactions,
+    deadLetters,
+  };
+}
+
+async function all<T>(
+  scene: Scene,
+  list: (broker: Broker, page: PageQuery) => Promise<Outcome<Page<T>>>,
+): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { limit: 500, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await sure(scene, (broker) => list(broker, query));
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return items;
+}

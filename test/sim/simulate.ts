@@ -1,0 +1,199 @@
+/**
+ * One seed, from nothing to rest: the plan is drawn, clients work while the nemesis strikes, then faults stop and all must
+ * drain in bounded time. Answers the history; it judges nothing.
+ */
+import { EventClock } from "../kit/event-clock.node.ts";
+import type { NewEvent, Scene } from "./clients/client.ts";
+import { Consumer } from "./clients/consumer.ts";
+import { Operator } from "./clients/operator.ts";
+import { Producer } from "./clients/producer.ts";
+import { Checker, PRODUCER_GROUPS, Transactor } from "./clients/transactor.ts";
+import type { History, Rest } from "./history.ts";
+import { strike } from "./nemesis.ts";
+import { CALM, drawPlan, LATE_MS_MAX, type Plan } from "./plan.ts";
+import { restOf, unrest } from "./rest.ts";
+import { Deployment, NAMESPACE, tameDigests } from "./world/deployment.ts";
+import { Dice } from "./world/dice.ts";
+import { Endpoint } from "./world/endpoint.ts";
+import { Host } from "./world/host.ts";
+
+export interface Run {
+  readonly seed: number;
+  readonly steps: number;
+  /** Leaves kinds of strikes and faults out, to see whether a failure needs them. */
+  readonly without?: readonly string[];
+}
+
+export interface Ran extends History {
+  /** Exceptions that no fault explains: each is a bug. */
+  readonly errors: readonly string[];
+}
+
+/** The cron trigger pokes every object so often. */
+const WATCHDOG_MS = 300_000;
+/** All must have drained within this much of invented time after the last fault. */
+const DRAIN_MS_MAX = 600_000;
+const DRAIN_LOOK_MS = 1_000;
+
+export async function simulate(run: Run): Promise<Ran> {
+  tameDigests();
+  const dice = new Dice(run.seed);
+  const drawn = drawPlan(dice);
+  const plan =
+    run.without === undefined || run.without.length === 0 ? drawn : reduced(drawn, run.without);
+  const clock = new EventClock();
+  const errors: string[] = [];
+  const note = (error: unknown): void =>
+    void errors.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const host = new Host(clock, dice.fork(), plan.faults, note);
+  const events: History["events"][number][] = [];
+  const record = (event: NewEvent): void =>
+    void events.push({ at: clock.nowMs(), wall: host.wallMs(), ...event });
+  const endpoint = new Endpoint(
+    clock,
+    dice.fork(),
+    plan.hostileEndpoints,
+    (transactionId, attempt, said) => record({ is: "asked", transactionId, attempt, said }),
+  );
+  const deployment = new Deployment(host, dice.fork(), {
+    ringDeltas: plan.ringDeltas,
+    post: (question) => endpoint.post(question),
+    onError: note,
+    onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),
+  });
+  const scene: Scene = {
+    plan,
+    host,
+    deployment,
+    endpoint,
+    events,
+    steps: run.steps,
+    nextOp: 1,
+    isDraining: false,
+    isOver: false,
+  };
+  try {
+    const all = play(scene, dice);
+    await clock.runUntil(all);
+    const isCalm = plan.strikeEveryMs === Infinity && plan.faults === CALM;
+    return { seed: run.seed, isCalm, groups: plan.groups, events, rest: await all, errors };
+  } finally {
+    host.close();
+  }
+}
+
+async function play(scene: Scene, dice: Dice): Promise<Rest> {
+  const { plan, host, endpoint, deployment } = scene;
+  await setUp(scene);
+  host.faults = plan.faults;
+  const working = new Set<Promise<void>>();
+  const start = (client: { run(): Promise<void> }): Promise<void> => {
+    const done = client.run();
+    working.add(done);
+    return done;
+  };
+  const operator = new Operator("o", scene, dice.fork());
+  const finite: Promise<void>[] = [];
+  for (let index = 0; index < plan.producers; index++)
+    finite.push(start(new Producer(`p${index}`, scene, dice.fork())));
+  for (let index = 0; index < plan.transactors; index++)
+    finite.push(start(new Transactor(`x${index}`, scene, dice.fork())));
+  for (const group of plan.groups)
+    for (let index = 0; index < plan.consumersPerGroup; index++) {
+      const name = `c-${group.topic}-${group.group}-${index}`;
+      void start(new Consumer(name, scene, dice.fork(), group));
+    }
+  void start(new Checker("k", scene, dice.fork()));
+  const operating = start(operator);
+  const striking = strike(scene, dice.fork());
+  await Promise.all(finite);
+  scene.isDraining = true;
+  await Promise.all([operating, striking]);
+  host.faults = CALM;
+  if (host.mendClock() > 0)
+    scene.events.push({ at: host.clock.nowMs(), wall: host.wallMs(), is: "fault", fault: "clock" });
+  for (const name of host.names(false)) host.failIn(name, Infinity);
+  endpoint.habits = {
+    honest: 1,
+    slow: 0,
+    hangs: 0,
+    fails: 0,
+    garbage: 0,
+    undecided: 0,
+    mistaken: 0,
+    other: 0,
+    flips: 0,
+  };
+  await operator.unpauseAll();
+  // What was sent twice and got stuck arrives before all is counted.
+  await host.clock.pause(LATE_MS_MAX);
+  const why = await drain(scene);
+  scene.isOver = true;
+  await Promise.all(working);
+  await deployment.watchdog();
+  return restOf(scene, why);
+}
+
+/** Topics and groups are there before anybody works, so that every group sees every message. */
+async function setUp(scene: Scene): Promise<void> {
+  const { plan, deployment, host } = scene;
+  host.faults = CALM;
+  const sure = async (verb: Parameters<Deployment["request"]>[0]): Promise<void> => {
+    const outcome = await deployment.request(verb);
+    if (!outcome.ok) throw new Error(`the scene cannot be set: ${outcome.code}: ${outcome.detail}`);
+  };
+  for (const { topic, queues } of plan.topics)
+    await sure((broker) => broker.putTopic({ namespace: NAMESPACE, topic }, { queues }));
+  for (const { topic, group, ordered, maxAttempts, tags } of plan.groups)
+    await sure((broker) =>
+      broker.putGroup(
+        { namespace: NAMESPACE, topic, group },
+        {
+          ordered,
+          maxAttempts,
+          backoff: { delaysMs: [50, 500] },
+          ...(tags === undefined ? {} : { filter: { tags } }),
+        },
+      ),
+    );
+  const [asked] = PRODUCER_GROUPS;
+  const check = { url: "https://shop.example/check", timeoutMs: 1_000 };
+  await sure((broker) => broker.putProducerGroup(NAMESPACE, asked, { check }));
+}
+
+/** Lets time pass until nothing is on its way any more; answers what still was when the time was up. */
+async function drain(scene: Scene): Promise<string | undefined> {
+  const from = scene.host.clock.nowMs();
+  const until = from + DRAIN_MS_MAX;
+  let pokeAt = from;
+  for (;;) {
+    if (scene.host.clock.nowMs() >= pokeAt) {
+      await scene.deployment.watchdog();
+      pokeAt += WATCHDOG_MS;
+    }
+    await scene.host.clock.pause(DRAIN_LOOK_MS);
+    const why = await unrest(scene);
+    if (why === undefined || scene.host.clock.nowMs() > until) return why;
+  }
+}
+
+function reduced(plan: Plan, without: readonly string[]): Plan {
+  const left = new Set(without);
+  const lessened = <T extends object>(of: T): T =>
+    Object.fromEntries(
+      Object.entries(of).map(([name, value]) => [name, left.has(name) ? 0 : (value as unknown)]),
+    ) as T;
+  const strikes = lessened(plan.strikes);
+  const isCalm = Object.values(strikes).every((weight) => weight === 0);
+  return {
+    ...plan,
+    strikes,
+    faults: lessened(plan.faults),
+    ...(isCalm ? { strikeEveryMs: Infinity } : {}),
+    transactors: left.has("transactors") ? 0 : plan.transactors,
+    delayed: left.has("delayed") ? 0 : plan.delayed,
+    deduped: left.has("deduped") ? 0 : plan.deduped,
+    seeks: plan.seeks && !left.has("seeks"),
+    hostileEndpoints: plan.hostileEndpoints && !left.has("hostileEndpoints"),
+  };
+}
