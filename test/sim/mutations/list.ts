@@ -68,7 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "src/queue/flush.ts",
     from: "this.#break(batch, error);\n      return;",
     to: "for (const [at, { answer }] of batch.entries()) if (answers[at] !== undefined) answer(answers[at]);\n      this.#break([], error);\n      return;",
-    breaks: ["I1", "L3", "T2", "T4", "V1", "E1"],
+    breaks: ["I1", "L3", "T2", "T4", "T6", "V1", "E1"],
     seed: 1,
   },
   {
@@ -93,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const news = entries.slice(before + 1 - call.first);",
     to: "const news = entries;",
     breaks: ["I5"],
-    seed: 11,
+    seed: 59,
   },
   {
     name: "gives an ordered group's messages at once",
