@@ -44,6 +44,7 @@ export class Flush {
   readonly #clock: Clock;
   readonly #begin: (nowMs: number) => void;
   readonly #end: (nowMs: number) => void;
+  readonly #isFull: () => boolean;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #armed = false;
@@ -57,21 +58,29 @@ export class Flush {
   #owedBytes = 0;
   #cancelOwed: (() => void) | undefined;
 
-  /** `begin` runs what is due before the commands, `end` writes the rows after them. */
+  /**
+   * `begin` runs what is due before the commands, `end` writes the rows after them. Once `isFull` says that the rows hold
+   * no more, the rest of the commands takes the next flush.
+   */
   constructor(
     ports: FlushPorts,
     clock: Clock,
-    hooks: { begin: (nowMs: number) => void; end: (nowMs: number) => void },
+    hooks: {
+      begin: (nowMs: number) => void;
+      end: (nowMs: number) => void;
+      isFull: () => boolean;
+    },
   ) {
     this.#ports = ports;
     this.#clock = clock;
     this.#begin = hooks.begin;
     this.#end = hooks.end;
+    this.#isFull = hooks.isFull;
   }
 
   /** May another answer of this flush carry messages? */
   get hasRoom(): boolean {
-    return this.#answerBytesLeft > 0;
+    return this.#answerBytesLeft > 0 && !this.#isFull();
   }
 
   /** An answer of this flush carries so much. */
@@ -127,7 +136,12 @@ export class Flush {
     if (this.#armed || this.#syncing) return;
     this.#armed = true;
     const waitMs =
-      this.spacingMs === 0 ? 0 : Math.max(0, this.#lastMs + this.spacingMs - this.#clock.nowMs());
+      this.spacingMs === 0
+        ? 0
+        : Math.max(
+            0,
+            Math.min(this.spacingMs, this.#lastMs + this.spacingMs - this.#clock.nowMs()),
+          );
     this.#clock.after(waitMs, () => {
       this.#armed = false;
       this.#flush();
@@ -147,18 +161,23 @@ export class Flush {
     try {
       this.#ports.transaction(() => {
         this.#begin(nowMs);
-        for (const { run } of batch) answers.push(run(nowMs));
+        for (const { run } of batch) {
+          if (answers.length > 0 && this.#isFull()) break;
+          answers.push(run(nowMs));
+        }
         this.#end(nowMs);
       });
     } catch (error) {
       this.#break(batch, error);
       return;
     }
+    this.#putBack(batch.splice(answers.length));
     for (const [index, { answer }] of batch.entries()) answer(answers[index]);
     const effects = this.#effects;
     this.#effects = [];
-    for (const effect of effects) effect();
+    // What an effect asks for shares the next flush, like everybody's.
     this.#syncing = true;
+    for (const effect of effects) effect();
     this.#ports.synced().then(
       () => {
         this.#syncing = false;
@@ -179,6 +198,12 @@ export class Flush {
     }
     this.#waitingBytes -= bytes;
     return this.#waiting.splice(0, count);
+  }
+
+  #putBack(rest: readonly Waiting[]): void {
+    if (rest.length === 0) return;
+    this.#waiting = [...rest, ...this.#waiting];
+    for (const { bytes } of rest) this.#waitingBytes += bytes;
   }
 
   #break(batch: readonly Waiting[], error: unknown): void {

@@ -9,6 +9,7 @@ import { ByteReader, CodecError, type ByteWriter } from "../core/bytes.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { TransactionState } from "../protocol/rpc.ts";
 import { HalfArchive } from "./half-archive.ts";
+import { DiscardedPages, HalfShelf } from "./half-shelf.ts";
 import { OpenHalves, type OpenHalf } from "./half-open.ts";
 import {
   HALF_PAGE,
@@ -34,7 +35,7 @@ import { OPERATION } from "./operations.ts";
 import { SegmentLog } from "./segments.ts";
 import type { Sql } from "./storage.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 /** Segments looked at in one go on waking. */
 const WAKE_SEGMENTS = 1_000;
 
@@ -49,13 +50,11 @@ export class Halves implements Page {
     rolledBack: 0,
     discarded: 0,
   };
-  readonly discarded = new Set<number>();
   readonly #archive: HalfArchive;
   readonly #journal: Journal;
   readonly #pages = new Map<number, HalfPage>();
-  /** Every page below is archived or gone; of those above, `#archived` are. */
-  #base = 0;
-  readonly #archived = new Set<number>();
+  readonly #shelf = new HalfShelf();
+  readonly #discarded = new DiscardedPages();
 
   constructor(sql: Sql, journal: Journal) {
     this.#archive = new HalfArchive(sql);
@@ -147,7 +146,7 @@ export class Halves implements Page {
 
   #count(position: number, state: "committed" | "rolledBack" | "discarded"): void {
     this.counts[state]++;
-    if (state === "discarded") this.discarded.add(position);
+    if (state === "discarded") this.#discarded.add(position);
   }
 
   /** A discarded one is prepared again, its checks at 0. */
@@ -169,7 +168,7 @@ export class Halves implements Page {
 
   #countResumed(position: number): void {
     this.counts.discarded--;
-    this.discarded.delete(position);
+    this.#discarded.remove(position);
   }
 
   /** A message that was on its way to another queue arrived there, or never will. */
@@ -201,6 +200,20 @@ export class Halves implements Page {
       : { ...decodeHalf(read.entry), preparedAt: read.storedAt };
   }
 
+  /** Discarded ones from a position on, in order: at least `limit`, if there are as many. */
+  discardedFrom(from: number, limit: number): number[] {
+    const found: number[] = [];
+    for (const number of this.#discarded.from(from)) {
+      const decided = [...(this.#find(number)?.decided ?? [])];
+      const positions = decided.flatMap(([position, { state }]) =>
+        state === "discarded" && position >= from ? [position] : [],
+      );
+      found.push(...positions.toSorted((a, b) => a - b));
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
   #page(position: number): HalfPage {
     const number = Math.floor(position / HALF_PAGE);
     let page = this.#pages.get(number);
@@ -228,8 +241,7 @@ export class Halves implements Page {
     this.#archive.put(page, until);
     this.#journal.retire(page);
     this.#pages.delete(page.number);
-    this.#archived.add(page.number);
-    while (this.#archived.delete(this.#base)) this.#base++;
+    this.#shelf.put(page.number);
     this.#journal.save(this);
   }
 
@@ -240,9 +252,7 @@ export class Halves implements Page {
     const page = this.#find(number);
     if (page === undefined) return undefined;
     this.#archive.remove(number);
-    for (let above = number + 1; above < this.#base; above++) this.#archived.add(above);
-    this.#archived.delete(number);
-    this.#base = Math.min(this.#base, number);
+    this.#shelf.take(number);
     this.#pages.set(number, page);
     page.savedSeq = 0;
     this.#journal.save(page);
@@ -258,11 +268,10 @@ export class Halves implements Page {
     for (const { number, until } of this.#archive.oldest()) {
       const page = until <= decidedBefore ? this.#archive.find(number) : undefined;
       if (page === undefined) continue;
-      for (const [position, { state, at }] of page.decided) {
+      for (const { state, at } of page.decided.values())
         if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;
-        this.discarded.delete(position);
-      }
       beforeDrop();
+      this.#discarded.drop(number);
       this.#archive.remove(number);
       this.log.dropPage(number, HALF_PAGE);
       this.#journal.save(this);
@@ -276,12 +285,9 @@ export class Halves implements Page {
       .byte(VERSION)
       .uint(this.counts.committed)
       .uint(this.counts.rolledBack)
-      .uint(this.counts.discarded)
-      .uint(this.#base);
-    writer.uint(this.#archived.size);
-    for (const number of this.#archived) writer.uint(number);
-    writer.uint(this.discarded.size);
-    for (const position of this.discarded) writer.uint(position);
+      .uint(this.counts.discarded);
+    this.#shelf.encode(writer);
+    this.#discarded.encode(writer);
   }
 
   restoreHead(data: Uint8Array, seq: number): void {
@@ -291,9 +297,8 @@ export class Halves implements Page {
     this.counts.committed = reader.uint();
     this.counts.rolledBack = reader.uint();
     this.counts.discarded = reader.uint();
-    this.#base = reader.uint();
-    for (let left = reader.uint(); left > 0; left--) this.#archived.add(reader.uint());
-    for (let left = reader.uint(); left > 0; left--) this.discarded.add(reader.uint());
+    this.#shelf.restore(reader);
+    this.#discarded.restore(reader);
   }
 
   restorePage(number: number, data: Uint8Array, seq: number): void {
@@ -303,7 +308,7 @@ export class Halves implements Page {
   apply(kind: number, reader: ByteReader, seq: number): void {
     const position = reader.uint();
     const number = Math.floor(position / HALF_PAGE);
-    const gone = number < this.#base || this.#archived.has(number);
+    const gone = this.#shelf.has(number);
     const page = gone ? new HalfPage(number) : this.#page(position);
     const news = !gone && seq > page.savedSeq;
     if (news) this.#journal.restoreDirty(page, seq);
@@ -361,24 +366,31 @@ export class Halves implements Page {
     });
   }
 
-  /** After the replay: everything in the log that has no decision is open. Reads no bodies. */
+  /** After the replay: everything in the log that has no decision is open. Reads no bodies, and no archived page. */
   settle(): void {
-    let from = this.#base * HALF_PAGE;
+    let from = this.#shelf.nextOff(0) * HALF_PAGE;
     while (from < this.log.next) {
       const segments = this.log.heads(from, WAKE_SEGMENTS);
       if (segments.length === 0) return;
       for (const { first, count, storedAt, head } of segments) {
-        from = first + count;
         // A segment lies within one page.
         const number = Math.floor(first / HALF_PAGE);
-        if (this.#archived.has(number)) continue;
-        const page = this.#pages.get(number);
-        for (const [index, half] of readSummary(head).entries()) {
-          const position = first + index;
-          if (page?.decided.has(position) === true) continue;
-          this.#opened(position, half, storedAt, page?.progress.get(position));
+        from = first + count;
+        if (this.#shelf.has(number)) {
+          from = this.#shelf.nextOff(number) * HALF_PAGE;
+          break;
         }
+        this.#openAll(first, storedAt, head);
       }
+    }
+  }
+
+  #openAll(first: number, storedAt: number, head: Uint8Array): void {
+    const page = this.#pages.get(Math.floor(first / HALF_PAGE));
+    for (const [index, half] of readSummary(head).entries()) {
+      const position = first + index;
+      if (page?.decided.has(position) === true) continue;
+      this.#opened(position, half, storedAt, page?.progress.get(position));
     }
   }
 }

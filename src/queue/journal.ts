@@ -122,6 +122,11 @@ export class Journal {
     while (!reader.done) apply(reader, delta.seq);
   }
 
+  /** Bytes of the operations of the flush under way. */
+  get bytes(): number {
+    return this.#operations.length;
+  }
+
   /** A writer for one operation on the page, in the flush under way. */
   change(page: Page): ByteWriter {
     this.touch(page);

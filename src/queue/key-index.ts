@@ -65,6 +65,7 @@ export class KeyIndex {
   readonly #young = new Map<string, Uint8Array>();
   #youngBytes = 0;
   #unsaved: KeyedRecord[] = [];
+  #unsavedBytes = 0;
   /** Of the newest blob that a wake would have to feed back. */
   #turn = 0;
   /** Additions and removals since the last seal: what a wake would have to feed back. */
@@ -123,11 +124,17 @@ export class KeyIndex {
     return true;
   }
 
+  /** About the bytes that `takeUnsaved` would answer. */
+  get unsavedBytes(): number {
+    return this.#unsavedBytes;
+  }
+
   /** What was added and removed since the last call, to be stored by this flush; undefined when nothing was. */
   takeUnsaved(): Uint8Array | undefined {
     if (this.#unsaved.length === 0) return undefined;
     const blob = encodeBlob({ turn: ++this.#turn, records: this.#unsaved });
     this.#unsaved = [];
+    this.#unsavedBytes = 0;
     return blob;
   }
 
@@ -163,6 +170,7 @@ export class KeyIndex {
     this.#young.clear();
     this.#youngBytes = 0;
     this.#unsaved = [];
+    this.#unsavedBytes = 0;
     this.#changes = 0;
     this.#dropOver(runs, nowMs);
   }
@@ -197,6 +205,7 @@ export class KeyIndex {
   #put(text: string, record: Uint8Array): void {
     this.#keepYoung(text, record);
     this.#unsaved.push([text, record]);
+    this.#unsavedBytes += runBytesOf(record);
   }
 
   #keepYoung(text: string, record: Uint8Array): void {

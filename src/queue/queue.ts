@@ -82,6 +82,7 @@ export class Queue {
     this.#flush = new Flush(ports, clock, {
       begin: (nowMs) => this.#sweep(nowMs),
       end: (nowMs) => this.#end(nowMs),
+      isFull: () => this.store.isFull,
     });
     this.#attendants = new Attendants(ports);
     this.waits = new Waits({

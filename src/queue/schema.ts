@@ -4,6 +4,7 @@
  *
  * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
+ * long_body   what of a segment's body does not fit into its row; dies with it
  * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
  * half_archive wholly decided pages of the half log, kept until `until`
@@ -22,6 +23,7 @@ const SEGMENTS = (name: string): string => `
     total INTEGER NOT NULL,
     head BLOB NOT NULL,
     keys BLOB,
+    parts INTEGER NOT NULL,
     body BLOB NOT NULL
   ) STRICT`;
 
@@ -42,7 +44,7 @@ const TABLES: readonly string[] = [
 ];
 
 /** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 export function createTables(sql: Sql, more: readonly string[]): void {
   for (const statement of [...TABLES, ...more]) sql.exec(statement);

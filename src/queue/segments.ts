@@ -1,17 +1,16 @@
 /**
- * A log in segments: a flush appends all of its entries as one row (more when they pass SEGMENT_BYTES). Entries have
+ * A log in segments: a flush appends all of its entries as one row (more when they pass PART_BYTES). Entries have
  * positions 0, 1, 2 … without a hole. What was appended in the flush under way can be read at once: no answer leaves
  * before the flush is on disk. In memory stand the newest segments and a few stretches read lately, never the backlog.
  * The log does not know what its entries mean; `head` is its owner's summary of a segment, readable without the body.
  */
 import { CRC_BYTES, withCrc, withoutCrc } from "../core/crc32.ts";
+import { LongBodies, PART_BYTES } from "./long-bodies.ts";
 import { readMeta, writeMeta } from "./schema.ts";
 import { Pending, Segment, startsOf } from "./segment.ts";
 import { SegmentMemory, STRETCH_BYTES } from "./segment-memory.ts";
 import { bytesOf, type Sql } from "./storage.ts";
 
-/** A row stays under the platform's 2 MB. */
-const SEGMENT_BYTES = 1_400_000;
 const NO_HEAD = new Uint8Array();
 
 export interface SegmentOptions {
@@ -26,6 +25,7 @@ export class SegmentLog {
   readonly #sql: Sql;
   readonly #options: SegmentOptions;
   readonly #memory = new SegmentMemory();
+  readonly #long: LongBodies;
   #pending: Pending | undefined;
   #pendingAt = 0;
   #first = 0;
@@ -38,6 +38,7 @@ export class SegmentLog {
   constructor(sql: Sql, options: SegmentOptions) {
     this.#sql = sql;
     this.#options = options;
+    this.#long = new LongBodies(sql, options.table);
     this.#wake();
   }
 
@@ -124,9 +125,10 @@ export class SegmentLog {
     let blob = keys;
     while (from < count) {
       const room = page - (this.#next % page);
+      const bytesMax = PART_BYTES - (blob?.length ?? 0);
       let to = from + 1;
       while (to < count && to - from < room) {
-        if (pending.body(from, to + 1).length > SEGMENT_BYTES) break;
+        if (pending.body(from, to + 1).length > bytesMax) break;
         to++;
       }
       this.#writeSegment(pending, from, to, blob);
@@ -144,8 +146,9 @@ export class SegmentLog {
     const bytes = sealed.length + head.length;
     this.#total += bytes;
     this.#bytes += bytes;
+    const row = this.#long.write(this.#next, sealed);
     this.#sql.exec(
-      `INSERT INTO ${this.#options.table} (first, count, stored_at, bytes, total, head, keys, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO ${this.#options.table} (first, count, stored_at, bytes, total, head, keys, parts, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       this.#next,
       to - from,
       this.#pendingAt,
@@ -153,7 +156,8 @@ export class SegmentLog {
       this.#total,
       withCrc(head),
       keys ?? null,
-      sealed,
+      row.parts,
+      row.head,
     );
     this.#firstStoredAt ??= this.#pendingAt;
     this.#memory.appended(
@@ -200,14 +204,15 @@ export class SegmentLog {
     const { table } = this.#options;
     const segments: Segment[] = [];
     let read = 0;
-    const query = `SELECT first, stored_at, bytes, head, body FROM ${table}
+    const query = `SELECT first, stored_at, bytes, head, parts, body FROM ${table}
       WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
     for (const row of this.#sql.exec(query, position)) {
       const bytes = Number(row["bytes"]);
       if (segments.length > 0 && read + bytes > STRETCH_BYTES) break;
-      const body = withoutCrc(bytesOf(row["body"]));
-      const head = withoutCrc(bytesOf(row["head"]));
       const [first, storedAt] = [Number(row["first"]), Number(row["stored_at"])];
+      const sealed = this.#long.read(first, bytesOf(row["body"]), Number(row["parts"]));
+      const body = withoutCrc(sealed);
+      const head = withoutCrc(bytesOf(row["head"]));
       segments.push(new Segment({ first, storedAt, head, bytes, body, starts: startsOf(body) }));
       read += bytes;
     }
@@ -288,11 +293,7 @@ export class SegmentLog {
   /** Drops everything below the position, which is a segment's first or `next`. Not while entries are pending. */
   truncate(position: number): void {
     const { table } = this.#options;
-    if (position >= this.#next) {
-      const base = { next: this.#next, total: this.#total, storedAt: this.#lastStoredAt };
-      writeMeta(this.#sql, `${table}.base`, JSON.stringify(base));
-    }
-    this.#sql.exec(`DELETE FROM ${table} WHERE first < ?`, position);
+    this.#drop(this.#first, position);
     this.#first = position;
     this.#bytes = 0;
     this.#firstStoredAt = undefined;
@@ -308,12 +309,7 @@ export class SegmentLog {
   dropPage(page: number, pageEntries: number): void {
     const { table } = this.#options;
     const from = page * pageEntries;
-    const to = from + pageEntries;
-    if (to >= this.#next) {
-      const base = { next: this.#next, total: this.#total, storedAt: this.#lastStoredAt };
-      writeMeta(this.#sql, `${table}.base`, JSON.stringify(base));
-    }
-    this.#sql.exec(`DELETE FROM ${table} WHERE first >= ? AND first < ?`, from, to);
+    this.#drop(from, from + pageEntries);
     this.#first = this.#next;
     this.#firstStoredAt = undefined;
     const oldest = `SELECT first, stored_at FROM ${table} ORDER BY first LIMIT 1`;
@@ -322,5 +318,16 @@ export class SegmentLog {
       this.#firstStoredAt = Number(row["stored_at"]);
     }
     this.#memory.forgetBelow(this.#first);
+  }
+
+  /** Deletes the rows of [from, to); where the log stands must not be known from them alone. */
+  #drop(from: number, to: number): void {
+    const { table } = this.#options;
+    if (to >= this.#next) {
+      const base = { next: this.#next, total: this.#total, storedAt: this.#lastStoredAt };
+      writeMeta(this.#sql, `${table}.base`, JSON.stringify(base));
+    }
+    this.#sql.exec(`DELETE FROM ${table} WHERE first >= ? AND first < ?`, from, to);
+    this.#long.drop(from, to);
   }
 }

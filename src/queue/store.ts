@@ -18,6 +18,7 @@ import { Halves } from "./halves.ts";
 import type { Placed } from "./half-page.ts";
 import { Journal } from "./journal.ts";
 import { KeyIndex } from "./key-index.ts";
+import { LongBodies } from "./long-bodies.ts";
 import { groupMark, Links, type Parcel } from "./links.ts";
 import { Producers } from "./producers.ts";
 import { SoftIds } from "./soft.ts";
@@ -62,6 +63,9 @@ export interface StorePorts {
   expired(group: string, expired: number): void;
 }
 
+/** Of operations and keys, which may come to stand in one row of at most 2 MB. */
+const FULL_BYTES = 400_000;
+
 export class QueueStore {
   readonly sql: Sql;
   readonly journal: Journal;
@@ -85,7 +89,7 @@ export class QueueStore {
     this.bounds = bounds;
     this.sql = sql;
     this.ports = ports;
-    createTables(sql, [...KeyIndex.schema, ...DueIndex.schema]);
+    createTables(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema]);
     const schema = readMeta(sql, "schema");
     if (schema === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
     else if (schema !== String(SCHEMA_VERSION))
@@ -320,6 +324,11 @@ export class QueueStore {
   }
 
   // ------------------------------------------------------------ the end of a flush
+
+  /** Are the rows that this flush will write so long that it should take no more? A single command stays far below that. */
+  get isFull(): boolean {
+    return this.journal.bytes + this.keys.unsavedBytes > FULL_BYTES;
+  }
 
   /** Writes everything that the flush changed. */
   commit(nowMs: number): void {

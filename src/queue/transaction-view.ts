@@ -90,7 +90,7 @@ export function list(
     state === "prepared"
       ? Array.from(store.halves.open, ({ position }) => position)
       : state === "discarded"
-        ? [...store.halves.discarded]
+        ? store.halves.discardedFrom(query.from, query.limit + 1)
         : undefined;
   if (narrow !== undefined) {
     const positions = narrow.filter((position) => position >= query.from).toSorted((a, b) => a - b);

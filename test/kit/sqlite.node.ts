@@ -5,6 +5,13 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Sql, SqlValue } from "../../src/queue/storage.ts";
 
+const ROW_BYTES_MAX = 2_000_000;
+
+const bytesOf = (value: SqlValue): number => {
+  if (typeof value === "string") return Buffer.byteLength(value);
+  return typeof value === "object" && value !== null ? value.byteLength : 8;
+};
+
 export class TestSql implements Sql {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -22,6 +29,9 @@ export class TestSql implements Sql {
 
   exec(query: string, ...bindings: SqlValue[]): Record<string, SqlValue>[] {
     this.onStatement(query);
+    const bytes = bindings.reduce<number>((sum, value) => sum + bytesOf(value), 0);
+    // What the platform does to a row past its bound, where node:sqlite would take a gigabyte.
+    if (bytes > ROW_BYTES_MAX) throw new Error(`a row of ${bytes} bytes: ${query}`);
     const statement = this.#statement(query);
     const before = this.#changes();
     const rows = statement.all(

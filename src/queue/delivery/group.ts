@@ -22,6 +22,9 @@ const HELD_MAX = 10_000;
 /** What holds a message group, or, with onPoison "block", only itself. */
 export type Held = Omit<HeldGroup, "messageGroup">;
 
+/** Looked at in one go: a hundred thousand leases may end in the same instant, and each may write. The rest stays due. */
+const PROMOTED_MAX = 4_096;
+
 export class Group {
   readonly #memory: GroupMemory;
   readonly #chooser: Chooser;
@@ -98,7 +101,7 @@ export class Group {
 
   /** Leases that ran out and retries that are due become visible, or dead letters. */
   promote(nowMs: number): void {
-    for (;;) {
+    for (let left = PROMOTED_MAX; left > 0; left--) {
       const dueAt = this.nextDueAt();
       if (dueAt === undefined || dueAt > nowMs) return;
       const offset = this.state.due.pop();
