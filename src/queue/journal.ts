@@ -10,7 +10,8 @@
  */
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { withCrc, withoutCrc } from "../core/crc32.ts";
-import { bytesOf, textOf, type Sql } from "./storage.ts";
+import { LongBodies } from "./long-bodies.ts";
+import { bytesOf, textOf, type Sql, type SqlValue } from "./storage.ts";
 
 /** A page of state that can be written as a whole. */
 export interface Page {
@@ -40,6 +41,8 @@ export class Journal {
   /** In order of their dirtySeq. */
   readonly #dirty = new Set<Page>();
   readonly #saves = new Set<Page>();
+  /** Names of pages that are longer than a row. */
+  readonly #long = new Set<string>();
   #seq = 0;
   #wrote = false;
   /** The oldest flush whose delta carries keys that may stand nowhere else; 0 when there is none. */
@@ -67,13 +70,10 @@ export class Journal {
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
     const pages: SavedPage[] = [];
     for (const row of this.#sql.exec(
-      "SELECT name, seq, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
+      "SELECT name, seq, parts, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
     )) {
-      pages.push({
-        name: textOf(row["name"]),
-        seq: Number(row["seq"]),
-        data: withoutCrc(bytesOf(row["data"])),
-      });
+      const name = textOf(row["name"]);
+      pages.push({ name, ...this.#saved(name, row) });
     }
     const deltas: SavedDelta[] = [];
     const query = "SELECT seq, keys IS NOT NULL AS keyed, data FROM delta ORDER BY seq";
@@ -90,9 +90,25 @@ export class Journal {
 
   /** One saved page. */
   read(name: string): { seq: number; data: Uint8Array } | undefined {
-    for (const row of this.#sql.exec("SELECT seq, data FROM page WHERE name = ?", name))
-      return { seq: Number(row["seq"]), data: withoutCrc(bytesOf(row["data"])) };
+    for (const row of this.#sql.exec("SELECT seq, parts, data FROM page WHERE name = ?", name))
+      return this.#saved(name, row);
     return undefined;
+  }
+
+  #saved(name: string, row: Record<string, SqlValue>): { seq: number; data: Uint8Array } {
+    const parts = Number(row["parts"]);
+    if (parts > 0) this.#long.add(name);
+    const sealed = this.#rest(name).read(0, bytesOf(row["data"]), parts);
+    return { seq: Number(row["seq"]), data: withoutCrc(sealed) };
+  }
+
+  /** What does not fit into the page's row. */
+  #rest(name: string): LongBodies {
+    return new LongBodies(this.#sql, `page ${name}`);
+  }
+
+  #dropRest(name: string): void {
+    if (this.#long.delete(name)) this.#rest(name).drop(0, 1);
   }
 
   /** Will the ring soon overwrite keys? Their owner must write them elsewhere, and say so by `keysAreKept`. */
@@ -159,11 +175,15 @@ export class Journal {
   #write(page: Page): void {
     this.#scratch.reset();
     page.encode(this.#scratch);
+    this.#dropRest(page.name);
+    const { head, parts } = this.#rest(page.name).write(0, withCrc(this.#scratch.view()));
+    if (parts > 0) this.#long.add(page.name);
     this.#sql.exec(
-      "INSERT INTO page (name, seq, data) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, data = excluded.data",
+      "INSERT INTO page (name, seq, parts, data) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, parts = excluded.parts, data = excluded.data",
       page.name,
       this.seq,
-      withCrc(this.#scratch.view()),
+      parts,
+      head,
     );
     page.savedSeq = this.seq;
     page.dirtySeq = 0;
@@ -173,6 +193,7 @@ export class Journal {
   /** The page's content is held elsewhere from this flush on: its row goes. */
   retire(page: Page): void {
     if (page.savedSeq !== 0) this.#sql.exec("DELETE FROM page WHERE name = ?", page.name);
+    this.#dropRest(page.name);
     page.savedSeq = 0;
     page.dirtySeq = 0;
     this.#dirty.delete(page);

@@ -1,6 +1,7 @@
 /**
- * Bodies of a log that do not fit into a row: what comes behind the first part stands in rows of its own. Rare: only a
- * transaction of many large messages is an entry of that size. It knows nothing of what a body holds.
+ * Bodies of a log or of pages that do not fit into a row: what comes behind the first part stands in rows of its own.
+ * Rare: a transaction of many large messages, or a hundred thousand messages on their way to another queue. It knows
+ * nothing of what a body holds.
  */
 import { bytesOf, type Sql } from "./storage.ts";
 

@@ -4,7 +4,7 @@
  *
  * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
- * long_body   what of a segment's body does not fit into its row; dies with it
+ * long_body   what of a segment's body or a page does not fit into its row; dies with it
  * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
  * half_archive wholly decided pages of the half log, kept until `until`
@@ -33,7 +33,7 @@ const TABLES: readonly string[] = [
   SEGMENTS("half_log"),
   SEGMENTS("delayed_log"),
   "CREATE TABLE IF NOT EXISTS delta (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, keys BLOB, data BLOB NOT NULL) STRICT",
-  "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, parts INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
   "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   `CREATE TABLE IF NOT EXISTS dead_letter (

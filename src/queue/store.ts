@@ -146,8 +146,9 @@ export class QueueStore {
     const kind = reader.byte();
     if (kind <= 10) {
       const number = reader.uint();
-      // A deleted group's operations are still read past, by a group that nobody keeps.
-      const group = groups.get(number) ?? this.newGroup({ ...NOBODY, number });
+      // A deleted group's operations are still read past, by a group that nobody keeps and a journal that nobody writes.
+      const group =
+        groups.get(number) ?? this.newGroup({ ...NOBODY, number }, new Journal(this.sql));
       group.state.apply(kind, reader, seq);
     } else if (kind <= 20) this.halves.apply(kind, reader, seq);
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);
@@ -157,11 +158,11 @@ export class QueueStore {
     else this.trace.apply(reader, seq);
   }
 
-  newGroup(route: TopicRoute["groups"][number]): Group {
+  newGroup(route: TopicRoute["groups"][number], journal = this.journal): Group {
     const { number } = route;
     return new Group(route, {
       log: this.messages,
-      journal: this.journal,
+      journal,
       deadLetters: this.deadLetters,
       heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
       random: () => this.ports.random(),

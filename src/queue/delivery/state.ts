@@ -155,7 +155,6 @@ export class GroupState implements Page {
   /** Everything below `cursor` that is not in flight is done: kept once in a while, so that waking need not rescan. */
   scanned(): void {
     this.#write(this, OPERATION.scanned).uint(this.cursor);
-    for (const page of this.#pages) this.#journal.save(page);
   }
 
   retry(flight: Flight, dueAt: number): void {
@@ -219,6 +218,7 @@ export class GroupState implements Page {
   truncate(offset: number): number {
     let lost = 0;
     const first = pageOf(offset);
+    const isBehind = first > this.base || offset > this.cursor;
     for (let number = this.base; number < first; number++)
       lost += PAGE_OFFSETS - (this.#pages.get(number)?.doneCount ?? 0);
     for (let number = this.base; number <= first; number++) {
@@ -228,15 +228,16 @@ export class GroupState implements Page {
         this.#pages.delete(number);
       } else if (offset % PAGE_OFFSETS !== 0) {
         const page = this.#pages.at(offset);
+        const lostBefore = lost;
         for (let below = page.number * PAGE_OFFSETS; below < offset; below++)
           if (page.setDone(below)) lost++;
-        this.#journal.save(page);
+        if (lost > lostBefore) this.#journal.save(page);
       }
     }
     this.#pages.base = Math.max(this.base, first);
     this.cursor = Math.max(this.cursor, offset);
     this.expired += lost;
-    this.#journal.save(this);
+    if (isBehind || lost > 0) this.#journal.save(this);
     return lost;
   }
 
