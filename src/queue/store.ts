@@ -148,7 +148,8 @@ export class QueueStore {
       const number = reader.uint();
       // A deleted group's operations are still read past, by a group that nobody keeps and a journal that nobody writes.
       const group =
-        groups.get(number) ?? this.newGroup({ ...NOBODY, number }, new Journal(this.sql));
+        groups.get(number) ??
+        this.newGroup({ ...NOBODY, number }, new Journal(this.sql, this.bounds.ringDeltas));
       group.state.apply(kind, reader, seq);
     } else if (kind <= 20) this.halves.apply(kind, reader, seq);
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);

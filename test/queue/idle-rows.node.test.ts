@@ -93,7 +93,7 @@ it("retention writes nothing for groups that are past what it drops", async () =
 it("a page longer than a row is kept in several, and leaves none behind", () => {
   const sql = new TestSql();
   createTables(sql, LongBodies.schema);
-  let journal = new Journal(sql);
+  let journal = new Journal(sql, 1_024);
   const page: Page & { size: number } = {
     name: "l",
     savedSeq: 0,
@@ -107,7 +107,7 @@ it("a page longer than a row is kept in several, and leaves none behind", () => 
     page.size = size;
     journal.save(page);
     journal.commit(undefined);
-    journal = new Journal(sql);
+    journal = new Journal(sql, 1_024);
     expect(journal.load().pages).toEqual([
       { name: "l", seq: page.savedSeq, data: new Uint8Array(size).fill(size % 251) },
     ]);
