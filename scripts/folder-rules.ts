@@ -27,6 +27,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   coordinator: { may: MEMORY },
   leasing: { may: MEMORY },
   push: { may: [...MEMORY, "leasing"] },
+  gateway: { may: [...MEMORY, "leasing"] },
   broker: {
     may: ["protocol", "platform", "core"],
     mayTypes: ["queue", "registry", "coordinator"],

@@ -7,7 +7,12 @@ declare global {
   namespace Cloudflare {
     interface GlobalProps {
       mainModule: typeof main;
-      durableNamespaces: "QueueObject" | "RegistryObject" | "CoordinatorObject" | "PusherObject";
+      durableNamespaces:
+        | "QueueObject"
+        | "RegistryObject"
+        | "CoordinatorObject"
+        | "PusherObject"
+        | "GatewayObject";
     }
 
     interface Env {
@@ -19,6 +24,8 @@ declare global {
       readonly COORDINATOR: DurableObjectNamespace<main.CoordinatorObject>;
       /** src/push/object.ts */
       readonly PUSHER: DurableObjectNamespace<main.PusherObject>;
+      /** src/gateway/object.ts */
+      readonly GATEWAY: DurableObjectNamespace<main.GatewayObject>;
       /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */

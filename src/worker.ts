@@ -15,6 +15,7 @@ import { targetPolicy, wrongTargets } from "./platform/target.ts";
 import type { Env } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
+export { GatewayObject } from "./gateway/object.ts";
 export { PushCaller, PusherObject } from "./push/object.ts";
 export { QueueObject } from "./queue/object.ts";
 export { RegistryObject } from "./registry/object.ts";

@@ -250,6 +250,8 @@ export class World {
         await this.#ringPusher?.(incarnation, group.number, number);
       },
       drained: () => Promise.resolve(true),
+      stream: () => Promise.resolve(true),
+      streamEnded: () => Promise.resolve(),
     };
     let armed: (() => void) | undefined;
     const queue: Queue = new Queue(sql, ports, this.clock, {
@@ -305,6 +307,7 @@ export class World {
       },
       coordinator: () => Promise.reject(new Error("nobody is asked here")),
       pusher: () => Promise.reject(new Error("nothing is pushed here")),
+      openStream: () => Promise.reject(new Error("nothing is streamed here")),
     };
   }
 }

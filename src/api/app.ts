@@ -142,9 +142,10 @@ function scopeRefusal(
 }
 
 function answerOf(
-  { body, status = 200, contentType, headers: more }: Answer,
+  { body, status = 200, contentType, headers: more, upgraded }: Answer,
   id: Headers,
 ): Response {
+  if (upgraded !== undefined) return upgraded;
   const headers = { ...id, "content-type": contentType ?? "application/json", ...more };
   return new Response(body, { status, headers });
 }

@@ -11,6 +11,7 @@ import { openapiOperation } from "./openapi.ts";
 import type { Operation } from "./operation.ts";
 import { producerGroupOperations } from "./producer-groups.ts";
 import { receiptOperations } from "./receipts.ts";
+import { streamOperations } from "./stream.ts";
 import { statsOperations } from "./stats.ts";
 import { topicOperations } from "./topics.ts";
 import { transactionOperations } from "./transactions.ts";
@@ -25,6 +26,7 @@ const described: readonly Operation[] = [
   ...producerGroupOperations,
   ...groupOperations,
   ...receiptOperations,
+  ...streamOperations,
   ...deadLetterOperations,
   ...blockedOperations,
   ...keyOperations,

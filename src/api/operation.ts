@@ -48,6 +48,8 @@ export interface Answer {
   /** Absent: application/json. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Another protocol begins: this goes out as it is, and the rest is of no use. */
+  readonly upgraded?: Response;
 }
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

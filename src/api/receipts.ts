@@ -1,9 +1,9 @@
 /** The consumer's loop: receive, ack, nack, extend. */
 import { z } from "zod";
 import type { Received } from "../broker/broker.ts";
+import { resultsOf } from "../core/results.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
-import type { Settled } from "../protocol/rpc.ts";
 import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
 import { receivedJson } from "./message-json.ts";
 import {
@@ -42,15 +42,6 @@ const nackBody = z.strictObject({
   retry: z.boolean().optional(),
 });
 const extendBody = z.strictObject({ receipts, invisibleMs });
-
-/** An extended lease shows its new receipt in the place of the old one's answer. */
-function resultOf(settled: Settled) {
-  const { receipt } = settled;
-  if (!settled.ok) return { receipt, ok: false, code: settled.code };
-  return settled.extended === undefined ? { receipt, ok: true } : { ok: true, ...settled.extended };
-}
-
-const resultsOf = (results: readonly Settled[]) => ({ results: results.map(resultOf) });
 
 const receivedOf = (outcome: Outcome<Received>): Outcome<Answer> =>
   outcome.ok

@@ -54,6 +54,7 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   [`GET ${GROUP}`]: READ,
   [`DELETE ${GROUP}`]: CONSUMER,
   [`POST ${GROUP}/receive`]: CONSUMER,
+  [`GET ${GROUP}/stream`]: CONSUMER,
   [`POST ${GROUP}/ack`]: CONSUMER,
   [`POST ${GROUP}/nack`]: CONSUMER,
   [`POST ${GROUP}/extend`]: CONSUMER,

@@ -3,6 +3,7 @@
  * refusal, after the same comparison. It never keeps a key's text: what it remembers is known by the digest of the whole key,
  * so that a key that was rotated works at once.
  */
+import { decodeBase64 } from "../core/base64.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { equalDigests, sha256 } from "../platform/constant-time.ts";
 import { isNamespace, parseKeyText } from "../platform/key-text.ts";
@@ -20,6 +21,7 @@ import { ALL_SCOPES, type Principal } from "./principal.ts";
 /** A deleted key works on for as long as this. */
 export const CACHE_MS = 5_000;
 const CACHE_ENTRIES_MAX = 1_000;
+const KEY_PROTOCOL = /^halfmq\.bearer\.([A-Za-z0-9_-]{1,1024})$/;
 const NAMESPACE_HEADER = "Halfmq-Namespace";
 const NO_HASH: Uint8Array = new Uint8Array(32);
 
@@ -56,7 +58,7 @@ export function authenticate(
   if (root === undefined || root === "") {
     return refuse("not_configured", "The deployment has no HALFMQ_ROOT_KEY");
   }
-  const [, text] = /^Bearer +(\S.*)$/i.exec(headers.get("authorization") ?? "") ?? [];
+  const text = shownKey(headers);
   if (text === undefined) return UNAUTHENTICATED;
   const digest = sha256(text);
   const asked = headers.get(NAMESPACE_HEADER) ?? undefined;
@@ -92,6 +94,26 @@ function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<P
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(limits === undefined ? {} : { limits }),
   });
+}
+
+/**
+ * The key of the Authorization header. A browser cannot set that for a WebSocket: there the key may stand among the offered
+ * subprotocols, as `halfmq.bearer.` and the key in base64url, which unlike a URL no proxy logs and no page keeps.
+ */
+function shownKey(headers: Headers): string | undefined {
+  const header = headers.get("authorization");
+  if (header !== null) return /^Bearer +(\S.*)$/i.exec(header)?.[1];
+  if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
+  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",");
+  const [, text] =
+    offered.map((each) => KEY_PROTOCOL.exec(each.trim()) ?? []).find(([all]) => all) ?? [];
+  return text === undefined ? undefined : readBase64Url(text);
+}
+
+function readBase64Url(text: string): string | undefined {
+  const base64 = text.replaceAll("-", "+").replaceAll("_", "/");
+  const bytes = decodeBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, "="));
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }
 
 function rootIn(namespace: string): Outcome<Principal> {

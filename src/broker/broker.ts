@@ -93,6 +93,12 @@ export interface ReceiveRequest {
   readonly signal?: AbortSignal;
 }
 
+interface StreamRequest {
+  readonly consumerId?: string;
+  /** The client offered the subprotocol. */
+  readonly protocol: boolean;
+}
+
 export interface Received {
   readonly messages: readonly Delivery[];
   readonly paused: boolean;
@@ -169,6 +175,10 @@ interface Messaging {
 
   /** Leases a batch, waiting up to `waitMs` for the first message. An unknown group is made. */
   receive(at: GroupName, request: ReceiveRequest): Promise<Outcome<Received>>;
+  /**
+   * Opens a stream: 101 with the client's end of the socket, or the gateway's refusal as it is. An unknown group is made.
+   */
+  openStream(at: GroupName, request: StreamRequest): Promise<Outcome<Response>>;
   /** Results in the order of the receipts. */
   settle(at: GroupName, request: SettleRequest): Promise<Outcome<readonly Settled[]>>;
   /** Where the group stands now, per queue. */

@@ -35,6 +35,12 @@ export function createBroker(ground: Ground): Broker {
     checks: (namespace, producerGroup, query) =>
       pollChecks(ground, { namespace, producerGroup }, query),
     receive: (at, request) => receiver.receive(at, request),
+    openStream: (at, request) =>
+      routes.useOrMakeGroup(
+        at,
+        () => ground.objects.openStream({ ...at, ...request }),
+        () => true,
+      ),
     settle: (at, request) => settler.settle(at, request),
     seek: (at, to) => settler.seek(at, to),
     deadLetters: (at, query) => deadLetters.list(at, query),

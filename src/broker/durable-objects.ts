@@ -1,5 +1,6 @@
 /** The broker's objects as Durable Objects: from a name to a fresh stub for each call. It keeps no stub. */
 import { callObject } from "../platform/stub.ts";
+import { accept } from "../protocol/errors.ts";
 import {
   coordinatorObjectName,
   groupObjectName,
@@ -13,7 +14,12 @@ import {
 } from "../protocol/rpc.ts";
 import type { Objects, Repeat } from "./objects.ts";
 
-type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR" | "PUSHER">;
+type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR" | "PUSHER" | "GATEWAY">;
+
+/** Sockets come by fetch: RPC does not carry them. */
+interface Fetcher {
+  fetch(url: string, init: { readonly headers: Record<string, string> }): Promise<Response>;
+}
 
 const ONCE = { attemptsMax: 1 };
 const optionsOf = (repeat: Repeat | undefined) => (repeat === "never" ? ONCE : {});
@@ -38,6 +44,16 @@ export function durableObjects(env: Bindings): Objects {
     pusher: ({ namespace, topic, group }, call) => {
       const name = groupObjectName(namespace, topic, group);
       return callObject(() => env.PUSHER.getByName(name) as PusherRpc, call);
+    },
+    openStream: (opening) => {
+      const { namespace, topic, group } = opening;
+      const name = groupObjectName(namespace, topic, group);
+      const url = `https://gateway/?opening=${encodeURIComponent(JSON.stringify(opening))}`;
+      const init = { headers: { upgrade: "websocket" } };
+      return callObject(
+        () => env.GATEWAY.getByName(name) as Fetcher,
+        async (gateway) => accept(await gateway.fetch(url, init)),
+      );
     },
   };
 }

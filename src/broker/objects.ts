@@ -3,7 +3,13 @@
  * A call never throws: what the transport could not do is a refusal that says to come again.
  */
 import type { Outcome } from "../protocol/errors.ts";
-import type { CoordinatorRpc, PusherRpc, QueueRpc, RegistryRpc } from "../protocol/rpc.ts";
+import type {
+  CoordinatorRpc,
+  PusherRpc,
+  QueueRpc,
+  RegistryRpc,
+  StreamOpening,
+} from "../protocol/rpc.ts";
 
 /** `never`: a lost answer may hide that it was done, and doing it twice would show. */
 export type Repeat = "safe" | "never";
@@ -27,6 +33,8 @@ export interface Objects {
     address: { readonly namespace: string; readonly topic: string; readonly group: string },
     call: (pusher: PusherRpc) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
+  /** The upgrade of a WebSocket, answered by the gateway of the group: 101 with the socket, or a problem. */
+  openStream(opening: StreamOpening): Promise<Outcome<Response>>;
 }
 
 /** What the broker's verbs need of the world. */

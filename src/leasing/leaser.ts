@@ -79,6 +79,11 @@ export class Leaser {
     return outcome.ok ? accept(this.#leased(queue, outcome.value)) : outcome;
   }
 
+  /** From now on the queues ring, until they are told that nobody listens. */
+  listen(): Promise<Outcome<unknown>> {
+    return this.#onQueue(0, (object, { stamp, group }) => object.listen(stamp, group.name));
+  }
+
   /** Results in the order of the receipts. When a queue fails, its part is refused as a whole by `unavailable`. */
   async settle(receipts: readonly string[], how: Settle): Promise<Outcome<Settled[]>> {
     const results = receipts.map((receipt): Settled => ({

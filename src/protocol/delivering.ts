@@ -46,3 +46,24 @@ export interface PusherRpc {
   ring(incarnation: number, group: number, queue: number): Promise<void>;
   state(): Promise<PushState | undefined>;
 }
+
+/** The subprotocol that a stream answers to a client that offers it. */
+export const STREAM_PROTOCOL = "halfmq";
+
+/** What a gateway is told of a socket that was let in. */
+export interface StreamOpening {
+  readonly namespace: string;
+  readonly topic: string;
+  readonly group: string;
+  readonly consumerId?: string;
+  /** The client offered the subprotocol. */
+  readonly protocol?: boolean;
+}
+
+/** RPC of `GatewayObject`, one per group that is streamed; sockets come by its `fetch`. */
+export interface GatewayRpc {
+  /** A queue has something for the group. False: nobody listens any more. */
+  ring(incarnation: number, group: number, queue: number): Promise<boolean>;
+  /** The group or its topic is deleted. */
+  ended(incarnation: number, group: number): Promise<void>;
+}

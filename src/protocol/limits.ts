@@ -51,6 +51,8 @@ export const LIMITS = {
   /** A property with more characters is a text and no number to a filter. */
   filterNumberCharsMax: 64,
   consumersMax: 1_000,
+  /** Sockets of one group's stream. */
+  streamsMax: 1_000,
   pushConcurrencyMax: 100,
   pushTimeoutMsMax: 5 * MINUTE_MS,
   pushRateMin: 0.1,

@@ -42,7 +42,7 @@ import type { PushRecord } from "./delivering.ts";
 import type { CheckTarget, GroupPatch, TopicSettings } from "./topic.ts";
 
 export type * from "./consuming.ts";
-export type * from "./delivering.ts";
+export * from "./delivering.ts";
 export type * from "./producing.ts";
 export * from "./route.ts";
 
@@ -128,6 +128,8 @@ export interface QueueRpc {
    * answers how many still wait.
    */
   ring(incarnation: number, group: number, queue: number, count: number): Promise<number>;
+  /** On queue 0 only: the group's gateway is told like a pusher, until it answers that nobody listens. Idempotent. */
+  listen(stamp: Stamp, group: string): Promise<Outcome<{ listening: true }>>;
   seek(
     stamp: Stamp,
     group: string,
@@ -353,6 +355,7 @@ export interface Env {
   readonly REGISTRY: ObjectNamespace;
   readonly COORDINATOR: ObjectNamespace;
   readonly PUSHER: ObjectNamespace;
+  readonly GATEWAY: ObjectNamespace;
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;

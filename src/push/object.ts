@@ -129,6 +129,7 @@ const OWN_BINDINGS: ReadonlySet<string> = new Set([
   "REGISTRY",
   "COORDINATOR",
   "PUSHER",
+  "GATEWAY",
   "HALFMQ_PRIVATE",
 ]);
 

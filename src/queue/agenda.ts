@@ -20,7 +20,7 @@ export function nextDueAt(
   if (store.identity?.dropping !== true) {
     dues.push(drains.nextDueAt(nowMs));
     for (const group of store.groups.values())
-      dues.push(group.nextDueAt(), attendants.watchAt(group.route, group.mayHave, nowMs));
+      dues.push(group.nextDueAt(), attendants.watchAt(group, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
     const { firstStoredAt } = store.messages;
     if (firstStoredAt !== undefined)

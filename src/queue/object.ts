@@ -12,6 +12,7 @@ import {
   queueObjectName,
   type CoordinatorRpc,
   type Env,
+  type GatewayRpc,
   type PusherRpc,
   type QueueRpc,
 } from "../protocol/rpc.ts";
@@ -130,6 +131,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.waitAtBell(...args);
   }
 
+  listen(...args: Args<"listen">): Rpc<"listen"> {
+    return this.#verbs.listen(...args);
+  }
+
   ring(...args: Args<"ring">): Rpc<"ring"> {
     return this.#verbs.ring(...args);
   }
@@ -207,6 +212,14 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     push: ({ namespace, topic, incarnation }, { name, number }, queue) => {
       const stub = env.PUSHER.getByName(groupObjectName(namespace, topic, name)) as PusherRpc;
       return stub.ring(incarnation, number, queue);
+    },
+    stream: ({ namespace, topic, incarnation }, { name, number }, queue) => {
+      const stub = env.GATEWAY.getByName(groupObjectName(namespace, topic, name)) as GatewayRpc;
+      return stub.ring(incarnation, number, queue);
+    },
+    streamEnded: ({ namespace, topic, incarnation }, { name, number }) => {
+      const stub = env.GATEWAY.getByName(groupObjectName(namespace, topic, name)) as GatewayRpc;
+      return stub.ended(incarnation, number);
     },
     ring: (route, group, queue, count) =>
       queueOf(route.namespace, route.topic, 0).ring(route.incarnation, group, queue, count),

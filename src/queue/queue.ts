@@ -70,7 +70,8 @@ export class Queue {
   readonly #outbox: Outbox;
   /** Long polls, here and at the bell. */
   readonly waits: Waits;
-  readonly #attendants: Attendants;
+  /** Pushers and gateways of groups. */
+  readonly attendants: Attendants;
   readonly #drains: Drains;
 
   constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
@@ -84,10 +85,13 @@ export class Queue {
       end: (nowMs) => this.#end(nowMs),
       isFull: () => this.store.isFull,
     });
-    this.#attendants = new Attendants(ports);
+    this.attendants = new Attendants(ports, {
+      store: () => this.store,
+      run: (command) => this.run(command),
+    });
     this.waits = new Waits({
       clock,
-      attendants: this.#attendants,
+      attendants: this.attendants,
       store: () => this.store,
       run: (command) => this.run(command),
       grouped: (stamp, name, command) => this.grouped(stamp, name, command),
@@ -240,6 +244,7 @@ export class Queue {
       this.#heldUntil = 0;
       this.#drains.clear();
       this.waits.forgetRings();
+      this.attendants.clear();
       this.store = this.#open();
     }
     const { store } = this;
@@ -354,7 +359,7 @@ export class Queue {
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    const [store, attendants, drains] = [this.store, this.#attendants, this.#drains];
+    const [store, attendants, drains] = [this.store, this.attendants, this.#drains];
     let next = nextDueAt({ store, attendants, drains, retainAt: this.#retainAt }, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
@@ -377,7 +382,7 @@ export class Queue {
     if (store.identity === undefined || store.identity.dropping === true) return;
     const grown = store.route.settings.queues > 1;
     for (const group of store.groups.values()) {
-      if (grown || this.#attendants.has(group.route)) this.waits.ringFor(group);
+      if (grown || this.attendants.has(group.route)) this.waits.ringFor(group);
       this.#drains.tell(group);
     }
   }

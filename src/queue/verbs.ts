@@ -158,6 +158,13 @@ export class QueueVerbs implements QueueRpc {
     return this.#queue.waits.waitAtBell(call);
   }
 
+  listen(...[stamp, name]: Args<"listen">): Rpc<"listen"> {
+    return this.#queue.grouped(stamp, name, (group) => {
+      this.#queue.attendants.listen(group.route.number);
+      return accept({ listening: true });
+    });
+  }
+
   async ring(...[incarnation, group, queue, count]: Args<"ring">): Promise<number> {
     return this.#is(incarnation) ? this.#queue.waits.ring(group, queue, count) : 0;
   }

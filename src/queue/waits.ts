@@ -60,11 +60,14 @@ export class Waits {
   }
 
   /** Nobody will ever have anything for the group again: all who wait for it are told why by the returned call. */
-  close({ route: { name, number } }: Group, why: Refusal): () => void {
+  close({ route }: Group, why: Refusal): () => void {
+    const { name, number } = route;
     const tell = this.#polls.turnAway(why, name);
+    const tellStream = this.#ports.attendants.forget(this.#store.route, route);
     this.#rung.delete(number);
     return () => {
       tell();
+      tellStream();
       this.#bell.close(number, why);
     };
   }

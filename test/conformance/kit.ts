@@ -10,6 +10,26 @@ export interface Target {
   fetch(path: string, init: RequestInit): Promise<Response>;
   /** Hosts an endpoint that the server can call. */
   listen(answer: Answerer): Promise<Listening>;
+  /** Opens a WebSocket; absent where nothing is streamed. */
+  readonly connect?: (
+    path: string,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<Connected>;
+}
+
+/** An open WebSocket, or what was answered instead. */
+export type Connected =
+  | { readonly is: "open"; readonly socket: Connection }
+  | { readonly is: "refused"; readonly status: number; readonly code?: unknown };
+
+export interface Connection {
+  readonly protocol: string;
+  send(frame: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number): void;
+  /** Calls back with each frame, also with those that came before. */
+  onFrame(run: (text: string) => void): void;
+  /** The code that it was closed with. */
+  readonly closed: Promise<number>;
 }
 
 export interface Listening {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { type Server, startServer } from "../../src/cli/server.ts";
 import { listenOnLoopback } from "./endpoints.node.ts";
+import { connectTo } from "./sockets.node.ts";
 import { conformance } from "./suite.ts";
 import { there } from "./kit.ts";
 
@@ -39,4 +40,5 @@ conformance(() => ({
   key: there(key),
   fetch: (path, init) => fetch(`${url}${path}`, init),
   listen: listenOnLoopback,
+  connect: (path, headers) => connectTo(url, path, headers),
 }));

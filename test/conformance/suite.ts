@@ -27,6 +27,7 @@ import { room } from "./room.ts";
 import { sendingRows } from "./sending-rows.ts";
 import { sending } from "./sending.ts";
 import { shape } from "./shape.ts";
+import { streams } from "./streams.ts";
 import { topics } from "./topics.ts";
 import { webhooks } from "./webhooks.ts";
 
@@ -55,6 +56,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   webhooks,
   pushes,
   "pushes to failing endpoints": pushFailures,
+  streams,
 };
 
 const CASE_TIMEOUT_MS = 30_000;

@@ -4,7 +4,7 @@
  */
 import { env, exports } from "cloudflare:workers";
 import { afterAll, beforeAll } from "vitest";
-import type { Answerer, CallAnswer, Listening } from "./kit.ts";
+import type { Answerer, CallAnswer, Connected, Connection, Listening } from "./kit.ts";
 import { conformance } from "./suite.ts";
 
 const outside = globalThis.fetch;
@@ -42,6 +42,41 @@ function listen(answer: Answerer): Promise<Listening> {
   return Promise.resolve({ url: `https://${host}/checks`, close });
 }
 
+async function connect(
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Connected> {
+  const answer = await exports.default.fetch(
+    new Request(`http://halfmq.test${path}`, { headers: { ...headers, upgrade: "websocket" } }),
+  );
+  const socket = answer.webSocket;
+  if (socket === null) {
+    const { code } = await answer.json<{ code?: unknown }>();
+    return { is: "refused", status: answer.status, code };
+  }
+  const frames: string[] = [];
+  let run: ((text: string) => void) | undefined;
+  socket.addEventListener("message", ({ data }) => {
+    if (run === undefined) frames.push(String(data));
+    else run(String(data));
+  });
+  const closed = new Promise<number>((resolve) => {
+    socket.addEventListener("close", ({ code }) => resolve(code));
+  });
+  socket.accept();
+  const connection: Connection = {
+    protocol: answer.headers.get("sec-websocket-protocol") ?? "",
+    send: (frame) => socket.send(frame),
+    close: (code) => socket.close(code),
+    onFrame: (next) => {
+      run = next;
+      for (const frame of frames.splice(0)) next(frame);
+    },
+    closed,
+  };
+  return { is: "open", socket: connection };
+}
+
 beforeAll(() => {
   globalThis.fetch = inside;
 });
@@ -55,4 +90,5 @@ conformance({
   key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
   fetch: (path, init) => exports.default.fetch(new Request(`http://halfmq.test${path}`, init)),
   listen,
+  connect,
 });

@@ -72,6 +72,7 @@ beforeAll(async () => {
             REGISTRY: object("RegistryObject"),
             COORDINATOR: object("CoordinatorObject"),
             PUSHER: object("PusherObject"),
+            GATEWAY: object("GatewayObject"),
           },
           serviceBindings: {
             CONSUMER: "consumer",

@@ -91,6 +91,9 @@ export class Bench {
   readonly forwards: { target: Target; call: ForwardCall }[] = [];
   /** Rings of pushers, as `<group>/<queue>`. */
   readonly pushes: string[] = [];
+  /** Rings of gateways, likewise, and what they answer. */
+  readonly streams: string[] = [];
+  isHeard: () => boolean = () => true;
   push: () => Promise<void> = () => Promise.resolve();
   readonly drains: { group: number; from: number; to: number }[] = [];
   drained: (group: number, from: number, to: number) => Promise<boolean> = () =>
@@ -152,6 +155,14 @@ export class Bench {
         return this.forward(target, call);
       },
       ring: () => Promise.resolve(0),
+      stream: (_route, { name }, queue) => {
+        this.streams.push(`${name}/${queue}`);
+        return Promise.resolve(this.isHeard());
+      },
+      streamEnded: (_route, { name }) => {
+        this.streams.push(`${name} ended`);
+        return Promise.resolve();
+      },
       push: (_route, { name }, queue) => {
         this.pushes.push(`${name}/${queue}`);
         return this.push();

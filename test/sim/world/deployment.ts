@@ -133,6 +133,7 @@ export class Deployment {
           options(repeat),
         ),
       pusher: () => Promise.resolve(refuse("unavailable", "Nobody is pushed to here")),
+      openStream: () => Promise.reject(new Error("nothing is streamed here")),
       coordinator: ({ namespace, producerGroup }, call) =>
         callObject(
           () => `coordinator:${coordinatorObjectName(namespace, producerGroup)}`,
@@ -176,6 +177,8 @@ export class Deployment {
         deleteAll: () => disk.deleteAll(),
         // Groups that are pushed have a pusher to simulate; here all of them are pulled from.
         push: () => Promise.resolve(),
+        stream: () => Promise.resolve(false),
+        streamEnded: () => Promise.resolve(),
         offer: (namespace, producerGroup, offers) =>
           this.#host.call<CoordinatorRpc, void>(
             `coordinator:${coordinatorObjectName(namespace, producerGroup)}`,

@@ -1,0 +1,340 @@
+/** Streams: messages as they come over a WebSocket, credit, acks on the same socket, and what bad clients get. */
+import { expect, onTestFinished } from "vitest";
+import type { Cases, Group, Mq } from "./client.ts";
+import { type Connected, type Connection, type Json, type Message, there, until } from "./kit.ts";
+
+interface Received {
+  readonly messages?: readonly Message[];
+  readonly results?: readonly {
+    receipt: string;
+    ok: boolean;
+    code?: string;
+    invisibleUntil?: number;
+  }[];
+  readonly error?: Json;
+}
+
+/** One socket of a stream, and everything that came over it. */
+class Stream {
+  readonly socket: Connection;
+  readonly frames: Received[] = [];
+
+  constructor(socket: Connection) {
+    this.socket = socket;
+    socket.onFrame((text) => this.frames.push(JSON.parse(text) as Received));
+  }
+
+  get messages(): Message[] {
+    return this.frames.flatMap(({ messages = [] }) => messages);
+  }
+
+  get bodies(): unknown[] {
+    return this.messages.map(({ body }) => body);
+  }
+
+  say(frame: Json | string): void {
+    this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+  }
+
+  /** Waits until so many messages came. */
+  async count(count: number): Promise<Message[]> {
+    await until(`${count} messages`, () => this.messages.length >= count);
+    return this.messages;
+  }
+
+  /** The results of the last such frame. */
+  async settle(frame: Json): Promise<Results> {
+    const before = this.frames.length;
+    this.say(frame);
+    const found = await until("results", () =>
+      this.frames.slice(before).find(({ results, error }) => results ?? error),
+    );
+    return there(found.results);
+  }
+
+  async error(frame: Json | string): Promise<Json> {
+    const before = this.frames.length;
+    this.say(frame);
+    const found = await until("an error", () =>
+      this.frames.slice(before).find(({ error }) => error !== undefined),
+    );
+    return there(found.error);
+  }
+
+  ack(...messages: readonly Message[]) {
+    return this.settle({ ack: messages.map(({ receipt }) => receipt) });
+  }
+}
+
+type Results = NonNullable<Received["results"]>;
+
+const bearer = (mq: Mq): Record<string, string> => ({
+  authorization: `Bearer ${mq.key}`,
+  ...mq.headers,
+});
+
+const connect = (mq: Mq, path: string, headers = bearer(mq)): Promise<Connected> =>
+  there(mq.target.connect)(path, headers);
+
+async function streamOf(group: Group, query = "", headers?: Record<string, string>) {
+  const answer = await connect(group.topic.mq, `${group.path}/stream${query}`, headers);
+  if (answer.is !== "open") throw new Error(`refused: ${JSON.stringify(answer)}`);
+  onTestFinished(() => answer.socket.close(1000));
+  return new Stream(answer.socket);
+}
+
+const base64url = (text: string): string =>
+  btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+export const streams: Cases = {
+  "a stream hands out what is there and what comes, and takes acks": async (mq) => {
+    const topic = await mq.topic({ queues: 4 });
+    await topic.send({ body: "before", tag: "t", keys: ["k"] });
+    const stream = await streamOf(topic.group());
+    stream.say({ credit: 10 });
+    const [message] = await stream.count(1);
+    expect(message).toMatchObject({
+      topic: topic.name,
+      body: "before",
+      tag: "t",
+      keys: ["k"],
+      deliveryAttempt: 1,
+    });
+    for (let n = 0; n < 4; n += 1) await topic.send({ body: n, messageGroup: `group ${n}` });
+    const all = await stream.count(5);
+    const results = await stream.ack(...all);
+    expect(results).toEqual(all.map(({ receipt }) => ({ receipt, ok: true })));
+    const stats = await topic.stats();
+    expect(stats.groups[0]).toMatchObject({ group: "g", lag: 0, inFlight: 0 });
+  },
+
+  "the credit is the most in flight": async (mq) => {
+    const topic = await mq.topic();
+    await topic.send(...Array.from({ length: 20 }, (_, body) => ({ body })));
+    const stream = await streamOf(topic.group());
+    stream.say({ credit: 3 });
+    const [first, ...rest] = await stream.count(3);
+    expect((await topic.stats()).groups[0]).toMatchObject({ inFlight: 3 });
+    await stream.ack(there(first));
+    await stream.count(4);
+    expect((await topic.stats()).groups[0]).toMatchObject({ inFlight: 3 });
+    stream.say({ credit: 0 });
+    await stream.ack(...rest, there(stream.messages[3]));
+    expect((await topic.stats()).groups[0]).toMatchObject({ inFlight: 0, lag: 16 });
+    stream.say({ credit: 100 });
+    await stream.count(20);
+    expect(stream.bodies).toEqual(Array.from({ length: 20 }, (_, body) => body));
+  },
+
+  "nack and extend work on the socket, and a receipt's fate is told": async (mq) => {
+    const topic = await mq.topic();
+    const stream = await streamOf(topic.group());
+    stream.say({ credit: 1 });
+    await topic.send({ body: 1 });
+    const [first] = await stream.count(1);
+    const { receipt, invisibleUntil } = there(first);
+    const [longer] = await stream.settle({ extend: [receipt], invisibleMs: 60_000 });
+    expect(longer).toMatchObject({ ok: true });
+    expect(there(longer).invisibleUntil).toBeGreaterThan(invisibleUntil);
+    expect(await stream.settle({ nack: [receipt], delayMs: 100, reason: "not yet" })).toEqual([
+      { receipt, ok: true },
+    ]);
+    const [, second] = await stream.count(2);
+    expect(second).toMatchObject({ body: 1, deliveryAttempt: 2 });
+    expect(await stream.settle({ ack: [receipt, "nonsense"] })).toEqual([
+      { receipt, ok: false, code: "receipt_expired" },
+      { receipt: "nonsense", ok: false, code: "receipt_invalid" },
+    ]);
+    await stream.settle({ nack: [there(second).receipt], retry: false, reason: "never" });
+    expect(await topic.group().deadLetters()).toMatchObject([{ body: 1, reason: "never" }]);
+  },
+
+  "a lease that runs out frees its credit, and the message comes again": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ invisibleMs: 300 });
+    await topic.send({ body: 1 });
+    const stream = await streamOf(group);
+    stream.say({ credit: 1 });
+    const [, second] = await stream.count(2);
+    expect(second).toMatchObject({ body: 1, deliveryAttempt: 2 });
+  },
+
+  "several sockets of a group share what comes, fairly": async (mq) => {
+    const topic = await mq.topic({ queues: 3 });
+    const group = await topic.group().make();
+    const sockets = await Promise.all([streamOf(group), streamOf(group), streamOf(group)]);
+    for (const stream of sockets) stream.say({ credit: 30 });
+    await topic.send(...Array.from({ length: 60 }, (_, body) => ({ body })));
+    await until(
+      "all came",
+      () => sockets.reduce((n, { messages }) => n + messages.length, 0) >= 60,
+    );
+    for (const { messages } of sockets) expect(messages.length).toBeGreaterThanOrEqual(10);
+    const all = sockets.flatMap(({ bodies }) => bodies);
+    expect(new Set(all).size, "nobody gets what another has").toBe(60);
+  },
+
+  "a socket that says goodbye gives its messages back at once, and that does not count": async (
+    mq,
+  ) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ maxAttempts: 1 });
+    await topic.send({ body: 1 }, { body: 2 });
+    const stream = await streamOf(group);
+    stream.say({ credit: 10 });
+    const [first] = await stream.count(2);
+    await stream.ack(there(first));
+    stream.socket.close(1000);
+    const [back] = await group.receive({ waitMs: 5_000 });
+    expect(back).toMatchObject({ body: 2, deliveryAttempt: 1 });
+    expect(await group.deadLetters()).toEqual([]);
+  },
+
+  "in an ordered group a socket gets a message group in order, one batch at a time": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ ordered: true });
+    for (let body = 0; body < 6; body += 1)
+      for (const messageGroup of ["a", "b"]) await topic.send({ body, messageGroup });
+    const sockets = await Promise.all([streamOf(group), streamOf(group)]);
+    for (const stream of sockets) stream.say({ credit: 2 });
+    const seen = new Map<string, unknown[]>();
+    const handled = new Set<string>();
+    await until("all handled", async () => {
+      for (const stream of sockets)
+        for (const message of stream.messages) {
+          if (handled.has(message.receipt)) continue;
+          handled.add(message.receipt);
+          const { messageGroup = "", body } = message;
+          seen.set(messageGroup, [...(seen.get(messageGroup) ?? []), body]);
+          await stream.ack(message);
+        }
+      return handled.size >= 12;
+    });
+    for (const bodies of seen.values()) expect(bodies).toEqual([0, 1, 2, 3, 4, 5]);
+  },
+
+  "a half message is streamed after its commit only": async (mq) => {
+    const topic = await mq.topic();
+    const stream = await streamOf(topic.group());
+    stream.say({ credit: 10 });
+    const half = await topic.prepare({ body: "half" });
+    await topic.send({ body: "sent" });
+    await stream.count(1);
+    expect(stream.bodies).toEqual(["sent"]);
+    await mq.commit(half.transactionId);
+    await stream.count(2);
+    expect(stream.bodies).toEqual(["sent", "half"]);
+  },
+
+  "a bad frame gets an error with a code, and the stream goes on": async (mq) => {
+    const topic = await mq.topic();
+    const stream = await streamOf(topic.group());
+    const bad: readonly (readonly [string, string, string?])[] = [
+      ["{", "invalid_json"],
+      ["null", "invalid_request"],
+      ["[]", "invalid_request"],
+      ["{}", "invalid_request"],
+      ['{"credits":1}', "invalid_request"],
+      ['{"credit":-1}', "invalid_request", "credit"],
+      ['{"credit":1.5}', "invalid_request", "credit"],
+      ['{"credit":1001}', "invalid_request", "credit"],
+      ['{"credit":"1"}', "invalid_request", "credit"],
+      ['{"credit":1,"ack":["x"]}', "invalid_request"],
+      ['{"credit":1,"more":1}', "invalid_request", "more"],
+      ['{"ack":[]}', "invalid_request", "ack"],
+      ['{"ack":"x"}', "invalid_request", "ack"],
+      ['{"ack":[1]}', "invalid_request", "ack[0]"],
+      ['{"ack":["x"],"delayMs":1}', "invalid_request", "delayMs"],
+      ['{"nack":["x"],"delayMs":-1}', "invalid_request", "delayMs"],
+      ['{"nack":["x"],"reason":""}', "invalid_request", "reason"],
+      ['{"nack":["x"],"retry":"no"}', "invalid_request", "retry"],
+      ['{"extend":["x"]}', "invalid_request", "invisibleMs"],
+      ['{"extend":["x"],"invisibleMs":99}', "invalid_request", "invisibleMs"],
+      [JSON.stringify({ ack: Array.from({ length: 1_001 }, () => "x") }), "invalid_request", "ack"],
+    ];
+    for (const [frame, code, field] of bad) {
+      const error = await stream.error(frame);
+      expect(error, frame.slice(0, 80)).toMatchObject({
+        code,
+        ...(field === undefined ? {} : { field }),
+      });
+    }
+    stream.socket.send(new Uint8Array([1, 2, 3]));
+    await until("an error for bytes", () =>
+      stream.frames.some(({ error }) => String(error?.["detail"]).includes("bytes")),
+    );
+    await topic.send({ body: 1 });
+    stream.say({ credit: 1 });
+    expect(await stream.count(1)).toMatchObject([{ body: 1 }]);
+  },
+
+  "a frame that is too large ends the socket": async (mq) => {
+    const topic = await mq.topic();
+    const large = await streamOf(topic.group());
+    expect(await large.error(`{"ack":["${"x".repeat(300_000)}"]}`)).toMatchObject({
+      code: "request_too_large",
+    });
+    expect(await large.socket.closed).toBe(1009);
+  },
+
+  "a stream needs a key with consume, in the header or, for browsers, as a subprotocol": async (
+    mq,
+  ) => {
+    const topic = await mq.topic();
+    const path = `${topic.group().path}/stream`;
+    expect(await connect(mq, path, {})).toEqual({
+      is: "refused",
+      status: 401,
+      code: "unauthenticated",
+    });
+    const name = `sender-${topic.name}`;
+    const sender = await mq.ok<{ key: string }>("PUT", `/v1/keys/${name}`, { scopes: ["send"] });
+    expect(await connect(mq.with(sender.key), path)).toMatchObject({
+      status: 403,
+      code: "forbidden",
+    });
+    await mq.ok("DELETE", `/v1/keys/${name}`);
+    const offered = `halfmq, halfmq.bearer.${base64url(mq.key)}`;
+    const stream = await streamOf(topic.group(), "", { "sec-websocket-protocol": offered });
+    expect(stream.socket.protocol, "the key is not repeated").toBe("halfmq");
+    const wrong = `halfmq, halfmq.bearer.${base64url("wrong")}`;
+    expect(await connect(mq, path, { "sec-websocket-protocol": wrong })).toMatchObject({
+      status: 401,
+    });
+    await mq.refused([400, "invalid_request"], "GET", path);
+    await mq.refused([400, "invalid_request"], "GET", `${path}?unknown=1`);
+  },
+
+  "a stream ends with its group or topic, and says why": async (mq) => {
+    for (const end of ["group", "topic"]) {
+      const topic = await mq.topic();
+      const group = await topic.group().make();
+      const stream = await streamOf(group);
+      stream.say({ credit: 1 });
+      await mq.ok("DELETE", end === "group" ? group.path : `${topic.path}?force=true`);
+      expect(await stream.socket.closed).toBe(1001);
+      expect(stream.frames.at(-1)).toMatchObject({ error: { code: "group_not_found" } });
+    }
+  },
+
+  "a paused group streams nothing, and goes on when it is resumed": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make();
+    const stream = await streamOf(group);
+    stream.say({ credit: 5 });
+    await mq.ok("POST", `${group.path}/pause`, {});
+    await topic.send({ body: 1 });
+    expect(stream.messages).toEqual([]);
+    await mq.ok("POST", `${group.path}/resume`, {});
+    await stream.count(1);
+  },
+
+  "queues that a topic gets later are streamed as well": async (mq) => {
+    const topic = await mq.topic();
+    const stream = await streamOf(topic.group());
+    stream.say({ credit: 100 });
+    await mq.ok("PUT", topic.path, { queues: 4 });
+    for (let n = 0; n < 12; n += 1) await topic.send({ body: n, messageGroup: `group ${n}` });
+    await stream.count(12);
+  },
+};

@@ -1,0 +1,185 @@
+/** A gateway over a real queue: credit, fairness, and that nothing is lost or stuck whatever is lost with it. */
+import { expect, test } from "vitest";
+import { dealt, Session } from "../../src/gateway/session.ts";
+import { STAMP, World } from "./kit.node.ts";
+
+const receipts = (messages: readonly { readonly receipt: string }[]): string[] =>
+  messages.map(({ receipt }) => receipt);
+
+test("[S1] a socket holds at most its credit, and gets more for what it acks", async () => {
+  const world = await World.open();
+  const socket = await world.join(3);
+  await world.send(10);
+  expect(socket.messages).toHaveLength(3);
+  await world.say(socket, { ack: receipts(socket.messages).slice(0, 2) });
+  expect(socket.messages).toHaveLength(5);
+  await world.say(socket, { credit: 1 });
+  await world.say(socket, { ack: receipts(socket.messages).slice(2, 4) });
+  expect(socket.messages, "one is held, one may be").toHaveLength(5);
+  expect(await world.figures()).toMatchObject({ inFlight: 1 });
+});
+
+test("[S3] a gateway that lost its memory gives no more than the credit, and takes acks as before", async () => {
+  const world = await World.open({ invisibleMs: 30_000 });
+  const socket = await world.join(4);
+  await world.send(10);
+  world.wake();
+  await world.say(socket, { credit: 4 });
+  expect(socket.messages, "its four are still out").toHaveLength(4);
+  await world.say(socket, { ack: receipts(socket.messages).slice(0, 1) });
+  expect(socket.messages).toHaveLength(5);
+  await world.say(socket, { ack: receipts(socket.messages).slice(1) });
+  expect(await world.figures()).toMatchObject({ lag: 10 - 5 });
+});
+
+test("[S3] what was held by a lost memory comes again when its lease has run out", async () => {
+  const world = await World.open({ invisibleMs: 1_000 });
+  const socket = await world.join(2);
+  await world.send(2);
+  world.wake();
+  await world.bench.pass(2_000);
+  await world.settle();
+  const attempts = socket.messages.map(({ deliveryAttempt }) => deliveryAttempt);
+  expect(attempts.slice(0, 4)).toEqual([1, 1, 2, 2]);
+});
+
+test("[S3] a ring that comes to a gateway asleep is served by the credit that the sockets kept", async () => {
+  const world = await World.open();
+  const socket = await world.join(5);
+  world.wake();
+  await world.send(1);
+  expect(socket.messages).toHaveLength(1);
+});
+
+test("[S3] what nobody rang for is found by looking around", async () => {
+  const world = await World.open();
+  const socket = await world.join(5);
+  const { isHeard } = world.bench;
+  world.bench.isHeard = () => true;
+  await world.send(1);
+  expect(socket.messages).toEqual([]);
+  world.bench.isHeard = isHeard;
+  await world.bench.pass(5 * 60_000);
+  await world.gateway.alarm();
+  await world.settle();
+  expect(socket.messages).toHaveLength(1);
+});
+
+test("[A2] the queue rings as long as somebody listens, also after it woke anew, and not longer", async () => {
+  const world = await World.open();
+  const socket = await world.join(5);
+  await world.send(1);
+  await world.say(socket, { ack: receipts(socket.messages) });
+  world.bench.wake();
+  await world.settle();
+  await world.send(1);
+  expect(socket.messages).toHaveLength(2);
+  await world.leave(socket, 1000);
+  // What it gave back rang once more, and was answered that nobody listens.
+  const before = world.bench.streams.length;
+  const ask = { stamp: STAMP, group: "g", maxMessages: 9, invisibleMs: 1_000, bytesMax: 1e6 };
+  await world.bench.run(world.verbs.receive({ ...ask, waitMs: 0 }));
+  await world.send(1);
+  expect(world.bench.streams).toHaveLength(before);
+  expect(world.erased).toBe(1);
+});
+
+test("[S2] a goodbye gives back uncounted, a broken line counts, and both at once", async () => {
+  for (const [code, deadLetters] of [
+    [1000, 0],
+    [1001, 0],
+    [1006, 2],
+    [1011, 2],
+  ] as const) {
+    const world = await World.open({ maxAttempts: 1 });
+    const socket = await world.join(5);
+    await world.send(2);
+    expect(socket.messages).toHaveLength(2);
+    await world.leave(socket, code);
+    expect(await world.figures()).toMatchObject({ inFlight: 0, deadLetters });
+  }
+});
+
+test("a lease that comes back to a socket that left is released, or given to another", async () => {
+  const world = await World.open({ maxAttempts: 1 });
+  const socket = await world.join();
+  const heard = world.gateway.hear(socket, '{"credit":5}');
+  const sent = world.send(3);
+  const left = world.leave(socket, 1006);
+  await Promise.all([heard, sent, left]);
+  await world.settle();
+  expect(await world.figures()).toMatchObject({ lag: 3, inFlight: 0, deadLetters: 0 });
+});
+
+test("in an ordered group each lease goes to one socket", async () => {
+  const world = await World.open({ ordered: true });
+  const sockets = [await world.join(10), await world.join(10)];
+  await world.send(4);
+  // Without message groups there is nothing to keep in order, but the turn is one socket's.
+  const counts = sockets.map(({ messages }) => messages.length).toSorted((a, b) => a - b);
+  expect(counts).toEqual([0, 4]);
+});
+
+test("a group that is gone ends its sockets with the reason", async () => {
+  const world = await World.open();
+  const socket = await world.join(5);
+  await world.gateway.ended(STAMP.incarnation, world.group.number);
+  expect(socket.closedWith).toBe(1001);
+  expect(socket.frames.at(-1)?.error?.code).toBe("group_not_found");
+  expect(await world.gateway.ring(STAMP.incarnation, world.group.number, 0)).toBe(false);
+});
+
+test("a queue that cannot be reached is asked once a second", async () => {
+  const world = await World.open();
+  const socket = await world.join(5);
+  await world.send(1);
+  await world.say(socket, { ack: receipts(socket.messages) });
+  world.queueDown = true;
+  await world.send(1);
+  const before = world.calls;
+  await world.bench.pass(3_000);
+  expect(world.calls - before).toBeLessThanOrEqual(4);
+  world.queueDown = false;
+  await world.bench.pass(1_000);
+  await world.settle();
+  expect(socket.messages).toHaveLength(2);
+});
+
+test("a flood of frames ends the socket; five hundred a second are fine", async () => {
+  const world = await World.open();
+  const calm = await world.join();
+  for (let second = 0; second < 5; second++) {
+    for (let n = 0; n < 500; n++) await world.gateway.hear(calm, '{"credit":0}');
+    await world.bench.pass(1_000);
+  }
+  expect(calm.closedWith).toBeUndefined();
+  const flood = await world.join();
+  for (let n = 0; n < 1_002; n++) await world.gateway.hear(flood, '{"credit":0}');
+  expect(flood.closedWith).toBe(1008);
+  expect(flood.frames.at(-1)?.error?.code).toBe("rate_limited");
+});
+
+test("what a socket keeps stays small, however much it holds", async () => {
+  const world = await World.open();
+  const socket = await world.join(1_000, undefined);
+  await world.send(1_000);
+  expect(socket.messages).toHaveLength(1_000);
+  expect(socket.attachedBytes).toBeLessThan(500);
+});
+
+test("places are dealt in turn, and nobody gets more than is free", () => {
+  const at = { version: 1, credit: 0, held: 0, heldUntil: 0 } as const;
+  const [a, b, c] = [new Session(at, 0), new Session(at, 0), new Session(at, 0)];
+  expect(
+    dealt(
+      new Map([
+        [a, 1],
+        [b, 5],
+        [c, 2],
+      ]),
+      6,
+    ),
+  ).toEqual([a, b, c, b, c, b]);
+  expect(dealt(new Map([[a, 1]]), 5)).toEqual([a]);
+  expect(dealt(new Map(), 5)).toEqual([]);
+});
