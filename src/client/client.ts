@@ -15,6 +15,7 @@ import { listOf, messagesText, type OneOrMany, type OutgoingMessage } from "./ou
 import type { TransactionMessage } from "./outgoing.ts";
 import { path } from "./path.ts";
 import { ProducerGroups } from "./producer-groups.ts";
+import { sendLinger, type SendLinger, weigh } from "./send-linger.ts";
 import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
 import { retryPolicy, type RetryOptions } from "./retry.ts";
 import type { CheckPolicy } from "./settings.ts";
@@ -39,6 +40,12 @@ export interface HalfMQOptions {
    * Each attempt has its own; `retry.totalMs` bounds when the last one begins. Default 15,000 ms.
    */
   readonly timeoutMs?: number;
+  /**
+   * Sends of one topic that come within so many milliseconds (0–5) go as one request; each gets its own result or error.
+   * Many small sends at once become cheaper and faster together; a lone one is later by as much. What a caller gives a key, a
+   * signal or a trace of its own goes alone. Default 0: every send is a request.
+   */
+  readonly lingerMs?: number;
   /** Time and chance, for tests. Default the machine's. */
   readonly clock?: Clock;
 }
@@ -68,8 +75,14 @@ export class HalfMQ {
   /** Decisions by transaction id, for whoever has no handle. */
   readonly transactions: Transactions;
   readonly #http: Http;
+  readonly #lingerMs: number;
+  /** Of topics for which something waits. */
+  readonly #lingers = new Map<string, SendLinger>();
 
-  /** Throws a TypeError for a URL that is none, and for a key that is not there, as of a variable that is not set. */
+  /**
+   * Throws a TypeError for a URL that is none, and for a key that is not there, as of a variable that is not set; a RangeError
+   * for a linger that is not 0 to 5.
+   */
   constructor(options: HalfMQOptions) {
     if (typeof options.key !== "string") throw new TypeError("a client needs a key");
     const headers: Record<string, string> = { authorization: `Bearer ${options.key}` };
@@ -83,6 +96,8 @@ export class HalfMQ {
       retry: retryPolicy(options.retry),
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     });
+    this.#lingerMs = options.lingerMs ?? 0;
+    if (!(this.#lingerMs >= 0 && this.#lingerMs <= 5)) throw new RangeError("lingerMs is 0 to 5");
     this.topics = new Topics(this.#http);
     this.groups = new Groups(this.#http);
     this.producerGroups = new ProducerGroups(this.#http);
@@ -107,14 +122,42 @@ export class HalfMQ {
     message: OneOrMany<OutgoingMessage>,
     options: WriteOptions = {},
   ): Promise<SentMessage | readonly SentMessage[]> {
+    const list = listOf(message);
+    const outgoing = { text: messagesText(list).slice(1, -1), count: list.length };
+    const isOwn = Object.keys(options).length > 0 || list.length === 0;
+    const isAlone = this.#lingerMs === 0 || isOwn || weigh(outgoing) >= 1;
+    const sent = isAlone
+      ? await this.#sendNow(topic, outgoing.text, options)
+      : await this.#lingerOf(topic).add(outgoing);
+    return Array.isArray(message) ? sent : (sent[0] as SentMessage);
+  }
+
+  /** The messages' JSON texts, with commas between them. */
+  async #sendNow(
+    topic: string,
+    text: string,
+    options: WriteOptions,
+  ): Promise<readonly SentMessage[]> {
     const { messages } = await this.#http.call<{ messages: readonly SentMessage[] }>({
       method: "POST",
       path: path`/v1/topics/${topic}/messages`,
-      text: `{"messages":${messagesText(listOf(message))}}`,
+      text: `{"messages":[${text}]}`,
       ...options,
       idempotencyKey: options.idempotencyKey ?? newId(),
     });
-    return Array.isArray(message) ? messages : (messages[0] as SentMessage);
+    return messages;
+  }
+
+  #lingerOf(topic: string): SendLinger {
+    const waiting = this.#lingers.get(topic);
+    if (waiting !== undefined) return waiting;
+    const linger = sendLinger(this.#http.clock, this.#lingerMs, (text) => {
+      // It has left; the next send begins another.
+      if (this.#lingers.get(topic) === linger) this.#lingers.delete(topic);
+      return this.#sendNow(topic, text, {});
+    });
+    this.#lingers.set(topic, linger);
+    return linger;
   }
 
   /** A producer of the topic that counts its messages, so that each is taken once and in order, over any number of retries. */

@@ -3,7 +3,6 @@
  * when it is given settings for it. It never acks a message that nobody handled.
  */
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
-import { AckBatcher } from "./ack-batcher.ts";
 import { pause, reasonOf } from "./clock.ts";
 import { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
 import { Feed, type Poll } from "./feed.ts";
@@ -11,9 +10,10 @@ import type { CallOptions, Http } from "./http.ts";
 import { newId } from "./id.ts";
 import { bodyTexts } from "./json-text.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { Linger } from "./linger.ts";
 import { type DeliveredData, Message, type MessagePort } from "./message.ts";
 import { path } from "./path.ts";
-import { expectOk, type NackOptions, Receipts } from "./receipts.ts";
+import { expectOk, type NackOptions, type ReceiptResult, Receipts } from "./receipts.ts";
 import { backoffMs } from "./retry.ts";
 import type { Group, GroupInput } from "./settings.ts";
 import { type MessageHandler, NOT_BEGUN, type StopOptions, Subscription } from "./subscription.ts";
@@ -95,7 +95,7 @@ export class Consumer<T = unknown> {
   readonly #http: Http;
   readonly #options: ConsumerOptions;
   readonly #base: string;
-  readonly #acks: AckBatcher;
+  readonly #acks: Linger<string, ReceiptResult>;
   readonly #port: MessagePort;
   readonly #settling = new Set<Promise<unknown>>();
   readonly #stopper = new AbortController();
@@ -110,7 +110,14 @@ export class Consumer<T = unknown> {
     this.#options = options;
     this.#base = path`/v1/topics/${topic}/groups/${group}`;
     const lingerMs = options.ackLingerMs ?? ACK_LINGER_MS;
-    this.#acks = new AckBatcher(http.clock, lingerMs, (receipts) => this.receipts.ack(receipts));
+    this.#acks = new Linger(http.clock, {
+      lingerMs,
+      weigh: () => 1 / LIMITS.requestReceiptsMax,
+      send: async (receipts) => {
+        const results = await this.receipts.ack(receipts);
+        return results.map((value) => ({ status: "fulfilled", value }));
+      },
+    });
     this.#port = {
       ack: (message) => this.#settle(message, this.#acks.add(message.receipt)),
       nack: (message, how) => this.#settle(message, this.#nack(message, how)),
@@ -236,13 +243,16 @@ export class Consumer<T = unknown> {
     await this.flush();
   }
 
-  async #nack(message: Message, { signal, ...how }: NackOptions): ReturnType<AckBatcher["add"]> {
+  async #nack(
+    message: Message,
+    { signal, ...how }: NackOptions,
+  ): Promise<ReceiptResult | undefined> {
     const options = signal === undefined ? how : { ...how, signal };
     const [result] = await this.receipts.nack([message.receipt], options);
     return result;
   }
 
-  async #settle(message: Message, settling: ReturnType<AckBatcher["add"]>): Promise<void> {
+  async #settle(message: Message, settling: Promise<ReceiptResult | undefined>): Promise<void> {
     this.#settling.add(settling);
     try {
       expectOk(await settling);
