@@ -101,3 +101,21 @@ export function succeeded(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   throw new Error(`the server answers ${answer.status}: ${answer.body.toString()}`);
 }
+
+/** So many requests over so many connections at once, untimed: what a bench sets up before it measures. */
+export async function askAll(
+  port: number,
+  connections: number,
+  count: number,
+  make: () => Buffer,
+): Promise<void> {
+  const requests = (function* () {
+    for (let made = 0; made < count; made++) yield make();
+  })();
+  const work = async (): Promise<void> => {
+    const connection = await Connection.open(port);
+    for (const request of requests) succeeded(await connection.ask(request));
+    connection.close();
+  };
+  await Promise.all(Array.from({ length: connections }, work));
+}

@@ -14,7 +14,7 @@ export const ROUNDS = 5;
 const LOOP: Loop = { connections: CONNECTIONS, warmUpMs: 500, durationMs: 2_000 };
 
 export class Stage {
-  readonly halfMq: HalfMq;
+  halfMq: HalfMq;
   readonly baselines: Served;
 
   private constructor(halfMq: HalfMq, baselines: Served) {
@@ -23,17 +23,17 @@ export class Stage {
   }
 
   static async with<T>(use: (stage: Stage) => Promise<T>): Promise<T> {
-    const halfMq = await serveHalfMq();
+    const stage = new Stage(await serveHalfMq(), await serveBaselines());
     try {
-      const baselines = await serveBaselines();
-      try {
-        return await use(new Stage(halfMq, baselines));
-      } finally {
-        await baselines.stop();
-      }
+      return await use(stage);
     } finally {
-      await halfMq.stop();
+      await Promise.all([stage.halfMq.stop(), stage.baselines.stop()]);
     }
+  }
+
+  /** HalfMQ begins anew with the same data: every object is evicted. */
+  async restart(): Promise<void> {
+    this.halfMq = await this.halfMq.restart();
   }
 
   /** A request to HalfMQ. */
@@ -86,3 +86,23 @@ export function textOf({ body }: Answer, name: string): string {
 export function numberOf({ body }: Answer, name: string): number {
   return Number(new RegExp(`"${name}":(\\d+)`, "u").exec(body.toString("latin1"))?.[1]);
 }
+
+/** A request of the stage's set-up, through Node's own fetch. */
+export async function send(
+  { halfMq }: Stage,
+  method: "PUT" | "POST" | "GET",
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const answer = await fetch(`http://127.0.0.1:${halfMq.port}/v1/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${halfMq.key}`, "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${path} answers ${answer.status}: ${text}`);
+  return JSON.parse(text);
+}
+
+export const putTopic = (stage: Stage, topic: string, settings: object): Promise<unknown> =>
+  send(stage, "PUT", `topics/${topic}`, settings);
