@@ -3,8 +3,10 @@
  * scopes, body, handler, answer. It knows no route by itself and no object at all.
  */
 import { Hono, type Context } from "hono";
+import type { z } from "zod";
 import type { Principal } from "../auth/principal.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import type { Scope } from "../protocol/rpc.ts";
 import { CATALOGUE } from "./catalogue.ts";
 import { nameFault, nothing } from "./fields.ts";
 import type { Answer, Call, Edge, Operation, SentText } from "./operation.ts";
@@ -23,8 +25,14 @@ export function createApp(edge: Edge): Hono {
   const app = new Hono();
   for (const operation of CATALOGUE) {
     const path = operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
+    const scopes = scopesOf(operation);
     app.on(operation.method, path, (context) =>
-      guarded(edge, context, (headers) => serve(edge, operation, context, headers)),
+      guarded(edge, context, async (headers) => {
+        const call = await callOf(edge, { operation, scopes }, context);
+        if (!call.ok) return problemResponse(call, headers);
+        const outcome = await operation.handle(edge, call.value);
+        return outcome.ok ? answerOf(outcome.value, headers) : problemResponse(outcome, headers);
+      }),
     );
   }
   app.notFound((context) =>
@@ -39,7 +47,7 @@ export function createApp(edge: Edge): Hono {
 type Headers = Record<string, string>;
 
 /** Gives a request its id, and turns what nobody foresaw into a problem that can be found in the log by it. */
-async function guarded(
+function guarded(
   edge: Edge,
   context: Context,
   run: (headers: Headers) => Promise<Response>,
@@ -47,9 +55,7 @@ async function guarded(
   const given = context.req.raw.headers.get("x-request-id");
   const requestId = given !== null && REQUEST_ID.test(given) ? given : edge.newRequestId();
   const headers = { "x-request-id": requestId };
-  try {
-    return await run(headers);
-  } catch (error) {
+  return run(headers).catch((error: unknown) => {
     edge.log.error("internal_error", {
       requestId,
       method: context.req.method,
@@ -60,52 +66,48 @@ async function guarded(
       requestId,
     });
     return problemResponse(refusal, headers);
-  }
+  });
 }
 
-async function serve(
+interface Mounted {
+  readonly operation: Operation;
+  readonly scopes: readonly Scope[] | "open";
+}
+
+async function callOf(
   edge: Edge,
-  operation: Operation,
+  { operation, scopes }: Mounted,
   context: Context,
-  headers: Headers,
-): Promise<Response> {
-  const call = await callOf(edge, operation, context);
-  if (!call.ok) return problemResponse(call, headers);
-  const outcome = await operation.handle(edge, call.value);
-  return outcome.ok ? answerOf(outcome.value, headers) : problemResponse(outcome, headers);
-}
-
-async function callOf(edge: Edge, operation: Operation, context: Context): Promise<Outcome<Call>> {
+): Promise<Outcome<Call>> {
   const request = context.req.raw;
-  const caller = await callerOf(edge, operation, request);
+  const known = scopes === "open" ? accept(NOBODY) : edge.authenticate(request);
+  // A wait for what is there already costs a turn of every request.
+  const caller = known instanceof Promise ? await known : known;
   if (!caller.ok) return caller;
   const params: Record<string, string> = context.req.param();
-  const misnamed = encodingRefusal(request.url) ?? nameRefusal(params);
+  const { url } = request;
+  const misnamed = encodingRefusal(url) ?? nameRefusal(params);
   if (misnamed !== undefined) return misnamed;
-  const forbidden = scopeRefusal(operation, caller.value, params["topic"]);
+  const forbidden = scopes === "open" ? undefined : forbids(caller.value, scopes, params["topic"]);
   if (forbidden !== undefined) return forbidden;
-  const isBare = operation.query === undefined && !request.url.includes("?");
-  const query = isBare ? accept({}) : checkQuery(operation.query ?? nothing, request.url);
+  const isBare = operation.query === undefined && !url.includes("?");
+  const query = isBare ? accept({}) : checkQuery(operation.query ?? nothing, url);
   if (!query.ok) return query;
   const outlive = (work: Promise<unknown>): void => context.executionCtx.waitUntil(work);
   const call = { request, params, caller: caller.value, query: query.value, outlive };
   if (operation.body === undefined) return accept({ ...call, body: undefined, sent: NO_TEXT });
   const sent = await readBody(request);
   if (!sent.ok) return sent;
-  const value = parseJson(sent.value.text);
-  if (!value.ok) return value;
-  const plain = operation.plain?.(value.value);
-  if (plain !== undefined) return accept({ ...call, body: plain, sent: sent.value });
-  const body = check(operation.shapeOf?.(value.value) ?? operation.body, value.value);
+  const body = bodyOf(operation, operation.body, sent.value.text);
   return body.ok ? accept({ ...call, body: body.value, sent: sent.value }) : body;
 }
 
-function callerOf(
-  edge: Edge,
-  operation: Operation,
-  request: Request,
-): Promise<Outcome<Principal>> | Outcome<Principal> {
-  return scopesOf(operation) === "open" ? accept(NOBODY) : edge.authenticate(request);
+function bodyOf(operation: Operation, schema: z.ZodType, text: string): Outcome<unknown> {
+  const value = parseJson(text);
+  if (!value.ok) return value;
+  const plain = operation.plain?.(value.value);
+  if (plain !== undefined) return accept(plain);
+  return check(operation.shapeOf?.(value.value) ?? schema, value.value);
 }
 
 /** What cannot be decoded would else be taken as a name with percent signs. */
@@ -132,22 +134,13 @@ function nameRefusal(params: Readonly<Record<string, string>>): Refusal | undefi
   return undefined;
 }
 
-function scopeRefusal(
-  operation: Operation,
-  caller: Principal,
-  topic: string | undefined,
-): Refusal | undefined {
-  const scopes = scopesOf(operation);
-  return scopes === "open" ? undefined : forbids(caller, scopes, topic);
-}
-
 function answerOf(
-  { body, status = 200, contentType, headers: more, upgraded }: Answer,
-  id: Headers,
+  { body, status = 200, contentType = "application/json", headers: more, upgraded }: Answer,
+  headers: Headers,
 ): Response {
   if (upgraded !== undefined) return upgraded;
-  const headers = { ...id, "content-type": contentType ?? "application/json", ...more };
-  return new Response(body, { status, headers });
+  headers["content-type"] = contentType;
+  return new Response(body, { status, headers: Object.assign(headers, more) });
 }
 
 /** Patterns of the catalogue's paths, for a request that no route took. */

@@ -13,10 +13,17 @@ const BODY_BYTES = 8;
 
 export const REPLAYED: Readonly<Record<string, string>> = { "idempotent-replayed": "true" };
 
+const NO_KEY = accept(undefined);
+
 /** What a queue needs to know an earlier request with this key again; undefined without a key. */
-export async function keyedOf(call: Call): Promise<Outcome<Keyed | undefined>> {
+export function keyedOf(
+  call: Call,
+): Outcome<Keyed | undefined> | Promise<Outcome<Keyed | undefined>> {
   const key = call.request.headers.get("idempotency-key");
-  if (key === null) return accept(undefined);
+  return key === null ? NO_KEY : digestsOf(call, key);
+}
+
+async function digestsOf(call: Call, key: string): Promise<Outcome<Keyed>> {
   const limit = LIMITS.idempotencyKeyCharsMax;
   if (key.length === 0 || key.length > limit) {
     return refuse("invalid_request", `An idempotency key has 1 to ${limit} characters`, {

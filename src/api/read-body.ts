@@ -2,7 +2,7 @@
  * A request's body from the wire to text: bounded while it comes, of the right media type, in sound UTF-8.
  * It never trusts a Content-Length, and never holds more than the limit.
  */
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { SentText } from "./operation.ts";
 
@@ -20,19 +20,26 @@ const tooLarge = (actual: number) =>
   });
 
 export async function readBody(request: Request): Promise<Outcome<SentText>> {
-  if (request.body === null) return accept(EMPTY);
-  const encoding = request.headers.get("content-encoding") ?? "identity";
+  const { headers } = request;
+  // What the transport has framed at this length is read in one go; everything else is counted as it comes. To look at
+  // `body` makes a stream of it, which costs more than a small body itself.
+  const isSmall = Number(headers.get("content-length") ?? Number.NaN) <= ONE_GO_BYTES_MAX;
+  const stream = isSmall ? undefined : request.body;
+  if (stream === null) return accept(EMPTY);
+  const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     return refuse("unsupported_media_type", "The body must come without a content encoding", {
       field: "Content-Encoding",
       actual: encoding,
     });
   }
-  const read = await readBytes(request, request.body).catch(() => BROKEN_OFF);
-  if (!read.ok) return read;
-  const bytes = read.value;
+  const whole = stream === undefined ? request.arrayBuffer() : counted(stream);
+  const read = await whole.catch(() => BROKEN_OFF);
+  if ("ok" in read) return read;
+  const bytes = new Uint8Array(read);
+  if (bytes.length > LIMITS.requestBytesMax) return tooLarge(bytes.length);
   if (bytes.length === 0) return accept(EMPTY);
-  const type = request.headers.get("content-type");
+  const type = headers.get("content-type");
   if (!isJson(type)) {
     return refuse("unsupported_media_type", "The body must be application/json", {
       field: "Content-Type",
@@ -54,16 +61,7 @@ function isJson(type: string | null): boolean {
   return /^utf-?8$/i.test(charset);
 }
 
-async function readBytes(
-  request: Request,
-  body: ReadableStream<Uint8Array>,
-): Promise<Outcome<Uint8Array>> {
-  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
-  // What the transport has framed at this length is read in one go; everything else is counted as it comes.
-  if (declared <= ONE_GO_BYTES_MAX) {
-    const bytes = new Uint8Array(await request.arrayBuffer());
-    return bytes.length > LIMITS.requestBytesMax ? tooLarge(bytes.length) : accept(bytes);
-  }
+async function counted(body: ReadableStream<Uint8Array>): Promise<ArrayBuffer | Refusal> {
   const reader = body.getReader();
   let chunks: Uint8Array[] = [];
   let length = 0;
@@ -78,7 +76,7 @@ async function readBytes(
       break;
     }
   }
-  return length > LIMITS.requestBytesMax ? tooLarge(length) : accept(joined(chunks, length));
+  return length > LIMITS.requestBytesMax ? tooLarge(length) : joined(chunks, length);
 }
 
 /**
@@ -88,12 +86,12 @@ async function readBytes(
 const DISCARDED_BYTES_MAX = 8 * LIMITS.requestBytesMax;
 const ONE_GO_BYTES_MAX = 256 * 1024;
 
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+function joined(chunks: readonly Uint8Array[], length: number): ArrayBuffer {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);
     at += chunk.length;
   }
-  return bytes;
+  return bytes.buffer;
 }

@@ -37,30 +37,29 @@ interface Topic {
 export class Lanes {
   readonly #topics = new RecentMap<Topic>(2_000);
 
-  /** Runs a request with its lot; its lane, if it has one, counts it until it is answered. */
-  async within<T>(
+  /** Where a request's messages without a word go. It is under way until `leave`. */
+  enter(
     { namespace, topic }: TopicName,
     keyed: Keyed | undefined,
     ground: Pick<Ground, "nowMs" | "random">,
-    run: (lot: Lot) => Promise<T>,
-  ): Promise<T> {
-    if (keyed !== undefined) return run({ draw: ground.random(), word: wordOfKey(keyed) });
-    const lane = this.#enter(`${namespace}/${topic}`, ground);
-    try {
-      return await run(lane);
-    } finally {
-      lane.underWay--;
-    }
+  ): Lot {
+    if (keyed !== undefined) return { draw: ground.random(), word: wordOfKey(keyed) };
+    return this.#laneOf(`${namespace}/${topic}`, ground);
   }
 
-  #enter(name: string, { nowMs, random }: Pick<Ground, "nowMs" | "random">): Lane {
+  leave(lot: Lot | Lane): void {
+    if ("underWay" in lot) lot.underWay--;
+  }
+
+  #laneOf(name: string, { nowMs, random }: Pick<Ground, "nowMs" | "random">): Lane {
     const now = nowMs();
     let topic = this.#topics.get(name);
     if (topic === undefined) {
       topic = { lanes: [], nextDraw: random() };
       this.#topics.set(name, topic);
     }
-    topic.lanes = topic.lanes.filter(({ until }) => now < until);
+    if (topic.lanes.some(({ until }) => now >= until))
+      topic.lanes = topic.lanes.filter(({ until }) => now < until);
     let lane = topic.lanes.find(({ underWay }) => underWay < UNDER_WAY_MAX);
     if (lane === undefined) {
       lane = { draw: topic.nextDraw, until: now + KEPT_MS, underWay: 0 };

@@ -40,12 +40,15 @@ export class Sender {
     this.#lanes = lanes;
   }
 
-  send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>> {
-    return this.#lanes.within(at, request.keyed, this.#ground, async (lot) => {
+  async send(at: TopicName, request: SendRequest): Promise<Outcome<Sent>> {
+    const lot = this.#lanes.enter(at, request.keyed, this.#ground);
+    try {
       const sending = new Sending(this.#ground, request, lot);
       const outcome = await this.#routes.use(at, true, (route) => sending.round(route));
       return sending.answer(outcome);
-    });
+    } finally {
+      this.#lanes.leave(lot);
+    }
   }
 }
 
@@ -66,28 +69,44 @@ class Sending {
     this.#contents = request.messages;
     this.#keyed = request.keyed;
     this.#lot = lot;
-    this.#sent = Array.from(request.messages, () => undefined);
-    this.#refused = Array.from(request.messages, () => undefined);
+    const { length } = request.messages;
+    this.#sent = Array<undefined>(length).fill(undefined);
+    this.#refused = Array<undefined>(length).fill(undefined);
   }
 
   /** Sends what is not yet answered. A stale route leaves its part for the next round. */
   async round(route: TopicRoute): Promise<Outcome<undefined>> {
-    const former =
-      this.#keyed === undefined ? undefined : await this.#askFormer(route, this.#keyed);
-    if (former !== undefined) return former;
-    const unasked = await this.#askDuplicates(route);
-    if (unasked !== undefined) return unasked;
-    const torn = await this.#refusedWhole(route);
-    if (torn !== undefined) return torn;
-    const claim = this.#keyed === undefined ? undefined : await this.#claim(route, this.#keyed);
-    if (claim !== undefined) return claim;
+    const refusal = this.#isSimple(route) ? undefined : await this.#beforehand(route);
+    if (refusal !== undefined) return refusal;
     const parts = this.#partition(route.settings.queues);
-    const refusals = await Promise.all(parts.map((part) => this.#settlePart(route, part)));
+    const [first] = parts;
+    const refusals =
+      first !== undefined && parts.length === 1
+        ? [await this.#settlePart(route, first)]
+        : await Promise.all(parts.map((part) => this.#settlePart(route, part)));
     const stale = refusals.find((refusal) => refusal?.code === "stale_route");
     if (this.#keyed !== undefined && this.#claimedAt !== undefined && this.#cameToNothing) {
       await releaseKey(this.#ground, route, this.#claimedAt, this.#keyed);
     }
     return stale ?? accept(undefined);
+  }
+
+  /** Nobody need be asked first, as for most requests. */
+  #isSimple({ growths }: TopicRoute): boolean {
+    const isPlain = this.#keyed === undefined && growths.length === 0;
+    return isPlain && this.#contents.every(({ producer }) => producer === undefined);
+  }
+
+  /** What must be known, or refused, before anything is sent. */
+  async #beforehand(route: TopicRoute): Promise<Refusal | undefined> {
+    const keyed = this.#keyed;
+    const former = keyed === undefined ? undefined : await this.#askFormer(route, keyed);
+    if (former !== undefined) return former;
+    const unasked = await this.#askDuplicates(route);
+    if (unasked !== undefined) return unasked;
+    const torn = await this.#refusedWhole(route);
+    if (torn !== undefined) return torn;
+    return keyed === undefined ? undefined : this.#claim(route, keyed);
   }
 
   /**

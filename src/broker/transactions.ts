@@ -54,9 +54,12 @@ export class Transactions {
     }
     const seen = await this.#see(at.namespace, request.producerGroup);
     if (!seen.ok) return seen;
-    return this.#lanes.within(at, request.keyed, this.#ground, (lot) =>
-      this.#prepareAt(at, request, lot),
-    );
+    const lot = this.#lanes.enter(at, request.keyed, this.#ground);
+    try {
+      return await this.#prepareAt(at, request, lot);
+    } finally {
+      this.#lanes.leave(lot);
+    }
   }
 
   #prepareAt(at: TopicName, request: PrepareRequest, lot: Lot): Promise<Outcome<Prepared>> {

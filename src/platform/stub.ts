@@ -41,7 +41,9 @@ export async function callObject<S, T>(
   const { attemptsMax = ATTEMPTS_MAX, clock = systemClock, random = Math.random } = options;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await bounded(clock, options.timeoutMs, () => call(getStub()));
+      const answer = call(getStub());
+      const { timeoutMs } = options;
+      return await (timeoutMs === undefined ? answer : within(clock, timeoutMs, answer));
     } catch (error) {
       const fault = (typeof error === "object" && error !== null ? error : {}) as StubError;
       const canHelp = fault.retryable === true && fault.overloaded !== true;
@@ -70,17 +72,12 @@ const pause = (clock: Clock, delayMs: number): Promise<void> =>
     clock.after(delayMs, resolve);
   });
 
-async function bounded<T>(
-  clock: Clock,
-  timeoutMs: number | undefined,
-  run: () => Promise<T>,
-): Promise<T> {
-  if (timeoutMs === undefined) return run();
+async function within<T>(clock: Clock, timeoutMs: number, answer: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();
   // The rejection is a plain value: refusalOf reads fields, not classes.
   const cancel = clock.after(timeoutMs, () => late.reject(TIMED_OUT));
   try {
-    return await Promise.race([run(), late.promise]);
+    return await Promise.race([answer, late.promise]);
   } finally {
     cancel();
   }
