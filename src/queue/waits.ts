@@ -40,7 +40,7 @@ export class Waits {
   readonly #ports: WaitsPorts;
   readonly #polls: Polls;
   readonly #bell: Bell;
-  /** Groups whose ring found nobody waiting: no further ring until they were empty once. */
+  /** Groups whose ring found nobody waiting: no further ring until somebody found them empty. */
   readonly #rung = new Set<number>();
 
   constructor(ports: WaitsPorts) {

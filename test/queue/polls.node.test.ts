@@ -143,3 +143,20 @@ test("a released message goes to who waits", async () => {
   await settled(made, "release", receipts);
   expect(next()).toMatchObject({ ok: true, value: { attempts: [1] } });
 });
+
+test("who is told that there is nothing hears of what came in the same flush", async () => {
+  const made = new Bench();
+  await made.run(made.queue.configure(route([group("g")], { queues: 2 }), 0));
+  // The bell rings for it while nobody waits.
+  await put(made);
+  const bell = made.queue.waits.waitAtBell({ stamp: STAMP, group: "g", waitMs: 20_000 });
+  const rung = await waiting(made, bell);
+  const taken = receive(made, { maxMessages: 1 });
+  const nothing = receive(made, { maxMessages: 1 });
+  const later = put(made);
+  expect((await taken).offsets).toEqual([0]);
+  expect((await nothing).offsets).toEqual([]);
+  await later;
+  await made.clock.advance(1);
+  expect(rung()).toEqual({ ok: true, value: { queues: [0] } });
+});
