@@ -30,6 +30,8 @@ declare global {
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */
       readonly HALFMQ_ALLOWED_TARGETS?: string;
+      /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
+      readonly HALFMQ_QUEUE_BYTES?: string;
       /** "off": a send to an unknown topic is refused instead of making it. */
       readonly HALFMQ_AUTO_CREATE?: string;
       /** "1": the server listens on loopback only, so webhooks may call loopback. */

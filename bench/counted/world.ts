@@ -223,6 +223,7 @@ export class World {
     let synced: Promise<void> = Promise.resolve();
     const ports: QueuePorts = {
       armedAt: undefined,
+      storedBytes: () => 0,
       transaction: (run) => sql.transaction(run),
       synced: () => (synced = this.clock.pause(this.#commitMs)),
       abort: (cause) => {

@@ -9,7 +9,7 @@ const PORT_DEFAULT = 8787;
 const PORT_MAX = 65_535;
 
 /** Variables of the environment that the Worker gets as they are, when they are set. */
-const PASSED_ON = ["HALFMQ_ALLOWED_TARGETS", "HALFMQ_AUTO_CREATE"];
+const PASSED_ON = ["HALFMQ_ALLOWED_TARGETS", "HALFMQ_AUTO_CREATE", "HALFMQ_QUEUE_BYTES"];
 
 export interface Settings {
   readonly host: string;
@@ -28,6 +28,7 @@ export function settingsFrom(environment: NodeJS.ProcessEnv): Settings {
   if (rootKey !== undefined) checkRootKey(rootKey, "HALFMQ_ROOT_KEY");
   checkAutoCreate(environment["HALFMQ_AUTO_CREATE"]);
   checkAllowedTargets(environment["HALFMQ_ALLOWED_TARGETS"]);
+  checkQueueBytes(environment["HALFMQ_QUEUE_BYTES"]);
   return {
     host: hostFrom(environment["HALFMQ_HOST"] ?? "127.0.0.1"),
     port: portFrom(environment["PORT"] ?? String(PORT_DEFAULT)),
@@ -86,6 +87,12 @@ function checkAllowedTargets(text: string | undefined): void {
   throw new StartRefused(
     `HALFMQ_ALLOWED_TARGETS must list host names or addresses without scheme, port or path, but holds "${wrong}"`,
   );
+}
+
+function checkQueueBytes(text: string | undefined): void {
+  if (text !== undefined && !/^[1-9]\d{0,14}$/u.test(text)) {
+    throw new StartRefused(`HALFMQ_QUEUE_BYTES must be a number of bytes, but is "${text}"`);
+  }
 }
 
 function passedOn(environment: NodeJS.ProcessEnv): Record<string, string> {

@@ -82,6 +82,8 @@ export const LIMITS = {
   waitersMax: 4_000,
   /** Undecided transactions of one queue, and committed messages that it still has to forward; past it 503 overloaded. */
   preparedMax: 100_000,
+  /** Storage of one queue past which it takes no sends; the platform's own end is 10 GB an object. */
+  queueBytesMax: 9_000_000_000,
   /** Message groups hash to this many slots, and slots to queues. */
   slots: 4_096,
   /** The highest rate and burst that a key can be limited to. */

@@ -359,6 +359,8 @@ export interface Env {
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;
+  /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
+  readonly HALFMQ_QUEUE_BYTES?: string;
   /** "off": unknown topics are refused instead of made. */
   readonly HALFMQ_AUTO_CREATE?: string;
   /** "1": the server listens on loopback only, so loopback targets are allowed. */

@@ -105,7 +105,7 @@ export class Flush {
 
   /** Is there too much that was answered for before the disk? */
   get owesMuch(): boolean {
-    return this.#owedBytes > OWED_BYTES_MAX;
+    return this.#owedBytes > OWED_BYTES_MAX || this.#isFull();
   }
 
   /** Runs a command now, for an answer that does not wait for the disk; a flush that follows soon writes what it changed. */

@@ -16,6 +16,7 @@ import {
   type PusherRpc,
   type QueueRpc,
 } from "../protocol/rpc.ts";
+import { BOUNDS } from "./bounds.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
 import { QueueVerbs } from "./verbs.ts";
 
@@ -189,6 +190,10 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueueRpc;
   return {
     armedAt,
+    ...(Number(env.HALFMQ_QUEUE_BYTES) > 0
+      ? { bounds: { ...BOUNDS, storedBytesMax: Number(env.HALFMQ_QUEUE_BYTES) } }
+      : {}),
+    storedBytes: () => ctx.storage.sql.databaseSize,
     transaction: (run) => ctx.storage.transactionSync(run),
     synced: () => ctx.storage.sync(),
     abort: (cause) => {

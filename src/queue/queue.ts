@@ -47,6 +47,8 @@ export interface QueuePorts extends FlushPorts, AttendantPorts {
   readonly armedAt: number | undefined;
   /** 0 to below 1, to spread retries. */
   random(): number;
+  /** Bytes of the object's storage. */
+  storedBytes(): number;
   setAlarm(atMs: number): void;
   deleteAll(): void;
   offer(namespace: string, producerGroup: string, offers: readonly CheckOffer[]): Promise<void>;
@@ -179,11 +181,7 @@ export class Queue {
       if (store.identity?.route.incarnation !== incarnation)
         return accept({ prepared: 0, delayed: 0, forwarding: 0 });
       this.#heldUntil = hold ? nowMs + HOLD_MS : 0;
-      return accept({
-        prepared: store.halves.open.size,
-        delayed: store.delayed.count,
-        forwarding: store.links.pending,
-      });
+      return accept(store.usage);
     });
   }
 
@@ -321,7 +319,7 @@ export class Queue {
   #sweep(nowMs: number): void {
     const { store } = this;
     if (store.identity === undefined) return;
-    store.trace.nowMs = nowMs;
+    store.begin(nowMs, () => this.#ports.storedBytes());
     this.#more = false;
     if (store.identity.dropping === true) return;
     for (const group of store.groups.values()) group.promote(nowMs);

@@ -29,8 +29,15 @@ export function noRoom(
       limit: store.bounds.keysMax,
     });
   }
+  if (store.isStorageFull) return STORAGE_FULL;
   return backlogFull(store, batch, nowMs);
 }
+
+/** Retention looks again within ten seconds. */
+const STORAGE_FULL: Refusal = {
+  ...refuse("storage_full", "The queue's storage is nearly full; it still gives out and settles."),
+  retryAfterMs: 10_000,
+};
 
 /** The slowest group decides; what waits for its time is not counted before it comes. */
 function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | undefined {

@@ -65,6 +65,7 @@ export interface StorePorts {
 
 /** Of operations and keys, which may come to stand in one row of at most 2 MB. */
 const FULL_BYTES = 400_000;
+const MEASURE_EVERY_MS = 1_000;
 
 export class QueueStore {
   readonly sql: Sql;
@@ -81,6 +82,8 @@ export class QueueStore {
   readonly groups = new Map<string, Group>();
   identity: Identity | undefined;
   readonly bounds: QueueBounds;
+  #isFull = false;
+  #measureAt = 0;
   readonly ports: StorePorts;
   #keysAwake = false;
   readonly #softIds: SoftIds;
@@ -215,6 +218,12 @@ export class QueueStore {
     return this.route.incarnation;
   }
 
+  /** What would be lost by a delete. */
+  get usage(): { prepared: number; delayed: number; forwarding: number } {
+    const { halves, delayed, links } = this;
+    return { prepared: halves.open.size, delayed: delayed.count, forwarding: links.pending };
+  }
+
   saveIdentity(identity: Identity): void {
     this.identity = identity;
     this.trace.enabled = identity.route.settings.trace;
@@ -325,7 +334,20 @@ export class QueueStore {
     );
   }
 
-  // ------------------------------------------------------------ the end of a flush
+  // ------------------------------------------------------------ a flush
+
+  /** A flush begins; the storage is measured once in a while. */
+  begin(nowMs: number, storedBytes: () => number): void {
+    this.trace.nowMs = nowMs;
+    if (nowMs < this.#measureAt) return;
+    this.#measureAt = nowMs + MEASURE_EVERY_MS;
+    this.#isFull = storedBytes() >= this.bounds.storedBytesMax;
+  }
+
+  /** No sends until retention has made room. */
+  get isStorageFull(): boolean {
+    return this.#isFull;
+  }
 
   /** Are the rows that this flush will write so long that it should take no more? A single command stays far below that. */
   get isFull(): boolean {

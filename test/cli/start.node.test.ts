@@ -181,6 +181,11 @@ describe("a start is refused in one line with exit 1", () => {
       "this machine has no address 192.0.2.1",
     ],
     [
+      "a HALFMQ_QUEUE_BYTES that is no number",
+      { HALFMQ_QUEUE_BYTES: "9GB" },
+      'HALFMQ_QUEUE_BYTES must be a number of bytes, but is "9GB"',
+    ],
+    [
       "a HALFMQ_AUTO_CREATE beside on and off",
       { HALFMQ_AUTO_CREATE: "yes" },
       'HALFMQ_AUTO_CREATE must be "on" or "off", but is "yes"',

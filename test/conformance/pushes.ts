@@ -266,7 +266,7 @@ export const pushes: Cases = {
     await elsewhere.close();
   },
 
-  "after a rotation the new secret and the old one sign side by side": async (mq) => {
+  "after a rotation the new secret and the old one sign pushes side by side": async (mq) => {
     const topic = await mq.topic();
     const push = await pushing(topic, () => ({}));
     const rotated = await mq.ok<{ secret: string }>("POST", `${push.group.path}/secret`, {});

@@ -103,6 +103,7 @@ export class Bench {
   aborted: unknown;
   random = 0;
   erased = 0;
+  storedBytes = 0;
   #life = { over: false };
   forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
     new Promise(() => {});
@@ -139,6 +140,7 @@ export class Bench {
   #ports(): QueuePorts {
     return {
       armedAt: this.alarmAt,
+      storedBytes: () => this.storedBytes,
       bounds: this.#bounds,
       transaction: (run) => this.sql.transactionSync(run),
       synced: () => Promise.resolve(),

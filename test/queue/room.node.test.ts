@@ -132,6 +132,62 @@ describe("a queue that remembers as many keys as it can", () => {
   });
 });
 
+describe("a queue whose storage is nearly full", () => {
+  it("refuses sends and prepares, and keeps serving reads, acks, commits and what is due", async () => {
+    const { bench, send, take, prepare, commit } = await started({}, { storedBytesMax: 1_000 });
+    await send([{}, { delayMs: 5_000 }]);
+    await prepare({});
+    bench.storedBytes = 1_000;
+    await bench.pass(1_000);
+    await expect(send([{}])).rejects.toMatchObject({ code: "storage_full" });
+    await expect(prepare({})).rejects.toMatchObject({ code: "storage_full" });
+    await take("slow", 1);
+    await commit(0);
+    await bench.pass(5_000);
+    expect(bench.queue.store.messages.next).toBe(3);
+    await take("slow", 2);
+    bench.storedBytes = 999;
+    await bench.pass(1_000);
+    await send([{}]);
+  });
+
+  it("still answers the repeat of a request that it took", async () => {
+    const { bench, send } = await started({}, { storedBytesMax: 1_000 });
+    await send([{}], keyed(1));
+    bench.storedBytes = 1_000;
+    await bench.pass(1_000);
+    expect((await send([{}], keyed(1))).replayed).toBe(true);
+  });
+
+  it("drops the oldest by retentionBytes, counts it, and never what is leased", async () => {
+    const { bench, send, receive, take } = await started({ retentionBytes: 10_000 });
+    const body = { json: `"${"x".repeat(2_000)}"` };
+    await send([{ body }]);
+    await receive("slow", 1);
+    await take("fast", 1);
+    for (let round = 0; round < 9; round++) await send([{ body }]);
+    await bench.pass(11_000);
+    expect(bench.queue.store.messages.first).toBe(0);
+    await bench.pass(30_000);
+    await take("slow", 1);
+    await bench.pass(11_000);
+    await bench.run(bench.queue.run(() => accept(undefined)));
+    const { messages, groups } = bench.queue.store;
+    expect(messages.bytes).toBeLessThanOrEqual(10_000);
+    expect(messages.first).toBe(6);
+    expect(groups.get("slow")?.state.expired).toBe(5);
+    expect(bench.logged.some(({ event }) => event === "messages.expired")).toBe(true);
+  });
+
+  it("counts what is past its own time to live as expired", async () => {
+    const { bench, send, receive } = await started({});
+    await send([{ ttlMs: 1_000 }, {}]);
+    await bench.pass(1_000);
+    expect((await receive("slow", 2)).offsets).toEqual([1]);
+    expect(bench.queue.store.groups.get("slow")?.state.expired).toBe(1);
+  });
+});
+
 describe("a queue with too much to do", () => {
   it("refuses a prepare when too many transactions are open, and takes it when one is decided", async () => {
     const { prepare, commit } = await started({}, { preparedMax: 2 });

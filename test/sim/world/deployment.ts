@@ -165,6 +165,7 @@ export class Deployment {
       disk,
       {
         armedAt: disk.alarmAt,
+        storedBytes: () => 0,
         random: this.#dice.roll,
         bounds: { ...BOUNDS, ringDeltas: this.#ports.ringDeltas },
         transaction: (run) => disk.transaction(run),
