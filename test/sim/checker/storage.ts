@@ -5,6 +5,7 @@
 import type { Report } from "./check.ts";
 import type { Story } from "./story.ts";
 
+const HALF_ID = /^mh_/u;
 const DEDUP_WINDOW_MS = 300_000;
 
 export function checkStorage(story: Story, report: Report): void {
@@ -42,8 +43,7 @@ function checkSends(story: Story, report: Report, logged: ReadonlyMap<string, nu
       const state = answer.placed[index]?.state;
       if (state === undefined) report("I1", "an answer leaves a message out", mark);
       else if (state === "duplicate") {
-        if (logged.has(mark) && !story.isForgotten(mark))
-          report("D1", "a duplicate is stored all the same", mark);
+        checkDuplicate(story, report, logged, { mark, firstId: answer.placed[index]?.id });
       } else if (!logged.has(mark) && !recalled.has(mark))
         report("I1", `answered ${state} and not stored`, mark);
     }
@@ -107,4 +107,26 @@ function checkDedup(story: Story, report: Report): void {
       firsts.set(scope, { mark, wall: invokedWall, at: invokedAt });
     }
   }
+}
+
+/** Of what was stored it is not stored again; of a half message it stands in when that is rolled back. */
+function checkDuplicate(
+  story: Story,
+  report: Report,
+  logged: ReadonlyMap<string, number>,
+  { mark, firstId = "" }: { mark: string; firstId: string | undefined },
+): void {
+  if (story.isForgotten(mark)) return;
+  const isOfHalf = HALF_ID.test(firstId);
+  if (logged.has(mark) && !isOfHalf) report("D1", "a duplicate is stored all the same", mark);
+  const message = story.messages.get(mark)?.message;
+  if (logged.has(mark) || message === undefined || !isOfHalf) return;
+  const isHeld = [...story.messages.values()].some(
+    ({ message: other }) =>
+      other.topic === message.topic &&
+      other.messageGroup === message.messageGroup &&
+      other.dedupId === message.dedupId &&
+      logged.has(other.mark),
+  );
+  if (!isHeld) report("D2", "a duplicate is not stored, and neither is what it repeats", mark);
 }

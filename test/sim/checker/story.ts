@@ -2,6 +2,9 @@
 import type { Answer, Delivery, Event, History, Request, SentMessage } from "../history.ts";
 import { LATE_MS_MAX } from "../plan.ts";
 
+/** No commit takes longer. */
+const COMMIT_MS_MAX = 100;
+
 type Of<T, K> = Extract<T, { readonly is: K }>;
 
 export interface Op<K extends Request["is"] = Request["is"]> {
@@ -60,6 +63,7 @@ export class Story {
   readonly sought = new Set<string>();
   readonly redriven = new Set<string>();
   readonly #clockSteps: number[] = [];
+  readonly #strikes: number[] = [];
   readonly #checks: Of<Event, "begun">[] = [];
   readonly #asked: Of<Event, "asked">[] = [];
 
@@ -79,6 +83,11 @@ export class Story {
   /** Did the wall clock step in between? */
   stepped(fromAt: number, toAt: number): boolean {
     return this.#clockSteps.some((at) => at >= fromAt && at <= toAt);
+  }
+
+  /** Was anything struck so soon after the instant that what a queue did then may not have reached its disk? */
+  maybeUndone(at: number): boolean {
+    return this.#strikes.some((strikeAt) => strikeAt >= at && strikeAt <= at + COMMIT_MS_MAX);
   }
 
   /** A clock that leaps over a key's window makes it forgotten: a late repeat of the request is a new one. */
@@ -115,6 +124,7 @@ export class Story {
         return;
       case "fault":
         if (event.fault === "clock") this.#clockSteps.push(event.at);
+        else this.#strikes.push(event.at);
     }
   }
 

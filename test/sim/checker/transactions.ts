@@ -91,11 +91,13 @@ function checkSchedule(story: Story, report: Report, transaction: TransactionSto
     report("S2", `${transactionId}: first check ${lateMs} ms late`);
   let before: (typeof begun)[number] | undefined;
   for (const check of begun) {
-    const steady = !isResumed && !story.stepped(before?.at ?? prepare.invokedAt, check.at);
+    const isUnsure = before !== undefined && story.maybeUndone(before.at);
+    const steady =
+      !isResumed && !isUnsure && !story.stepped(before?.at ?? prepare.invokedAt, check.at);
     const { attempt, wall } = check;
     if (check.at > decidedAt) report("T6", `${transactionId} is checked after its decision`);
     if (attempt > maxChecks) report("T6", `${transactionId}: check ${attempt} of ${maxChecks}`);
-    if (!isResumed && attempt !== (before?.attempt ?? 0) + 1)
+    if (!isResumed && !isUnsure && attempt !== (before?.attempt ?? 0) + 1)
       report("T6", `${transactionId}: check ${attempt} follows ${before?.attempt ?? 0}`);
     const sinceMs = wall - (before?.wall ?? prepare.invokedWall);
     // `unknown` puts the next check one interval from then.
