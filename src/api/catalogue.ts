@@ -12,6 +12,7 @@ import type { Operation } from "./operation.ts";
 import { producerGroupOperations } from "./producer-groups.ts";
 import { receiptOperations } from "./receipts.ts";
 import { streamOperations } from "./stream.ts";
+import { tailOperations } from "./tail.ts";
 import { statsOperations } from "./stats.ts";
 import { topicOperations } from "./topics.ts";
 import { transactionOperations } from "./transactions.ts";
@@ -31,6 +32,7 @@ const described: readonly Operation[] = [
   ...blockedOperations,
   ...keyOperations,
   ...changeOperations,
+  ...tailOperations,
 ];
 
 export const CATALOGUE: readonly Operation[] = [...described, openapiOperation(described)];

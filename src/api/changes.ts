@@ -11,9 +11,8 @@ import type { ChangeEvent } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
 import { operation, type Answer, type Call, type Edge, type Operation } from "./operation.ts";
 import { forbids } from "./scopes.ts";
+import { EVENT_STREAM, eventText, HEARTBEAT } from "./server-sent.ts";
 
-/** A proxy sees that the stream lives. */
-const COMMENT = ": halfmq\n\n";
 /** So often a key is looked at anew: with what authenticate remembers of it, a deleted one is refused within 10 s. */
 const RECHECK_MS = 4_000;
 const READERS = ["consume", "manage"] as const;
@@ -23,10 +22,6 @@ type Changed = Extract<Awaited<ReturnType<Broker["changes"]>>, { ok: true }>["va
 function startOf(request: Request): number {
   const last = request.headers.get("last-event-id") ?? "";
   return /^\d{1,15}$/.test(last) ? Number(last) : -1;
-}
-
-function eventText(id: number, type: string, data: unknown): string {
-  return `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
 /** A key hears of the topics that it reaches, and of other keys only when it may manage them all. */
@@ -39,11 +34,15 @@ function mayHear(caller: Principal, { type, data }: ChangeEvent): boolean {
 }
 
 function textOf(caller: Principal, { events, last, gap }: Changed): string {
-  let text = gap ? eventText(last, "gap", { last }) : "";
+  let text = gap ? eventText({ id: last, event: "gap", data: JSON.stringify({ last }) }) : "";
   for (const event of events) {
     if (!mayHear(caller, event)) continue;
     const { sequence, type, at, data } = event;
-    text += eventText(sequence, type, { ...data, type, at, sequence });
+    text += eventText({
+      id: sequence,
+      event: type,
+      data: JSON.stringify({ ...data, type, at, sequence }),
+    });
   }
   return text;
 }
@@ -53,7 +52,7 @@ function follow(edge: Edge, { request, caller }: Call, first: Changed): Readable
   const waitMs = caller.root ? LIMITS.waitMsMax : RECHECK_MS;
   let after = first.last;
   return new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(encodeText(COMMENT + textOf(caller, first))),
+    start: (controller) => controller.enqueue(encodeText(HEARTBEAT + textOf(caller, first))),
     async pull(controller) {
       const now = await edge.authenticate(request);
       const isAllowed = now.ok && forbids(now.value, READERS) === undefined;
@@ -66,7 +65,7 @@ function follow(edge: Edge, { request, caller }: Call, first: Changed): Readable
         return;
       }
       after = outcome.value.last;
-      controller.enqueue(encodeText(textOf(now.value, outcome.value) || COMMENT));
+      controller.enqueue(encodeText(textOf(now.value, outcome.value) || HEARTBEAT));
     },
   });
 }
@@ -83,8 +82,7 @@ export const changeOperations: readonly Operation[] = [
       if (!first.ok) return first;
       return accept({
         body: follow(edge, call, first.value),
-        contentType: "text/event-stream; charset=utf-8",
-        headers: { "cache-control": "no-store" },
+        ...EVENT_STREAM,
       });
     },
   }),

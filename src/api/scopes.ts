@@ -76,6 +76,7 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   "DELETE /v1/keys/{name}": MANAGER,
 
   "GET /v1/changes": READ,
+  "GET /v1/topics/{topic}/tail": READ,
 };
 
 export const scopesOf = ({ method, path }: Operation): readonly Scope[] | "open" =>

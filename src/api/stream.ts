@@ -3,8 +3,9 @@
  * the key; it offers it as a subprotocol beside `halfmq`, which auth reads and no answer repeats.
  */
 import { z } from "zod";
+import type { Principal } from "../auth/principal.ts";
 import { accept, refuse } from "../protocol/errors.ts";
-import { STREAM_PROTOCOL } from "../protocol/rpc.ts";
+import { type KeyMark, STREAM_PROTOCOL } from "../protocol/rpc.ts";
 import { word } from "./fields.ts";
 import { groupNameOf, operation, type Operation } from "./operation.ts";
 import { withoutAbsent } from "./without-absent.ts";
@@ -13,6 +14,11 @@ const offers = (request: Request, protocol: string): boolean =>
   (request.headers.get("sec-websocket-protocol") ?? "")
     .split(",")
     .some((each) => each.trim() === protocol);
+
+function keyOf({ root, keyName: name, keyHash: hash, expiresAt }: Principal): { key?: KeyMark } {
+  if (root || hash === undefined) return {};
+  return { key: expiresAt === undefined ? { name, hash } : { name, hash, expiresAt } };
+}
 
 export const streamOperations: readonly Operation[] = [
   operation({
@@ -29,7 +35,7 @@ export const streamOperations: readonly Operation[] = [
         });
       }
       const protocol = offers(request, STREAM_PROTOCOL);
-      const stream = { ...withoutAbsent(query), protocol };
+      const stream = { ...withoutAbsent(query), ...keyOf(call.caller), protocol };
       const outcome = await edge.broker.openStream(groupNameOf(call), stream);
       return outcome.ok ? accept({ body: "", upgraded: outcome.value }) : outcome;
     },

@@ -7,6 +7,7 @@ import { decodeBase64 } from "../core/base64.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { equalDigests, sha256 } from "../platform/constant-time.ts";
 import { isNamespace, parseKeyText } from "../platform/key-text.ts";
+import { base64url } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
 import {
@@ -32,6 +33,7 @@ const UNAUTHENTICATED = refuse(
 
 interface Known {
   readonly record: KeyRecord;
+  readonly hash: string;
   readonly until: number;
 }
 
@@ -66,9 +68,9 @@ export function authenticate(
   const name = String.fromCharCode(...digest);
   const cached = known.get(name);
   if (cached !== undefined && cached.until > clock.nowMs()) {
-    return keyIn(unexpired(cached.record, clock), asked);
+    return keyIn(unexpired(cached, clock), asked);
   }
-  return findKey(text, name, env, clock).then((record) => keyIn(record, asked));
+  return findKey(text, name, env, clock).then((found) => keyIn(found, asked));
 }
 
 let lastRoot = { key: "", digest: NO_HASH };
@@ -79,9 +81,10 @@ function digestOfRoot(key: string): Uint8Array {
   return lastRoot.digest;
 }
 
-function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<Principal> {
-  if (!record.ok) return record;
-  const { namespace, scopes, topics, expiresAt, limits, name } = record.value;
+function keyIn(found: Outcome<Known>, asked: string | undefined): Outcome<Principal> {
+  if (!found.ok) return found;
+  const { record, hash } = found.value;
+  const { namespace, scopes, topics, expiresAt, limits, name } = record;
   if (asked !== undefined && asked !== namespace) {
     return refuse("forbidden", "The key belongs to another namespace", { field: NAMESPACE_HEADER });
   }
@@ -90,6 +93,7 @@ function keyIn(record: Outcome<KeyRecord>, asked: string | undefined): Outcome<P
     scopes,
     root: false,
     keyName: name,
+    keyHash: hash,
     ...(topics === undefined ? {} : { topics }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(limits === undefined ? {} : { limits }),
@@ -130,7 +134,7 @@ async function findKey(
   digest: string,
   env: Bindings,
   clock: Clock,
-): Promise<Outcome<KeyRecord>> {
+): Promise<Outcome<Known>> {
   known.delete(digest);
   if ((bad.get(digest) ?? 0) > clock.nowMs()) return UNAUTHENTICATED;
   bad.delete(digest);
@@ -145,14 +149,16 @@ async function findKey(
     remember(bad, digest, until);
     return UNAUTHENTICATED;
   }
-  remember(known, digest, { record: found.value.record, until });
-  return unexpired(found.value.record, clock);
+  const { record, hash } = found.value;
+  const entry = { record, hash: base64url(hash), until };
+  remember(known, digest, entry);
+  return unexpired(entry, clock);
 }
 
-const unexpired = (record: KeyRecord, clock: Clock): Outcome<KeyRecord> =>
-  record.expiresAt !== undefined && record.expiresAt <= clock.nowMs()
+const unexpired = (entry: Known, clock: Clock): Outcome<Known> =>
+  entry.record.expiresAt !== undefined && entry.record.expiresAt <= clock.nowMs()
     ? UNAUTHENTICATED
-    : accept(record);
+    : accept(entry);
 
 /** A read, so that it may be repeated when the registry is on the move. */
 function registryOf<T>(

@@ -12,6 +12,8 @@ export interface Principal {
   readonly limits?: SendLimits;
   readonly root: boolean;
   readonly keyName: string;
+  /** Of its secret as the registry keeps it, in base64url: whoever serves it for long sees by it that the key changed. */
+  readonly keyHash?: string;
 }
 
 export const ALL_SCOPES: readonly Scope[] = ["send", "transact", "consume", "manage"];

@@ -16,6 +16,7 @@ import type {
   Decision,
   GroupRoute,
   Keyed,
+  KeyMark,
   KeyRecord,
   MessageView,
   Page,
@@ -95,8 +96,31 @@ export interface ReceiveRequest {
 
 interface StreamRequest {
   readonly consumerId?: string;
+  /** Looked at again while the stream lives; absent: the root key. */
+  readonly key?: KeyMark;
   /** The client offered the subprotocol. */
   readonly protocol: boolean;
+}
+
+/** Where a tail begins: what comes from now on, everything, what was stored since an instant, or a tail's own place. */
+export type TailStart =
+  | "latest"
+  | "earliest"
+  | { readonly at: number }
+  | { readonly place: string };
+
+export interface TailEvent {
+  readonly message: Message;
+  /** Messages of its queue before it that retention took before the tail got there. */
+  readonly missed: number;
+  /** Behind it: where a tail goes on that comes back. */
+  readonly place: string;
+}
+
+export interface Tail {
+  readonly place: string;
+  /** What comes next, at once or within `waitMs`, else nothing. A refusal is the tail's end. */
+  next(waitMs: number): Promise<Outcome<readonly TailEvent[]>>;
 }
 
 export interface Received {
@@ -200,6 +224,8 @@ interface Messaging {
   ): Promise<Outcome<{ readonly decided: number }>>;
 
   peek(at: TopicName, query: PeekQuery): Promise<Outcome<Page<Message>>>;
+  /** Follows a topic that is there, over all its queues, without a group. */
+  tail(at: TopicName, start: TailStart): Promise<Outcome<Tail>>;
   message(at: ById): Promise<Outcome<MessageView>>;
   recall(at: ById): Promise<Outcome<{ readonly id: string }>>;
   retime(

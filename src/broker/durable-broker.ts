@@ -1,6 +1,7 @@
 /**
  * The broker over objects: puts the verbs together around one memory of routes. One per isolate; it holds no request.
  */
+import { refuse } from "../protocol/errors.ts";
 import type { Broker } from "./broker.ts";
 import { pollChecks } from "./checks.ts";
 import { DeadLetterBox } from "./dead-letters.ts";
@@ -13,7 +14,12 @@ import { registryVerbs } from "./registry-verbs.ts";
 import { Routes } from "./routes.ts";
 import { Sender } from "./send.ts";
 import { Settler } from "./settle.ts";
+import { isPlace, openTail } from "./tail.ts";
 import { Transactions } from "./transactions.ts";
+
+const BAD_PLACE = refuse("invalid_request", "The id is not one that a tail gave", {
+  field: "lastEventId",
+});
 
 export function createBroker(ground: Ground): Broker {
   const routes = new Routes(ground);
@@ -49,6 +55,10 @@ export function createBroker(ground: Ground): Broker {
     blocked: (at, query) => lists.blocked(at, query),
     decideHeld: (at, verb, ids) => deadLetters.decideHeld(at, verb, ids),
     peek: (at, query) => lists.peek(at, query),
+    tail: (at, start) =>
+      typeof start === "object" && "place" in start && !isPlace(start.place)
+        ? Promise.resolve(BAD_PLACE)
+        : openTail(ground, routes, at, start),
     message: (at) => messages.view(at),
     recall: (at) => messages.recall(at),
     retime: (at, deliverAt) => messages.retime(at, deliverAt),

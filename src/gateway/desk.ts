@@ -22,6 +22,8 @@ export interface DeskPorts {
   readonly clock: Clock;
   /** Gives a session its messages; false when its socket is gone. */
   give(session: Session, messages: readonly Delivery[]): boolean;
+  /** Looks at the session's key again, and pumps when it is good. */
+  verify(session: Session): void;
   /** Leases that nobody took. */
   release(receipts: readonly string[]): void;
 }
@@ -66,7 +68,9 @@ export class Desk {
     const free = new Map<Session, number>();
     for (const session of this.sessions) {
       const count = session.free(nowMs);
-      if (count > 0) free.set(session, count);
+      if (count === 0) continue;
+      if (session.isTrusted(nowMs)) free.set(session, count);
+      else if (!this.leaser.hints.isQuiet) this.#ports.verify(session);
     }
     const [first] = free;
     if (first === undefined) return [];

@@ -14,7 +14,7 @@ import { resultsOf } from "../core/results.ts";
 import { Leaser } from "../leasing/leaser.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { GroupSeat } from "../protocol/rpc.ts";
+import type { GroupSeat, KeyMark } from "../protocol/rpc.ts";
 import { Desk } from "./desk.ts";
 import { type Frame, parseFrame } from "./frames.ts";
 import type { Ports, Socket } from "./ports.ts";
@@ -36,6 +36,8 @@ interface Seated {
   readonly session: Session;
   readonly desk: Desk;
   pending: number;
+  /** A look at its key that is under way. */
+  checking: Promise<Outcome<boolean>> | undefined;
 }
 
 export class Gateway {
@@ -73,10 +75,17 @@ export class Gateway {
   }
 
   /** The socket is open and accepted. */
-  join(socket: Socket, consumerId: string | undefined): void {
+  join(
+    socket: Socket,
+    {
+      consumerId,
+      key,
+    }: { readonly consumerId?: string | undefined; readonly key?: KeyMark | undefined },
+  ): void {
     const attached: Attached = {
       version: 1,
       ...(consumerId === undefined ? {} : { consumerId }),
+      ...(key === undefined ? {} : { key }),
       credit: 0,
       held: 0,
       heldUntil: 0,
@@ -122,6 +131,7 @@ export class Gateway {
       socket.close(CLOSE.tooBig, "request_too_large");
       return this.leave(socket, CLOSE.tooBig);
     }
+    if (!(await this.#isTrusted(socket, seated))) return undefined;
     const said = parseFrame(frame);
     if (!said.ok) return this.#refuse(socket, said);
     if (said.value.verb === "credit") this.#credit(socket, seated, said.value.credit);
@@ -199,6 +209,7 @@ export class Gateway {
     if (desk === undefined) {
       desk = new Desk(this.#newLeaser(seat), attached.consumerId, {
         clock: this.#ports.clock,
+        verify: (one) => void this.#verify(one),
         give: (session, messages) => this.#give(session, messages),
         release: (receipts) => void desk?.leaser.settle(receipts, { verb: "release" }),
       });
@@ -207,7 +218,7 @@ export class Gateway {
     }
     const session = new Session(attached, this.#ports.clock.nowMs());
     desk.sessions.add(session);
-    this.#sockets.set(socket, { session, desk, pending: 0 });
+    this.#sockets.set(socket, { session, desk, pending: 0, checking: undefined });
   }
 
   #end(why: Refusal): void {
@@ -229,10 +240,44 @@ export class Gateway {
     }
   }
 
+  // ------------------------------------------------------------ keys
+
+  async #verify(session: Session): Promise<void> {
+    const found = this.#find(session);
+    if (found !== undefined && (await this.#isTrusted(...found))) found[1].desk.pump();
+  }
+
+  /** False: the socket was told, or the key could not be looked at, and nothing is done for it. */
+  async #isTrusted(socket: Socket, seated: Seated): Promise<boolean> {
+    const { session } = seated;
+    const seat = this.#seat;
+    const nowMs = this.#ports.clock.nowMs();
+    if (session.isTrusted(nowMs)) return true;
+    if (seat === undefined || session.key === undefined) return false;
+    seated.checking ??= this.#ports.isGood(seat.namespace, session.key);
+    const good = await seated.checking;
+    seated.checking = undefined;
+    if (!this.#sockets.has(socket)) return false;
+    if (!good.ok) {
+      this.#refuse(socket, good);
+      return false;
+    }
+    if (good.value) session.trust(nowMs);
+    if (session.isTrusted(this.#ports.clock.nowMs())) return true;
+    this.#refuse(socket, refuse("unauthenticated", "The key is no longer a good one"));
+    socket.close(CLOSE.policy, "unauthenticated");
+    await this.leave(socket, CLOSE.goingAway);
+    return false;
+  }
+
+  #find(session: Session): readonly [Socket, Seated] | undefined {
+    return [...this.#sockets].find(([, seated]) => seated.session === session);
+  }
+
   // ------------------------------------------------------------ messages and acks
 
   #give(session: Session, messages: readonly Delivery[]): boolean {
-    const found = [...this.#sockets].find(([, seated]) => seated.session === session);
+    const found = this.#find(session);
     if (found === undefined) return false;
     const [socket] = found;
     session.hold(messages);

@@ -6,12 +6,14 @@ import { DurableObject } from "cloudflare:workers";
 import { problemOf } from "../core/problem.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
+import { base64url } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import {
   type Env,
   type GatewayRpc,
   type GroupSeat,
+  type KeyMark,
   queueObjectName,
   type QueueRpc,
   registryObjectName,
@@ -42,7 +44,7 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
   /** A socket that the Worker has let in; `StreamOpening` stands in the query. */
   override async fetch(request: Request): Promise<Response> {
     const asked = new URL(request.url).searchParams.get("opening") ?? "{}";
-    const { consumerId, protocol, ...at } = JSON.parse(asked) as StreamOpening;
+    const { consumerId, key, protocol, ...at } = JSON.parse(asked) as StreamOpening;
     const admitted = await this.#gateway.admit(at);
     if (!admitted.ok) {
       const problem = problemOf(admitted);
@@ -50,7 +52,7 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    this.#gateway.join(this.#socketOf(server), consumerId);
+    this.#gateway.join(this.#socketOf(server), { consumerId, key });
     const headers = protocol ? { "sec-websocket-protocol": STREAM_PROTOCOL } : {};
     return new Response(null, { status: 101, webSocket: client, headers });
   }
@@ -106,6 +108,7 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
           { timeoutMs: CALL_TIMEOUT_MS },
         ),
       seat: (at) => seatOf(env, at),
+      isGood: (namespace, key) => isGood(env, namespace, key),
       sockets: () => ctx.getWebSockets().map((socket) => this.#socketOf(socket)),
       keepSeat: (seat) => kv.put("seat", seat),
       keptSeat: () => kv.get<GroupSeat>("seat"),
@@ -115,6 +118,16 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
       log,
     };
   }
+}
+
+async function isGood(env: Env, namespace: string, key: KeyMark): Promise<Outcome<boolean>> {
+  const found = await callObject(
+    () => env.REGISTRY.getByName(registryObjectName(namespace)) as RegistryRpc,
+    (registry) => registry.keyHash(key.name),
+    { timeoutMs: CALL_TIMEOUT_MS },
+  );
+  if (!found.ok) return found.code === "key_not_found" ? accept(false) : found;
+  return accept(base64url(found.value.hash) === key.hash);
 }
 
 async function seatOf(

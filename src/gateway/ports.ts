@@ -3,7 +3,7 @@ import type { LeaserPorts } from "../leasing/leaser.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Outcome } from "../protocol/errors.ts";
-import type { GroupSeat } from "../protocol/rpc.ts";
+import type { GroupSeat, KeyMark } from "../protocol/rpc.ts";
 import type { Attached } from "./session.ts";
 
 /** A socket that outlives the object's memory. Sending to one that is gone does nothing. */
@@ -21,6 +21,8 @@ export interface Ports {
   seat(
     at: Pick<GroupSeat, "namespace" | "topic"> & { readonly group: string },
   ): Promise<Outcome<GroupSeat | undefined>>;
+  /** Whether the key is still the same and not over. */
+  isGood(namespace: string, key: KeyMark): Promise<Outcome<boolean>>;
   /** Sockets that are open, also those of a former life. */
   sockets(): Iterable<Socket>;
   keepSeat(seat: GroupSeat): void;

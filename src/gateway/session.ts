@@ -5,15 +5,20 @@
  */
 import type { Delivery } from "../core/message.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import type { KeyMark } from "../protocol/rpc.ts";
 
 /** Frames a second, and how many may come at once. */
 const FRAMES_PER_SECOND = 500;
 const FRAMES_AT_ONCE = 1_000;
 
+/** A deleted key is refused everywhere within ten seconds. */
+const KEY_GOOD_MS = 5_000;
+
 /** What a socket's attachment keeps. */
 export interface Attached {
   readonly version: 1;
   readonly consumerId?: string;
+  readonly key?: KeyMark;
   readonly credit: number;
   readonly held: number;
   readonly heldUntil: number;
@@ -26,6 +31,9 @@ interface Held {
 
 export class Session {
   readonly consumerId: string | undefined;
+  readonly key: KeyMark | undefined;
+  /** Until when the key is believed to be a good one. */
+  #goodUntil: number;
   credit: number;
   /** Messages that a lease on its way was asked for. */
   reserved = 0;
@@ -39,6 +47,8 @@ export class Session {
 
   constructor(attached: Attached, nowMs: number) {
     this.consumerId = attached.consumerId;
+    this.key = attached.key;
+    this.#goodUntil = attached.key === undefined ? Infinity : 0;
     this.credit = attached.credit;
     this.#lost = attached.held;
     this.#lostUntil = attached.heldUntil;
@@ -50,6 +60,7 @@ export class Session {
     return {
       version: 1,
       ...(this.consumerId === undefined ? {} : { consumerId: this.consumerId }),
+      ...(this.key === undefined ? {} : { key: this.key }),
       credit: this.credit,
       held: this.#held.size + this.#lost,
       heldUntil: Math.max(this.#lost > 0 ? this.#lostUntil : 0, ...untils),
@@ -58,6 +69,15 @@ export class Session {
 
   get receipts(): readonly string[] {
     return [...this.#held.keys()];
+  }
+
+  /** Its key was good when it was looked at, at that instant. */
+  trust(checkedAt: number): void {
+    this.#goodUntil = Math.min(checkedAt + KEY_GOOD_MS, this.key?.expiresAt ?? Infinity);
+  }
+
+  isTrusted(nowMs: number): boolean {
+    return nowMs < this.#goodUntil;
   }
 
   /** How many messages it may be given now. */

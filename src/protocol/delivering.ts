@@ -50,12 +50,22 @@ export interface PusherRpc {
 /** The subprotocol that a stream answers to a client that offers it. */
 export const STREAM_PROTOCOL = "halfmq";
 
+/** A key as it was when a socket was let in. */
+export interface KeyMark {
+  readonly name: string;
+  /** Of its secret; the key that bears the name now has another one when it was made anew. */
+  readonly hash: string;
+  readonly expiresAt?: number;
+}
+
 /** What a gateway is told of a socket that was let in. */
 export interface StreamOpening {
   readonly namespace: string;
   readonly topic: string;
   readonly group: string;
   readonly consumerId?: string;
+  /** Absent: the root key. */
+  readonly key?: KeyMark;
   /** The client offered the subprotocol. */
   readonly protocol?: boolean;
 }

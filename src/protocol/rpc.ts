@@ -137,6 +137,8 @@ export interface QueueRpc {
   ): Promise<Outcome<{ offset: number }>>;
 
   peek(call: PeekCall): Promise<Outcome<Peeked>>;
+  /** How long the log is, once it is longer than `offset`, the topic has changed, or `waitMs` are over. */
+  grown(stamp: Stamp, offset: number, waitMs: number): Promise<Outcome<{ next: number }>>;
   message(call: MessageCall): Promise<Outcome<MessageView>>;
   stats(stamp: Stamp): Promise<Outcome<QueueStats>>;
   deadLetters(

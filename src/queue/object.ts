@@ -148,6 +148,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.peek(...args);
   }
 
+  grown(...args: Args<"grown">): Rpc<"grown"> {
+    return this.#verbs.grown(...args);
+  }
+
   message(...args: Args<"message">): Rpc<"message"> {
     return this.#verbs.message(...args);
   }

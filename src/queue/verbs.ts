@@ -3,6 +3,7 @@
  * rules decide. object.ts gives them to RPC, a test or a simulated network calls them as they are. They hold no state.
  */
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import type { QueueRpc, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
@@ -22,6 +23,10 @@ type Args<K extends keyof QueueRpc> = Parameters<QueueRpc[K]>;
 const noTransaction = refuse("transaction_not_found", "There is no such transaction.");
 const noTopic = refuse("topic_not_found", "The topic is gone.");
 
+const TOO_MANY = refuse("too_many_waiters", "Too many tails wait here.", {
+  limit: LIMITS.waitersMax,
+});
+
 export class QueueVerbs implements QueueRpc {
   readonly #queue: Queue;
 
@@ -30,7 +35,7 @@ export class QueueVerbs implements QueueRpc {
   }
 
   configure(...[route, queue]: Args<"configure">): Rpc<"configure"> {
-    return this.#queue.configure(route, queue);
+    return this.#andWake(this.#queue.configure(route, queue));
   }
 
   inUse(...[incarnation, hold]: Args<"inUse">): Rpc<"inUse"> {
@@ -38,7 +43,14 @@ export class QueueVerbs implements QueueRpc {
   }
 
   drop(incarnation: number): Rpc<"drop"> {
-    return this.#queue.drop(incarnation);
+    return this.#andWake(this.#queue.drop(incarnation));
+  }
+
+  /** Who follows the log looks again: the topic may be another one, or have more queues. */
+  async #andWake<T>(done: Promise<T>): Promise<T> {
+    const outcome = await done;
+    this.#queue.waits.tails.wakeAll();
+    return outcome;
   }
 
   async poke(): Promise<void> {
@@ -178,6 +190,18 @@ export class QueueVerbs implements QueueRpc {
   peek(...[call]: Args<"peek">): Rpc<"peek"> {
     const read = this.#reading(() => accept(peek(this.#queue.store, call)));
     return this.#queue.stamped(call.stamp, read);
+  }
+
+  async grown(...[stamp, offset, waitMs]: Args<"grown">): Rpc<"grown"> {
+    const look = () =>
+      this.#queue.stamped(stamp, () => accept({ next: this.#queue.store.messages.next }));
+    const now = await look();
+    if (!now.ok || now.value.next > offset || waitMs <= 0) return now;
+    const waited = this.#queue.waits.tails.wait(offset, waitMs);
+    if (waited === undefined) return TOO_MANY;
+    // What came between the look and the wait is seen by the second look at the latest.
+    await waited;
+    return look();
   }
 
   message(...[call]: Args<"message">): Rpc<"message"> {

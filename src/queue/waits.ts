@@ -13,6 +13,7 @@ import { nothing, receive, type Received } from "./consuming.ts";
 import type { Group } from "./delivery/group.ts";
 import { Polls } from "./polls.ts";
 import type { QueueStore } from "./store.ts";
+import { Tails } from "./tails.ts";
 
 const RING_AGAIN_MS = 50;
 /** A ring that was not answered is repeated after this. */
@@ -38,6 +39,7 @@ export interface WaitsPorts {
 
 export class Waits {
   readonly #ports: WaitsPorts;
+  readonly tails: Tails;
   readonly #polls: Polls;
   readonly #bell: Bell;
   /** Groups whose ring found nobody waiting: no further ring until somebody found them empty. */
@@ -45,6 +47,7 @@ export class Waits {
 
   constructor(ports: WaitsPorts) {
     this.#ports = ports;
+    this.tails = new Tails(ports.clock);
     this.#bell = new Bell(ports.clock);
     this.#polls = new Polls(ports.clock);
   }
@@ -136,6 +139,8 @@ export class Waits {
 
   /** The end of a flush: whoever waits gets what there is by now. */
   serve(nowMs: number): void {
+    const tell = this.tails.grown(this.#store.messages.next);
+    if (tell !== undefined) this.#ports.after(tell);
     for (const name of this.#polls.groups()) this.#serveGroup(name, nowMs);
   }
 

@@ -97,6 +97,7 @@ describe("authenticate", () => {
     const found = await world.ask(`Bearer ${text}`, "shop");
     expect(found).toEqual(
       accept({
+        keyHash: expect.stringMatching(/^[\w-]{43}$/u) as string,
         namespace: "shop",
         scopes: ["send"],
         topics: ["orders*"],

@@ -28,6 +28,7 @@ import { sendingRows } from "./sending-rows.ts";
 import { sending } from "./sending.ts";
 import { shape } from "./shape.ts";
 import { streams } from "./streams.ts";
+import { tails } from "./tails.ts";
 import { topics } from "./topics.ts";
 import { webhooks } from "./webhooks.ts";
 
@@ -57,6 +58,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   pushes,
   "pushes to failing endpoints": pushFailures,
   streams,
+  tails,
 };
 
 const CASE_TIMEOUT_MS = 30_000;

@@ -1,5 +1,6 @@
 /** A gateway over a real queue: credit, fairness, and that nothing is lost or stuck whatever is lost with it. */
 import { expect, test } from "vitest";
+import { accept, refuse } from "../../src/protocol/errors.ts";
 import { dealt, Session } from "../../src/gateway/session.ts";
 import { STAMP, World } from "./kit.node.ts";
 
@@ -157,6 +158,56 @@ test("a flood of frames ends the socket; five hundred a second are fine", async 
   for (let n = 0; n < 1_002; n++) await world.gateway.hear(flood, '{"credit":0}');
   expect(flood.closedWith).toBe(1008);
   expect(flood.frames.at(-1)?.error?.code).toBe("rate_limited");
+});
+
+const KEY = { name: "k", hash: "h" } as const;
+
+test("a key is looked at again before anything is done for it, at most every five seconds", async () => {
+  const world = await World.open();
+  const socket = await world.join(5, undefined, KEY);
+  await world.send(2);
+  expect(socket.messages).toHaveLength(2);
+  expect(world.keyChecks).toBe(1);
+  await world.bench.pass(6_000);
+  await world.say(socket, { ack: receipts(socket.messages).slice(0, 1) });
+  expect(world.keyChecks).toBe(2);
+});
+
+test("a key that was deleted gets nothing more, and what it held comes back uncounted", async () => {
+  const world = await World.open({ maxAttempts: 1 });
+  const socket = await world.join(5, undefined, KEY);
+  await world.send(1);
+  world.isGood = () => accept(false);
+  await world.bench.pass(5_000);
+  await world.send(1);
+  expect(socket.messages).toHaveLength(1);
+  expect(socket.closedWith).toBe(1008);
+  expect(socket.frames.at(-1)?.error?.code).toBe("unauthenticated");
+  expect(await world.figures()).toMatchObject({ lag: 2, inFlight: 0, deadLetters: 0 });
+});
+
+test("a key that cannot be looked at gets nothing until it can be", async () => {
+  const world = await World.open();
+  world.isGood = () => refuse("unavailable", "down");
+  const socket = await world.join(5, undefined, KEY);
+  await world.send(1);
+  expect(socket.messages).toEqual([]);
+  expect(socket.closedWith).toBeUndefined();
+  world.isGood = () => accept(true);
+  await world.say(socket, { credit: 5 });
+  expect(socket.messages).toHaveLength(1);
+});
+
+test("a key's end ends its socket", async () => {
+  const world = await World.open();
+  const key = { ...KEY, expiresAt: world.bench.clock.nowMs() + 2_000 };
+  const socket = await world.join(5, undefined, key);
+  await world.send(1);
+  expect(socket.messages).toHaveLength(1);
+  await world.bench.pass(2_000);
+  await world.send(1);
+  expect(socket.messages).toHaveLength(1);
+  expect(socket.closedWith).toBe(1008);
 });
 
 test("what a socket keeps stays small, however much it holds", async () => {

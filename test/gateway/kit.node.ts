@@ -3,8 +3,8 @@ import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Ports, Socket } from "../../src/gateway/ports.ts";
 import type { Attached } from "../../src/gateway/session.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
-import { accept, refuse } from "../../src/protocol/errors.ts";
-import type { GroupRoute, GroupSeat } from "../../src/protocol/rpc.ts";
+import { accept, type Outcome, refuse } from "../../src/protocol/errors.ts";
+import type { GroupRoute, GroupSeat, KeyMark } from "../../src/protocol/rpc.ts";
 import type { GroupSettings } from "../../src/protocol/topic.ts";
 import { Bench, group, records, route } from "../queue/kit.node.ts";
 
@@ -57,6 +57,8 @@ export class World {
   alarmAt: number | undefined;
   erased = 0;
   queueDown = false;
+  keyChecks = 0;
+  isGood: () => Outcome<boolean> = () => accept(true);
   calls = 0;
 
   constructor(settings: Partial<GroupSettings> = {}) {
@@ -84,14 +86,14 @@ export class World {
     return this.gateway;
   }
 
-  async join(credit?: number, consumerId?: string): Promise<FakeSocket> {
+  async join(credit?: number, consumerId?: string, key?: KeyMark): Promise<FakeSocket> {
     const admitted = this.gateway.admit(AT);
     await this.settle();
     const outcome = await admitted;
     if (!outcome.ok) throw new Error(outcome.code);
     const socket = new FakeSocket();
     this.sockets.add(socket);
-    this.gateway.join(socket, consumerId);
+    this.gateway.join(socket, { consumerId, key });
     if (credit !== undefined) await this.say(socket, { credit });
     return socket;
   }
@@ -134,6 +136,10 @@ export class World {
       queue: (_seat, _queue, call) => {
         this.calls++;
         return this.queueDown ? Promise.resolve(refuse("unavailable", "down")) : call(this.verbs);
+      },
+      isGood: () => {
+        this.keyChecks++;
+        return Promise.resolve(this.isGood());
       },
       seat: () => Promise.resolve(accept(this.seat)),
       sockets: () => this.sockets,
