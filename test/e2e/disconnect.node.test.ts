@@ -96,7 +96,7 @@ test("a reset poll for checks takes none with it", async () => {
 test.for([1, 4])("closed long polls over %i queues cost a message no attempt", async (queues) => {
   const topic = await mq.topic({ queues });
   const group = await topic.group().make({ maxAttempts: 2 });
-  const polls = await Promise.all(Array.from({ length: 6 }, () => pollAt(group.path)));
+  const polls = await Promise.all(Array.from({ length: 6 }, () => pollAt(`${group.path}/receive`)));
   const openedAt = Date.now();
   // Those that have waited for a moment: who is answered at once is seldom gone.
   await until("the polls", async () => {
