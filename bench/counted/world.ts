@@ -242,9 +242,9 @@ export class World {
       deleteAll: () => undefined,
       offer: () => Promise.resolve(),
       forward: () => new Promise(() => undefined),
-      ring: (_route, group, from, count) => {
+      ring: (_route, ring) => {
         if (queue !== this.#queues[0]) this.counts.rings++;
-        return this.#queues[0]?.waits.ring(group, from, count) ?? Promise.resolve(0);
+        return this.#queues[0]?.waits.ring(ring) ?? Promise.resolve(0);
       },
       push: async ({ incarnation }, group, number) => {
         this.counts.rings++;

@@ -2,19 +2,24 @@
 import { z } from "zod";
 import { LIMITS } from "../protocol/limits.ts";
 import type { BlockedView } from "../protocol/rpc.ts";
-import { page, words } from "./fields.ts";
+import { page, word, words } from "./fields.ts";
 import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
+import { withoutAbsent } from "./without-absent.ts";
 
 const PATH = "/v1/topics/{topic}/groups/{group}/blocked";
 
 const idsBody = z.strictObject({
   ids: z.array(words(LIMITS.wordBytesMax)).min(1).max(LIMITS.requestReceiptsMax).optional(),
+  consumerId: word.optional(),
 });
 
 /** `waitingExact` stands there only when it is not. */
-const blockedJson = ({ more, ...view }: BlockedView) =>
-  more ? Object.assign(view, { waitingExact: false }) : view;
+const blockedJson = ({ more, ...view }: BlockedView) => ({
+  ...view,
+  cursor: undefined,
+  ...(more ? { waitingExact: false } : {}),
+});
 
 const decide = (verb: "retry" | "skip", summary: string): Operation =>
   operation({
@@ -24,7 +29,10 @@ const decide = (verb: "retry" | "skip", summary: string): Operation =>
     statuses: [200],
     body: idsBody,
     async handle(edge, call) {
-      const outcome = await edge.broker.decideHeld(groupNameOf(call), verb, call.body.ids);
+      const outcome = await edge.broker.decideHeld(groupNameOf(call), {
+        verb,
+        ...withoutAbsent(call.body),
+      });
       if (!outcome.ok) return outcome;
       const { decided } = outcome.value;
       return answer(verb === "retry" ? { retried: decided } : { skipped: decided });

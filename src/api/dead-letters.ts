@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { accept } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { notYet, nothing, page, words } from "./fields.ts";
+import { notYet, page, word, words } from "./fields.ts";
 import { deadLetterJson, pageJson } from "./message-json.ts";
 import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
@@ -14,15 +14,19 @@ const redriveBody = z.strictObject({
   ratePerSecond: notYet("ratePerSecond"),
 });
 
+const consumerOf = ({ consumerId }: { readonly consumerId?: string | undefined }) =>
+  consumerId === undefined ? {} : { consumerId };
+
 export const deadLetterOperations: readonly Operation[] = [
   operation({
     method: "GET",
     path: PATH,
     summary: "Lists what ran out of attempts, with the last reason",
     statuses: [200],
-    query: z.strictObject(page),
+    query: z.strictObject({ ...page, consumerId: word.optional() }),
     async handle(edge, call) {
-      const outcome = await edge.broker.deadLetters(groupNameOf(call), pageQuery(call.query));
+      const query = { ...pageQuery(call.query), ...consumerOf(call.query) };
+      const outcome = await edge.broker.deadLetters(groupNameOf(call), query);
       if (!outcome.ok) return outcome;
       const { items, nextCursor } = outcome.value;
       return accept({ body: pageJson(items.map(deadLetterJson), nextCursor) });
@@ -44,9 +48,9 @@ export const deadLetterOperations: readonly Operation[] = [
     path: PATH,
     summary: "Deletes all dead letters of the group",
     statuses: [200],
-    query: nothing,
+    query: z.strictObject({ consumerId: word.optional() }),
     async handle(edge, call) {
-      const outcome = await edge.broker.purgeDeadLetters(groupNameOf(call));
+      const outcome = await edge.broker.purgeDeadLetters(groupNameOf(call), consumerOf(call.query));
       return outcome.ok ? answer(outcome.value) : outcome;
     },
   }),

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import type { SeekTarget } from "../broker/broker.ts";
 import { checkTarget } from "../platform/target.ts";
-import { accept, refuse } from "../protocol/errors.ts";
+import { accept } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { GroupRoute } from "../protocol/rpc.ts";
 import type { Backoff, GroupPatch } from "../protocol/topic.ts";
-import { instant, nothing, page, whole } from "./fields.ts";
+import { instant, nothing, page, whole, word } from "./fields.ts";
 import { answer, groupNameOf, json, operation, topicOf, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
 import { groupPatch } from "./settings-schema.ts";
@@ -28,6 +28,7 @@ const seekBody = z.strictObject({
         },
       ),
   ]),
+  consumerId: word.optional(),
 });
 
 const groupJson = (group: GroupRoute) => ({
@@ -63,17 +64,10 @@ const put = operation({
   statuses: [200, 201],
   body: groupPatch,
   async handle(edge, call) {
-    const at = groupNameOf(call);
-    if (call.body.mode === "broadcast") {
-      const known = await edge.broker.group(at);
-      return known.ok
-        ? refuse("immutable_field", "A group's mode cannot change", { field: "mode" })
-        : refuse("invalid_request", "mode: broadcast is not available yet", { field: "mode" });
-    }
     const url = call.body.push?.url;
     const allowed = url === undefined ? undefined : checkTarget(url, edge.targets, "push.url");
     if (allowed?.ok === false) return allowed;
-    const outcome = await edge.broker.putGroup(at, settingsOf(call.body));
+    const outcome = await edge.broker.putGroup(groupNameOf(call), settingsOf(call.body));
     if (!outcome.ok) return outcome;
     const { group, created, secret } = outcome.value;
     return accept(json({ ...groupJson(group), secret }, created ? 201 : 200));
@@ -140,7 +134,11 @@ export const groupOperations: readonly Operation[] = [
     statuses: [200],
     body: seekBody,
     async handle(edge, call) {
-      const outcome = await edge.broker.seek(groupNameOf(call), targetOf(call.body.to));
+      const outcome = await edge.broker.seek(
+        groupNameOf(call),
+        targetOf(call.body.to),
+        call.body.consumerId,
+      );
       if (!outcome.ok) return outcome;
       const offsets = Object.fromEntries(outcome.value.map((each) => [each.queue, each.offset]));
       return answer({ group: call.params["group"], offsets });

@@ -4,7 +4,8 @@ import { deliveryJson, openMessageJson } from "../core/message.ts";
 
 export const deadLetterJson = (letter: DeadLetter): string =>
   `${openMessageJson(letter)},"deliveryAttempt":${letter.attempts},"deadAt":${letter.deadAt},` +
-  `"reason":${JSON.stringify(letter.reason)}}`;
+  `"reason":${JSON.stringify(letter.reason)}` +
+  (letter.consumerId === undefined ? "}" : `,"consumerId":${JSON.stringify(letter.consumerId)}}`);
 
 export function receivedJson(messages: readonly Delivery[], paused: boolean): string {
   const list = messages.map(deliveryJson).join(",");

@@ -104,7 +104,6 @@ export const groupPatch = z.strictObject({
   ordered: z.boolean().optional(),
   onPoison: z.enum(["deadLetter", "block"]).optional(),
   filter: filter.optional(),
-  /** `broadcast` of a known group is a change that is refused as such; of a new one it is not available yet. */
   mode: z.enum(["shared", "broadcast"]).optional(),
   push: push.optional(),
 });

@@ -15,6 +15,7 @@ import type {
   Decider,
   Decision,
   GroupRoute,
+  HeldDecision,
   Keyed,
   KeyMark,
   KeyRecord,
@@ -58,7 +59,12 @@ export interface PageQuery {
   readonly cursor?: string;
 }
 
-export interface DeadLetter extends Message {
+/** Of a broadcast group, one consumer; absent: all. */
+export interface OfConsumer {
+  readonly consumerId?: string;
+}
+
+export interface DeadLetter extends Message, OfConsumer {
   readonly deadAt: number;
   readonly attempts: number;
   readonly reason: string;
@@ -205,23 +211,20 @@ interface Messaging {
   openStream(at: GroupName, request: StreamRequest): Promise<Outcome<Response>>;
   /** Results in the order of the receipts. */
   settle(at: GroupName, request: SettleRequest): Promise<Outcome<readonly Settled[]>>;
-  /** Where the group stands now, per queue. */
+  /** Where the group stands now, per queue. Here and below: without `consumerId`, all consumers of a broadcast group. */
   seek(
     at: GroupName,
     to: SeekTarget,
+    consumerId?: string,
   ): Promise<Outcome<readonly { readonly queue: number; readonly offset: number }[]>>;
-  deadLetters(at: GroupName, query: PageQuery): Promise<Outcome<Page<DeadLetter>>>;
+  deadLetters(at: GroupName, query: OfConsumer & PageQuery): Promise<Outcome<Page<DeadLetter>>>;
   /** Absent ids: all of them. */
   redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ readonly redriven: number }>>;
-  purgeDeadLetters(at: GroupName): Promise<Outcome<{ readonly purged: number }>>;
+  purgeDeadLetters(at: GroupName, of: OfConsumer): Promise<Outcome<{ readonly purged: number }>>;
   /** What holds messages of the group back, and why; oldest first. */
   blocked(at: GroupName, query: PageQuery): Promise<Outcome<Page<BlockedView>>>;
   /** Poisoned messages go on; absent ids: all of them. */
-  decideHeld(
-    at: GroupName,
-    verb: "retry" | "skip",
-    ids?: readonly string[],
-  ): Promise<Outcome<{ readonly decided: number }>>;
+  decideHeld(at: GroupName, decision: HeldDecision): Promise<Outcome<{ readonly decided: number }>>;
 
   peek(at: TopicName, query: PeekQuery): Promise<Outcome<Page<Message>>>;
   /** Follows a topic that is there, over all its queues, without a group. */

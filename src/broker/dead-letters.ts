@@ -5,9 +5,9 @@
 import { parseMessageId } from "../core/ids.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Page, QueueRpc, Stamp, TopicRoute } from "../protocol/rpc.ts";
-import type { DeadLetter, GroupName, PageQuery } from "./broker.ts";
-import { decodeCursor, encodeCursor, type Position } from "./cursor.ts";
+import type { HeldDecision, Page, QueueRpc, Stamp, TopicRoute } from "../protocol/rpc.ts";
+import type { DeadLetter, GroupName, OfConsumer, PageQuery } from "./broker.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { bytesOf, queuesOf } from "./lists.ts";
 import { messagesOf } from "../core/message.ts";
 import type { Ground } from "./objects.ts";
@@ -27,11 +27,13 @@ export class DeadLetterBox {
     this.#routes = routes;
   }
 
-  list(at: GroupName, query: PageQuery): Promise<Outcome<Page<DeadLetter>>> {
+  list(at: GroupName, query: OfConsumer & PageQuery): Promise<Outcome<Page<DeadLetter>>> {
     return this.#routes.useGroup(at, async (route) => {
       const cursor = decodeCursor(query.cursor, route.incarnation);
       if (!cursor.ok) return cursor;
       const positions = new Map(cursor.value);
+      const { consumerId } = query;
+      const whose = consumerId === undefined ? {} : { consumerId };
       const live = queuesOf(route).filter((queue) => positions.get(queue) !== null);
       const items: DeadLetter[] = [];
       let bytes = 0;
@@ -45,7 +47,11 @@ export class DeadLetterBox {
           bytesMax: Math.floor(LIMITS.entriesBytesMax / 2 / asked.length),
         };
         const answers = await Promise.all(
-          asked.map((queue) => this.#stretch(route, at.group, queue, positions.get(queue), page)),
+          asked.map((queue) => {
+            const position = positions.get(queue);
+            const cursor = typeof position === "string" ? { cursor: position } : {};
+            return this.#stretch(route, at.group, queue, { ...page, ...whose, ...cursor });
+          }),
         );
         for (const [index, answer] of answers.entries()) {
           if (!answer.ok) return answer;
@@ -73,10 +79,10 @@ export class DeadLetterBox {
     });
   }
 
-  purge(at: GroupName): Promise<Outcome<{ purged: number }>> {
+  purge(at: GroupName, { consumerId }: OfConsumer): Promise<Outcome<{ purged: number }>> {
     return this.#routes.useGroup(at, async (route) => {
       const outcome = await this.#askAll(route, idsByQueue(route, undefined), (queue) =>
-        queue.purgeDeadLetters(stampOf(route), at.group),
+        queue.purgeDeadLetters(stampOf(route), at.group, consumerId),
       );
       if (!outcome.ok) return outcome;
       return accept({ purged: outcome.value.reduce((sum, each) => sum + each.purged, 0) });
@@ -85,12 +91,11 @@ export class DeadLetterBox {
 
   decideHeld(
     at: GroupName,
-    verb: "retry" | "skip",
-    ids?: readonly string[],
+    { ids, ...decision }: HeldDecision,
   ): Promise<Outcome<{ decided: number }>> {
     return this.#routes.useGroup(at, async (route) => {
       const outcome = await this.#askAll(route, idsByQueue(route, ids), (queue, some) =>
-        queue.decideHeld(stampOf(route), at.group, { verb, ...(some && { ids: some }) }),
+        queue.decideHeld(stampOf(route), at.group, { ...decision, ...(some && { ids: some }) }),
       );
       if (!outcome.ok) return outcome;
       return accept({ decided: outcome.value.reduce((sum, each) => sum + each.decided, 0) });
@@ -120,10 +125,13 @@ export class DeadLetterBox {
     route: TopicRoute,
     group: string,
     queue: number,
-    ...[position, page]: [Position | undefined, { limit: number; bytesMax: number }]
+    query: {
+      readonly cursor?: string;
+      readonly limit: number;
+      readonly bytesMax: number;
+    } & OfConsumer,
   ): Promise<Outcome<Stretch>> {
     const { namespace, topic } = route;
-    const query = typeof position === "string" ? { ...page, cursor: position } : page;
     const outcome = await this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
       object.deadLetters(stampOf(route), group, query),
     );
@@ -135,8 +143,9 @@ export class DeadLetterBox {
       storedAts: items.map((item) => item.storedAt),
     };
     const letters = messagesOf(route, queue, columns).map((message, index) => {
-      const { deadAt = 0, attempts = 0, reason = "" } = items[index] ?? {};
-      return Object.assign(message, { deadAt, attempts, reason });
+      const { deadAt = 0, attempts = 0, reason = "", consumerId } = items[index] ?? {};
+      const whose = consumerId === undefined ? {} : { consumerId };
+      return Object.assign(message, { deadAt, attempts, reason, ...whose });
     });
     return accept(cursor === undefined ? { items: letters } : { items: letters, cursor });
   }

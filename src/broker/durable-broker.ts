@@ -48,12 +48,12 @@ export function createBroker(ground: Ground): Broker {
         () => true,
       ),
     settle: (at, request) => settler.settle(at, request),
-    seek: (at, to) => settler.seek(at, to),
+    seek: (at, to, consumerId) => settler.seek(at, to, consumerId),
     deadLetters: (at, query) => deadLetters.list(at, query),
     redrive: (at, ids) => deadLetters.redrive(at, ids),
-    purgeDeadLetters: (at) => deadLetters.purge(at),
+    purgeDeadLetters: (at, of) => deadLetters.purge(at, of),
     blocked: (at, query) => lists.blocked(at, query),
-    decideHeld: (at, verb, ids) => deadLetters.decideHeld(at, verb, ids),
+    decideHeld: (at, decision) => deadLetters.decideHeld(at, decision),
     peek: (at, query) => lists.peek(at, query),
     tail: (at, start) =>
       typeof start === "object" && "place" in start && !isPlace(start.place)

@@ -133,12 +133,12 @@ export class Lists {
     const { namespace, topic } = route;
     return {
       orderOf: (view) => view.storedAt,
-      positionAfter: (view) => view.offset + 1,
+      positionAfter: (view) => view.cursor,
       bytesOf: () => 1_024,
-      fetch: async (queue, position, limit) => {
-        const from = typeof position === "number" ? position : 0;
+      fetch: (queue, position, limit) => {
+        const query = typeof position === "string" ? { after: position, limit } : { limit };
         return this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
-          object.blocked(stampOf(route), group, { from, limit }),
+          object.blocked(stampOf(route), group, query),
         );
       },
     };

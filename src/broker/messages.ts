@@ -2,9 +2,12 @@
  * One message by its id: look, recall, re-time; and a topic's figures, added up over its queues. The id names the queue
  * that took the message first; that queue knows where it went.
  */
+import { sumOfFigures } from "../core/figures.ts";
 import { parseMessageId } from "../core/ids.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type {
+  ConsumerStats,
+  DeliveryFigures,
   MessageCall,
   MessagePlace,
   MessageView,
@@ -141,24 +144,25 @@ function groupsOf(queues: readonly QueueStats[]): GroupStats[] {
 
 function sum(one: GroupStats, other: GroupStats): GroupStats {
   const lastSeenAt = Math.max(one.lastSeenAt ?? 0, other.lastSeenAt ?? 0);
-  const consumers = new Map<string, number>();
-  for (const { consumerId, lastSeenAt: seenAt } of [...one.consumers, ...other.consumers]) {
-    consumers.set(consumerId, Math.max(seenAt, consumers.get(consumerId) ?? 0));
+  const consumers = new Map(one.consumers.map((each) => [each.consumerId, each]));
+  for (const each of other.consumers) {
+    const known = consumers.get(each.consumerId);
+    consumers.set(each.consumerId, known === undefined ? each : sumOf(known, each));
   }
   return {
     group: one.group,
-    lag: one.lag + other.lag,
+    ...sumOfFigures(one, other),
     lagExact: one.lagExact && other.lagExact,
-    inFlight: one.inFlight + other.inFlight,
-    retrying: one.retrying + other.retrying,
-    deadLetters: one.deadLetters + other.deadLetters,
-    poisoned: one.poisoned + other.poisoned,
-    expired: one.expired + other.expired,
-    oldestUnackedAgeMs: Math.max(one.oldestUnackedAgeMs, other.oldestUnackedAgeMs),
-    consumers: Array.from(consumers, ([consumerId, seenAt]) => ({
-      consumerId,
-      lastSeenAt: seenAt,
-    })),
+    consumers: [...consumers.values()],
     ...(lastSeenAt === 0 ? {} : { lastSeenAt }),
   };
 }
+
+function sumOf(one: ConsumerStats, other: ConsumerStats): ConsumerStats {
+  const { consumerId } = one;
+  const seen = { consumerId, lastSeenAt: Math.max(one.lastSeenAt, other.lastSeenAt) };
+  return hasFigures(one) && hasFigures(other) ? { ...seen, ...sumOfFigures(one, other) } : seen;
+}
+
+const hasFigures = (stats: ConsumerStats): stats is ConsumerStats & DeliveryFigures =>
+  stats.lag !== undefined;

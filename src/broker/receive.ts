@@ -20,6 +20,7 @@ import type { Delivered, GroupRoute, TopicRoute } from "../protocol/rpc.ts";
 import type { Delivery, GroupName, Received, ReceiveRequest } from "./broker.ts";
 import { queuesOf } from "./lists.ts";
 import { deliveriesOf } from "../core/message.ts";
+import { Members } from "./members.ts";
 import type { Ground } from "./objects.ts";
 import { RecentQueues } from "./recent-queues.ts";
 import { RecentMap } from "./route-cache.ts";
@@ -46,11 +47,13 @@ interface Memory {
 export class Receiver {
   readonly #ground: Ground;
   readonly #routes: Routes;
+  readonly #members: Members;
   #memory: Memory | undefined;
 
   constructor(ground: Ground, routes: Routes) {
     this.#ground = ground;
     this.#routes = routes;
+    this.#members = new Members(ground);
   }
 
   async receive(at: GroupName, request: ReceiveRequest): Promise<Outcome<Received>> {
@@ -63,7 +66,11 @@ export class Receiver {
     });
     const attempt = request.attemptId === undefined ? undefined : await hashOf(request.attemptId);
     const waiting = new Waiting(this.#ground, request);
+    let isAgain = false;
     const use = async (route: TopicRoute, group: GroupRoute): Promise<Outcome<Received>> => {
+      const joined = await this.#members.join(route, group, request.consumerId, isAgain);
+      if (!joined.ok) return joined;
+      isAgain = true;
       const frame = { route, group, deadline, attempt };
       const batch = new Batch(this.#ground, request, frame, waiting);
       const refusal =
@@ -183,7 +190,7 @@ class Batch {
 
   async fromMany(memory: Memory): Promise<Refusal | undefined> {
     const { route, group, attempt } = this.#frame;
-    const name = `${route.namespace}/${route.incarnation}/${group.number}`;
+    const name = `${route.namespace}/${route.incarnation}/${group.number}${this.#whose}`;
     if (attempt === undefined) return this.#lease(memory, name);
     const key = `${name}/${attempt}`;
     const isYoung = this.#ground.nowMs() - memory.bornAt < YOUNG_MS;
@@ -193,6 +200,12 @@ class Batch {
     const outcome = await this.#lease(memory, name);
     if (this.#gave.size > 0) memory.attempts.set(key, [...this.#gave]);
     return outcome;
+  }
+
+  /** What one consumer of a broadcast group is given says nothing of the others. */
+  get #whose(): string {
+    const { consumerId = "" } = this.#request;
+    return this.#frame.group.settings.mode === "broadcast" ? `/${consumerId}` : "";
   }
 
   async #lease({ recent }: Memory, name: string): Promise<Refusal | undefined> {
@@ -297,11 +310,13 @@ class Batch {
     const { namespace, topic } = route;
     const waitMs = Math.max(0, this.#left);
     const { id } = this.#waiting;
+    const { consumerId } = this.#request;
     const call = {
       stamp: stampOf(route),
       group: group.name,
       waitMs,
       ...(id === undefined ? {} : { waitId: id }),
+      ...(consumerId === undefined ? {} : { consumerId }),
     };
     const bell = { namespace, topic, queue: 0 };
     const answer = this.#ground.objects.queue(bell, (queue) => queue.waitAtBell(call));

@@ -31,7 +31,11 @@ export class Settler {
     });
   }
 
-  seek(at: GroupName, to: SeekTarget): Promise<Outcome<{ queue: number; offset: number }[]>> {
+  seek(
+    at: GroupName,
+    to: SeekTarget,
+    consumerId?: string,
+  ): Promise<Outcome<{ queue: number; offset: number }[]>> {
     return this.#routes.useGroup(at, async (route) => {
       const targets = targetsOf(route, to);
       const stranger = targets.find((target) => target.queue >= route.settings.queues);
@@ -45,7 +49,7 @@ export class Settler {
           queue: target.queue,
           outcome: await this.#ground.objects.queue(
             { namespace, topic, queue: target.queue },
-            (queue) => queue.seek(stampOf(route), at.group, target.to),
+            (queue) => queue.seek(stampOf(route), at.group, target.to, consumerId),
           ),
         })),
       );

@@ -2,7 +2,7 @@
 import type { CallOptions, Http } from "./http.ts";
 import { Listing, type ListOptions } from "./listing.ts";
 import type { MessageData } from "./message.ts";
-import { path } from "./path.ts";
+import { path, query } from "./path.ts";
 import type { Group, GroupInput } from "./settings.ts";
 
 /** Where a seek goes: an end, an instant (epoch ms), or an offset for each named queue. */
@@ -15,6 +15,8 @@ export interface Blocked {
   readonly offset: number;
   readonly storedAt: number;
   readonly messageGroup?: string;
+  /** Whom it is held for, in a broadcast group. */
+  readonly consumerId?: string;
   /** `growing`: the message group came from another queue, which has not finished with it. */
   readonly state: "inFlight" | "retrying" | "poisoned" | "growing";
   /** Deliveries so far. */
@@ -37,10 +39,17 @@ export interface DeadLetter<T = unknown> extends MessageData<T> {
   readonly deliveryAttempt?: number;
   /** Of the last failed delivery. */
   readonly reason?: string;
+  /** Whose it is, in a broadcast group. */
+  readonly consumerId?: string;
+}
+
+/** Of a broadcast group, one consumer; absent: all of them. */
+interface OfConsumer {
+  readonly consumerId?: string;
 }
 
 /** Which messages; absent: all of them. */
-export interface IdsOptions extends CallOptions {
+export interface IdsOptions extends CallOptions, OfConsumer {
   readonly ids?: readonly string[];
 }
 
@@ -85,14 +94,13 @@ export class Groups {
     topic: string,
     group: string,
     to: SeekTarget,
-    options: CallOptions = {},
+    { signal, consumerId }: CallOptions & OfConsumer = {},
   ): Promise<void> {
-    const json = { to };
     await this.#http.call({
       method: "POST",
       path: `${base(topic, group)}/seek`,
-      json,
-      ...options,
+      json: { to, ...(consumerId === undefined ? {} : { consumerId }) },
+      ...(signal === undefined ? {} : { signal }),
     });
   }
 
@@ -109,9 +117,9 @@ export class Groups {
   deadLetters<T = unknown>(
     topic: string,
     group: string,
-    options: ListOptions = {},
+    { consumerId, ...options }: ListOptions & OfConsumer = {},
   ): Listing<DeadLetter<T>> {
-    return new Listing(this.#http, `${base(topic, group)}/dead-letters`, options);
+    return new Listing(this.#http, `${base(topic, group)}/dead-letters`, options, { consumerId });
   }
 
   /** Delivers dead letters anew to this group: the named ones, or all. Attempts begin at 1. */
@@ -160,8 +168,12 @@ export class Groups {
   }
 
   /** Drops all dead letters. */
-  async purgeDeadLetters(topic: string, group: string, options: CallOptions = {}): Promise<void> {
-    const where = `${base(topic, group)}/dead-letters`;
+  async purgeDeadLetters(
+    topic: string,
+    group: string,
+    { consumerId, ...options }: CallOptions & OfConsumer = {},
+  ): Promise<void> {
+    const where = `${base(topic, group)}/dead-letters${query({ consumerId })}`;
     await this.#http.call({ method: "DELETE", path: where, ...options });
   }
 }

@@ -62,9 +62,44 @@ export type Settled =
     }
   | { readonly receipt: string; readonly ok: false; readonly code: ReceiptCode };
 
+/** A consumer of a broadcast group, at every queue. */
+export interface JoinCall {
+  readonly stamp: Stamp;
+  readonly group: string;
+  readonly consumerId: string;
+  /** What queue 0 said, to any other queue. */
+  readonly membership?: Joined;
+}
+
+export interface Joined {
+  /** Names this membership: a consumer that was forgotten and comes back has another. */
+  readonly home: number;
+  /** How many queues the topic had then; later ones are read from their beginning. */
+  readonly queues: number;
+}
+
+/** A queue has something visible for a group: for anybody of it, or, of a broadcast group, for these. */
+export interface RingCall {
+  readonly incarnation: number;
+  readonly group: number;
+  readonly queue: number;
+  readonly count: number;
+  readonly consumerIds?: readonly string[];
+}
+
+/** Queue `from` has finished everything below its fence for an ordered group, or for one consumer of it. */
+export interface DrainedCall {
+  readonly incarnation: number;
+  readonly group: number;
+  readonly from: number;
+  readonly consumerId?: string;
+}
+
 export interface BellCall {
   readonly stamp: Stamp;
   readonly group: string;
+  /** Whose wait it is, in a broadcast group. */
+  readonly consumerId?: string;
   readonly waitMs: number;
   /** Names this wait for `cancelWait`. */
   readonly waitId?: string;
@@ -106,6 +141,8 @@ export interface MessageView {
     readonly state: "waiting" | "leased" | "retrying" | "acked" | "deadLettered";
     readonly deliveryAttempt: number;
     readonly dueAt?: number;
+    /** Of a broadcast group, each of its consumers. */
+    readonly consumerId?: string;
   }[];
   /** On a topic with `trace`: what happened, in order. */
   readonly events?: readonly TraceEvent[];
@@ -134,6 +171,8 @@ export interface TraceEvent {
     | "expired";
   readonly at: number;
   readonly group?: string;
+  /** Whose delivery it was, in a broadcast group. */
+  readonly consumerId?: string;
   readonly deliveryAttempt?: number;
   /** Number of a check. */
   readonly attempt?: number;
@@ -164,6 +203,24 @@ export type Located =
       readonly events?: readonly TraceEvent[];
     };
 
+/** What a group, or one consumer of a broadcast group, has before it. */
+export interface DeliveryFigures {
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly retrying: number;
+  readonly deadLetters: number;
+  /** Out of attempts and held in their place (onPoison "block"). */
+  readonly poisoned: number;
+  readonly expired: number;
+  readonly oldestUnackedAgeMs: number;
+}
+
+/** The figures stand there for the consumers of a broadcast group. */
+export interface ConsumerStats extends Partial<DeliveryFigures> {
+  readonly consumerId: string;
+  readonly lastSeenAt: number;
+}
+
 export interface QueueStats {
   readonly queue: number;
   readonly firstOffset: number;
@@ -173,20 +230,12 @@ export interface QueueStats {
   readonly delayed: number;
   /** Messages of committed transactions still to be forwarded to other queues. */
   readonly forwarding: number;
-  readonly groups: readonly {
+  readonly groups: readonly (DeliveryFigures & {
     readonly group: string;
-    readonly lag: number;
     readonly lagExact: boolean;
-    readonly inFlight: number;
-    readonly retrying: number;
-    readonly deadLetters: number;
-    /** Out of attempts and held in their place (onPoison "block"). */
-    readonly poisoned: number;
-    readonly expired: number;
-    readonly oldestUnackedAgeMs: number;
-    readonly consumers: readonly { readonly consumerId: string; readonly lastSeenAt: number }[];
+    readonly consumers: readonly ConsumerStats[];
     readonly lastSeenAt?: number;
-  }[];
+  })[];
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
@@ -196,6 +245,8 @@ interface DeadLetterView {
   readonly deadAt: number;
   readonly attempts: number;
   readonly reason: string;
+  /** Whose it is, in a broadcast group. */
+  readonly consumerId?: string;
 }
 
 export interface DeadLetters {
@@ -203,6 +254,16 @@ export interface DeadLetters {
   readonly entries: Uint8Array;
   readonly items: readonly DeadLetterView[];
   readonly cursor?: string;
+}
+
+/** Where a seek goes at one queue. */
+export type SeekTo = "earliest" | "latest" | { readonly at: number } | { readonly offset: number };
+
+/** What becomes of poisoned messages that are held; absent ids: of all. */
+export interface HeldDecision {
+  readonly verb: "retry" | "skip";
+  readonly ids?: readonly string[];
+  readonly consumerId?: string;
 }
 
 /** A message that holds its message group back, or only itself. */
@@ -218,6 +279,10 @@ export interface BlockedView {
   readonly deliveryAttempt: number;
   /** When its lease ends (inFlight), or when it comes again (retrying). */
   readonly dueAt?: number;
+  /** Whom it is held for, in a broadcast group. */
+  readonly consumerId?: string;
+  /** Where the list goes on behind it. */
+  readonly cursor: string;
   /** Why the last delivery failed; of a poisoned one. */
   readonly reason?: string;
   readonly formerQueue?: number;

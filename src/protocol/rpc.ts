@@ -9,6 +9,10 @@ import type {
   BlockedView,
   DeadLetters,
   Delivered,
+  DrainedCall,
+  HeldDecision,
+  JoinCall,
+  Joined,
   Located,
   MessageCall,
   MessageView,
@@ -16,6 +20,8 @@ import type {
   Peeked,
   QueueStats,
   ReceiveCall,
+  RingCall,
+  SeekTo,
   SettleCall,
   Settled,
 } from "./consuming.ts";
@@ -124,16 +130,23 @@ export interface QueueRpc {
   /** On queue 0 only: waits until a queue of the topic has something for the group; answers which, or none at the end. */
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;
   /**
-   * On queue 0 only: another queue has `count` visible messages for the group. Who waits, pushes or streams is told;
-   * answers how many still wait.
+   * A consumer belongs to a broadcast group, at this queue, from now on; idempotent. Queue 0 is asked first, and without a
+   * membership: `invalid_request` when the group is full.
    */
-  ring(incarnation: number, group: number, queue: number, count: number): Promise<number>;
+  join(call: JoinCall): Promise<Outcome<Joined>>;
+  /**
+   * On queue 0 only: another queue has something for a group. Who waits, pushes or streams is told; answers how many who
+   * wait might be woken still.
+   */
+  ring(call: RingCall): Promise<number>;
   /** On queue 0 only: the group's gateway is told like a pusher, until it answers that nobody listens. Idempotent. */
   listen(stamp: Stamp, group: string): Promise<Outcome<{ listening: true }>>;
+  /** Here and below: without `consumerId`, all consumers of a broadcast group. */
   seek(
     stamp: Stamp,
     group: string,
-    to: "earliest" | "latest" | { at: number } | { offset: number },
+    to: SeekTo,
+    consumerId?: string,
   ): Promise<Outcome<{ offset: number }>>;
 
   peek(call: PeekCall): Promise<Outcome<Peeked>>;
@@ -144,33 +157,34 @@ export interface QueueRpc {
   deadLetters(
     stamp: Stamp,
     group: string,
-    query: { cursor?: string; limit: number; bytesMax: number },
+    query: { cursor?: string; limit: number; bytesMax: number; consumerId?: string },
   ): Promise<Outcome<DeadLetters>>;
   redrive(
     stamp: Stamp,
     group: string,
     ids?: readonly string[],
   ): Promise<Outcome<{ redriven: number }>>;
-  purgeDeadLetters(stamp: Stamp, group: string): Promise<Outcome<{ purged: number }>>;
-  /** What holds messages of the group back, by offset from `from` on. */
+  purgeDeadLetters(
+    stamp: Stamp,
+    group: string,
+    consumerId?: string,
+  ): Promise<Outcome<{ purged: number }>>;
+  /** What holds messages of the group back, by offset, behind the one whose cursor is `after`. */
   blocked(
     stamp: Stamp,
     group: string,
-    query: { from: number; limit: number },
-  ): Promise<Outcome<{ items: readonly BlockedView[]; next?: number }>>;
+    query: { after?: string; limit: number },
+  ): Promise<Outcome<{ items: readonly BlockedView[]; next?: string }>>;
   /** Poisoned messages go on: delivered again in their place, or as dead letters. Without ids, all of them. */
   decideHeld(
     stamp: Stamp,
     group: string,
-    decision: { verb: "retry" | "skip"; ids?: readonly string[] },
+    decision: HeldDecision,
   ): Promise<Outcome<{ decided: number }>>;
 
   forward(call: ForwardCall): Promise<Outcome<Forwarded>>;
-  /**
-   * Queue `from` has finished everything that stood below its fence for this ordered group. Answers whether that is noted;
-   * a queue that does not know the group yet is told again.
-   */
-  drained(incarnation: number, group: number, from: number): Promise<boolean>;
+  /** Answers whether that is noted; a queue that does not know the group, or the consumer, yet is told again. */
+  drained(call: DrainedCall): Promise<boolean>;
 }
 
 /** What the wire shows of a producer group, and its secrets, newest first. */

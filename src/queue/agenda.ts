@@ -18,9 +18,8 @@ export function nextDueAt(
 ): number {
   const dues = [store.links.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
-    dues.push(drains.nextDueAt(nowMs));
-    for (const group of store.groups.values())
-      dues.push(group.nextDueAt(), attendants.watchAt(group, nowMs));
+    dues.push(drains.nextDueAt(nowMs), store.groups.nextDueAt());
+    for (const group of store.groups) dues.push(attendants.watchAt(group, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
     const { firstStoredAt } = store.messages;
     if (firstStoredAt !== undefined)

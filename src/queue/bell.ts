@@ -5,13 +5,21 @@
 import type { Clock } from "../platform/clock.ts";
 import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import type { RingCall } from "../protocol/rpc.ts";
 
 type Rung = Outcome<{ queues: readonly number[] }>;
 
-interface Waiter {
-  readonly waitId: string | undefined;
+interface Waiter extends Waiting {
   /** Ends the wait and its timer. */
   readonly answer: (rung: Rung) => void;
+}
+
+/** Who waits. */
+interface Waiting {
+  /** Names the wait for `cancel`. */
+  readonly waitId?: string;
+  /** Of a broadcast group: only what comes for this consumer wakes it. */
+  readonly consumerId?: string;
 }
 
 const NONE: Rung = accept({ queues: [] });
@@ -27,7 +35,7 @@ export class Bell {
   }
 
   /** Waits for a ring for the group; undefined when too many wait already. */
-  wait(group: number, waitMs: number, waitId?: string): Promise<Rung> | undefined {
+  wait(group: number, waitMs: number, who: Waiting = {}): Promise<Rung> | undefined {
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
     if (this.#size >= LIMITS.waitersMax) return undefined;
@@ -39,7 +47,7 @@ export class Bell {
         resolve(NONE);
       });
       const waiter: Waiter = {
-        waitId,
+        ...who,
         answer: (rung) => {
           cancelTimer();
           this.#size--;
@@ -51,13 +59,23 @@ export class Bell {
     });
   }
 
-  /** Wakes as many waiters as there are messages, one at least; answers how many still wait. */
-  ring(group: number, queue: number, count: number): number {
+  /**
+   * Wakes as many waiters as there are messages, one at least, or all those of the named consumers; answers how many
+   * might be woken still.
+   */
+  ring({ group, queue, count, consumerIds }: Omit<RingCall, "incarnation">): number {
     const waiters = this.#waiters.get(group) ?? [];
-    for (const waiter of waiters.splice(0, Math.max(1, count))) {
-      waiter.answer(accept({ queues: [queue] }));
+    const rung = accept({ queues: [queue] });
+    if (consumerIds === undefined) {
+      for (const waiter of waiters.splice(0, Math.max(1, count))) waiter.answer(rung);
+      return waiters.length;
     }
-    return waiters.length;
+    const named = new Set(consumerIds);
+    const isNamed = ({ consumerId = "" }: Waiter): boolean => named.has(consumerId);
+    const woken = waiters.filter(isNamed);
+    waiters.splice(0, waiters.length, ...waiters.filter((waiter) => !isNamed(waiter)));
+    for (const waiter of woken) waiter.answer(rung);
+    return 0;
   }
 
   /** Ends the wait of a client that is gone; false when nobody waits under that id. */

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../platform/clock.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
-import type { TopicRoute } from "../protocol/rpc.ts";
+import type { DrainedCall, TopicRoute } from "../protocol/rpc.ts";
 import type { Group } from "./delivery/group.ts";
 import { CALL_MS } from "./links.ts";
 import type { Identity, QueueStore } from "./store.ts";
@@ -16,8 +16,7 @@ const AGAIN_MS = 1_000;
 /** Answers whether the target queue knows the group and has taken note. */
 export type DrainedPort = (
   route: TopicRoute,
-  group: number,
-  from: number,
+  drained: Omit<DrainedCall, "incarnation">,
   to: number,
 ) => Promise<boolean>;
 
@@ -54,8 +53,8 @@ export class Drains {
   /** Tells the new queues of every growth whose fence this ordered group has passed. */
   tell(group: Group): void {
     const store = this.#ports.store();
-    const { number, settings } = group.route;
-    if (!settings.ordered || store.awaitsFormer(group.state)) return;
+    const { number, route } = group;
+    if (!route.settings.ordered || store.awaitsFormer(group.state)) return;
     const nowMs = this.#ports.clock.nowMs();
     for (const fence of store.identity?.fences ?? []) {
       if (fence.told?.includes(number) === true) continue;
@@ -64,12 +63,18 @@ export class Drains {
         const key = `${number}/${target}`;
         if ((this.#againAt.get(key) ?? 0) > nowMs) continue;
         this.#againAt.set(key, nowMs + CALL_MS);
-        this.#ports.drained(store.route, number, store.queue, target).then(
+        this.#call(store, group, target).then(
           (heard) => this.#answered(number, fence.to, key, heard),
           () => this.#answered(number, fence.to, key, false),
         );
       }
     }
+  }
+
+  #call({ route, queue }: QueueStore, group: Group, target: number): Promise<boolean> {
+    const { consumerId } = group;
+    const whose = consumerId === undefined ? {} : { consumerId };
+    return this.#ports.drained(route, { group: group.route.number, from: queue, ...whose }, target);
   }
 
   #answered(group: number, to: number, key: string, heard: boolean): void {
@@ -95,11 +100,15 @@ export class Drains {
     const store = this.#ports.store();
     const { identity } = store;
     if (identity === undefined) return;
-    const groups = new Set(identity.route.groups.map(({ number }) => number));
     const fences = identity.fences.map((fence) =>
       fence.to !== to || fence.told?.includes(group) === true
         ? fence
-        : { ...fence, told: [...(fence.told ?? []), group].filter((one) => groups.has(one)) },
+        : {
+            ...fence,
+            told: [...(fence.told ?? []), group].filter(
+              (one) => store.groups.number(one) !== undefined,
+            ),
+          },
     );
     store.saveIdentity({ ...identity, fences });
   }

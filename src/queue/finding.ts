@@ -189,9 +189,10 @@ function storedView(store: QueueStore, id: string, offset: number, nowMs: number
     state: entry.expiresAt !== undefined && entry.expiresAt <= nowMs ? "expired" : "ready",
     sentAt: entry.sentAt ?? read.storedAt,
     storedAt: read.storedAt,
-    groups: [...store.groups.values()].map((group) => ({
+    groups: Array.from(store.groups, (group) => ({
       group: group.route.name,
       ...standing(store, group, offset, nowMs),
+      ...(group.consumerId === undefined ? {} : { consumerId: group.consumerId }),
     })),
   };
 }
@@ -202,7 +203,7 @@ function standing(
   offset: number,
   nowMs: number,
 ): Omit<MessageView["groups"][number], "group"> {
-  const number = group.route.number;
+  const number = group.number;
   const flight = store.deadLetters.flight(number, offset) ?? group.state.flight(offset);
   if (flight !== undefined) {
     const leased = flight.leased && flight.dueAt > nowMs && flight.attempt > 0;

@@ -5,6 +5,7 @@
 import { decodeEntry } from "../core/entry.ts";
 import { parseMessageId } from "../core/ids.ts";
 import type { MessageCall, TraceEvent } from "../protocol/rpc.ts";
+import type { Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
 import type { Noted, TraceFamily } from "./trace.ts";
 
@@ -90,20 +91,21 @@ function logLife(store: QueueStore, offset: number | undefined, nowMs: number): 
   return events;
 }
 
-/** Events of groups that are gone are left out. */
+/** Events of groups, and consumers, that are gone are left out. */
 function notedOf(store: QueueStore, family: TraceFamily, position: number): TraceEvent[] {
-  const names = new Map([...store.groups.values()].map(({ route }) => [route.number, route.name]));
   return store.trace.of(family, position).flatMap((noted) => {
-    const group = noted.group === 0 ? "" : names.get(noted.group);
-    return group === undefined ? [] : [eventOf(noted, group)];
+    const group = store.groups.number(noted.group);
+    return noted.group > 0 && group === undefined ? [] : [eventOf(noted, group)];
   });
 }
 
-function eventOf({ kind, at, value, reason }: Noted, group: string): TraceEvent {
+function eventOf({ kind, at, value, reason }: Noted, group: Group | undefined): TraceEvent {
+  const consumerId = group?.consumerId;
   const event: TraceEvent = {
     type: kind,
     at,
-    ...(group === "" ? {} : { group }),
+    ...(group === undefined ? {} : { group: group.route.name }),
+    ...(consumerId === undefined ? {} : { consumerId }),
     ...(reason === "" ? {} : { reason }),
   };
   if (kind === "checked") return { ...event, attempt: value };

@@ -128,6 +128,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.settle(...args);
   }
 
+  join(...args: Args<"join">): Rpc<"join"> {
+    return this.#verbs.join(...args);
+  }
+
   waitAtBell(...args: Args<"waitAtBell">): Rpc<"waitAtBell"> {
     return this.#verbs.waitAtBell(...args);
   }
@@ -230,9 +234,9 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
       const stub = env.GATEWAY.getByName(groupObjectName(namespace, topic, name)) as GatewayRpc;
       return stub.ended(incarnation, number);
     },
-    ring: (route, group, queue, count) =>
-      queueOf(route.namespace, route.topic, 0).ring(route.incarnation, group, queue, count),
-    drained: (route, group, from, to) =>
-      queueOf(route.namespace, route.topic, to).drained(route.incarnation, group, from),
+    ring: ({ namespace, topic, incarnation }, ring) =>
+      queueOf(namespace, topic, 0).ring({ ...ring, incarnation }),
+    drained: ({ namespace, topic, incarnation }, drained, to) =>
+      queueOf(namespace, topic, to).drained({ ...drained, incarnation }),
   };
 }

@@ -1,9 +1,13 @@
-/** What an operator does to a group at one queue: seek, and everything about dead letters. Run inside a flush. */
+/**
+ * What an operator does to a group at one queue: seek, and everything about dead letters; to all the consumers of a
+ * broadcast group, or to one. Run inside a flush.
+ */
 import { decodeEntry } from "../core/entry.ts";
 import { parseMessageId } from "../core/ids.ts";
 import { frame } from "../core/record.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { DeadLetters } from "../protocol/rpc.ts";
+import type { DeadLetters, SeekTo } from "../protocol/rpc.ts";
+import type { DeadLetter } from "./delivery/dead-letters.ts";
 import type { Group } from "./delivery/group.ts";
 import type { QueueStore } from "./store.ts";
 
@@ -12,8 +16,8 @@ const PAGE = { limit: 1_000, bytesMax: LIMITS.answerBytesMax };
 
 export function seek(
   store: QueueStore,
-  group: Group,
-  to: "earliest" | "latest" | { at: number } | { offset: number },
+  groups: readonly Group[],
+  to: SeekTo,
   nowMs: number,
 ): { offset: number } {
   const { messages } = store;
@@ -26,52 +30,77 @@ export function seek(
           ? messages.positionAt(to.at)
           : to.offset;
   const offset = Math.min(Math.max(wanted, messages.first), messages.next);
-  group.seek(offset, nowMs);
+  for (const group of groups) group.seek(offset, nowMs);
   return { offset };
 }
 
+/** By delivery state, then by offset; the cursor says which letter of which state was the last. */
 export function deadLetters(
   store: QueueStore,
-  group: Group,
+  groups: readonly Group[],
   { cursor, limit, bytesMax }: { cursor?: string; limit: number; bytesMax: number },
 ): DeadLetters {
-  const after = cursor === undefined ? -1 : Number.parseInt(cursor, 36);
-  const { items, more } = store.deadLetters.list(
-    group.route.number,
-    Number.isNaN(after) ? -1 : after,
-    { limit, bytesMax },
-  );
-  const last = items.at(-1);
+  const [afterNumber = 0, afterOffset = -1] = numbersOf(cursor);
+  const found: { letter: DeadLetter; group: Group }[] = [];
+  let bytes = 0;
+  let more = false;
+  for (const group of groups.toSorted((one, other) => one.number - other.number)) {
+    if (group.number < afterNumber || store.deadLetters.count(group.number) === 0) continue;
+    if (more || found.length >= limit || bytes >= bytesMax) {
+      more = true;
+      break;
+    }
+    const after = group.number === afterNumber ? afterOffset : -1;
+    const room = { limit: limit - found.length, bytesMax: bytesMax - bytes };
+    const page = store.deadLetters.list(group.number, after, room);
+    for (const letter of page.items) {
+      found.push({ letter, group });
+      bytes += letter.entry.length;
+    }
+    ({ more } = page);
+  }
+  const last = found.at(-1);
   return {
-    entries: frame(items.map(({ entry }) => entry)),
-    items: items.map(({ offset, storedAt, deadAt, attempts, reason }) => ({
-      offset,
-      storedAt,
-      deadAt,
-      attempts,
-      reason,
-    })),
-    ...(more && last !== undefined ? { cursor: last.offset.toString(36) } : {}),
+    entries: frame(found.map(({ letter }) => letter.entry)),
+    items: found.map(({ letter, group: { consumerId } }) => {
+      const { offset, storedAt, deadAt, attempts, reason } = letter;
+      const view = { offset, storedAt, deadAt, attempts, reason };
+      return consumerId === undefined ? view : { ...view, consumerId };
+    }),
+    ...(more && last !== undefined
+      ? { cursor: `${last.group.number.toString(36)}.${last.letter.offset.toString(36)}` }
+      : {}),
   };
+}
+
+/** The two numbers of a cursor; none for another text. */
+function numbersOf(cursor: string | undefined): number[] {
+  const numbers = (cursor ?? "").split(".").map((part) => Number.parseInt(part, 36));
+  return numbers.length === 2 && numbers.every((number) => Number.isSafeInteger(number))
+    ? numbers
+    : [];
 }
 
 /** Without ids: up to `LIMITS.redriveMax` a call; the caller repeats until none is left. */
 export function redrive(
   store: QueueStore,
-  group: Group,
+  groups: readonly Group[],
   ids: readonly string[] | undefined,
   nowMs: number,
 ): { redriven: number } {
-  const { number } = group.route;
-  const offsets =
-    ids === undefined
-      ? store.deadLetters.offsets(number, LIMITS.redriveMax)
-      : offsetsOf(store, number, new Set(ids));
-  for (const offset of offsets) {
-    group.redrive(offset, nowMs);
-    store.trace.note("log", [offset, 1], { kind: "redriven", group: number });
+  let redriven = 0;
+  for (const group of groups) {
+    const offsets =
+      ids === undefined
+        ? store.deadLetters.offsets(group.number, LIMITS.redriveMax - redriven)
+        : offsetsOf(store, group.number, new Set(ids));
+    for (const offset of offsets) {
+      group.redrive(offset, nowMs);
+      store.trace.note("log", [offset, 1], { kind: "redriven", group: group.number });
+    }
+    redriven += offsets.length;
   }
-  return { redriven: offsets.length };
+  return { redriven };
 }
 
 /** Where dead letters with these ids stand: an id of this log says it; what came from elsewhere is looked for, page by page. */
@@ -100,6 +129,6 @@ function offsetsOf(store: QueueStore, group: number, ids: Set<string>): number[]
   return offsets.toSorted((one, other) => one - other);
 }
 
-export function purgeDeadLetters(store: QueueStore, group: Group): { purged: number } {
-  return { purged: store.deadLetters.purge(group.route.number) };
+export function purgeDeadLetters(store: QueueStore, groups: readonly Group[]): { purged: number } {
+  return { purged: groups.reduce((sum, { number }) => sum + store.deadLetters.purge(number), 0) };
 }

@@ -13,6 +13,8 @@ export const OPERATION = {
   seek: 8,
   attempt: 9,
   drained: 10,
+  seen: 71,
+  truncated: 72,
   // halves.ts
   checkBegun: 11,
   checkEnded: 12,

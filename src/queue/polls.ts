@@ -22,7 +22,8 @@ interface Poll {
 
 export class Polls {
   readonly #clock: Clock;
-  readonly #waiting = new Map<string, Poll[]>();
+  /** By the number of the delivery state. */
+  readonly #waiting = new Map<number, Poll[]>();
   /** Of all groups. */
   #size = 0;
   /** Waits whose client was gone before they began. */
@@ -33,9 +34,9 @@ export class Polls {
   }
 
   /** Lets the call wait for its time, then answers it empty. `isPaused` is asked then. */
-  wait(call: ReceiveCall, isPaused: () => boolean, answer: Answer): void {
-    const polls = this.#waiting.get(call.group) ?? [];
-    this.#waiting.set(call.group, polls);
+  wait(group: number, call: ReceiveCall, isPaused: () => boolean, answer: Answer): void {
+    const polls = this.#waiting.get(group) ?? [];
+    this.#waiting.set(group, polls);
     if (this.#size >= LIMITS.waitersMax) {
       answer(
         refuse("too_many_waiters", "Too many long polls wait here.", { limit: LIMITS.waitersMax }),
@@ -58,7 +59,7 @@ export class Polls {
   }
 
   /** Groups that somebody waits for. */
-  groups(): Iterable<string> {
+  groups(): Iterable<number> {
     return this.#waiting.keys();
   }
 
@@ -67,7 +68,7 @@ export class Polls {
    * is applied, and whether a scan stopped half-way and wants another flush.
    */
   serve(
-    group: string,
+    group: number,
     receive: (call: ReceiveCall) => Received | undefined,
   ): { answers: (() => void)[]; unfinished: boolean } {
     const answers: (() => void)[] = [];
@@ -113,10 +114,10 @@ export class Polls {
   }
 
   /** All polls, or one group's, end with a refusal; the returned call tells them. */
-  turnAway(refusal: Refusal, group?: string): () => void {
+  turnAway(refusal: Refusal, group?: number): () => void {
     const ended: Poll[] = [];
-    for (const [name, polls] of this.#waiting) {
-      if (group === undefined || name === group) ended.push(...polls.splice(0));
+    for (const [number, polls] of this.#waiting) {
+      if (group === undefined || number === group) ended.push(...polls.splice(0));
     }
     if (group !== undefined) this.#waiting.delete(group);
     this.#size -= ended.length;

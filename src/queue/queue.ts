@@ -15,6 +15,7 @@ import type {
   Decided,
   ForwardCall,
   Forwarded,
+  GroupRoute,
   Stamp,
   Target,
   TopicRoute,
@@ -28,9 +29,10 @@ import type { Group } from "./delivery/group.ts";
 import { Drains, type DrainedPort } from "./drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./outbox.ts";
+import type { RingPort } from "./rings.ts";
 import { moveDue } from "./sending.ts";
 import { dropOld, retain } from "./retention.ts";
-import { storeLog } from "./store-log.ts";
+import { storeLog, whose } from "./store-log.ts";
 import { QueueStore, type Identity } from "./store.ts";
 import type { Sql } from "./storage.ts";
 import { groupGone, TOPIC_GONE, Waits } from "./waits.ts";
@@ -53,7 +55,7 @@ export interface QueuePorts extends FlushPorts, AttendantPorts {
   deleteAll(): void;
   offer(namespace: string, producerGroup: string, offers: readonly CheckOffer[]): Promise<void>;
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
-  ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
+  ring: RingPort;
   drained: DrainedPort;
 }
 
@@ -100,13 +102,13 @@ export class Queue {
       stale: (stamp) => this.#stale(stamp),
       after: (effect) => this.#flush.after(effect),
       answers: this.#flush,
-      ring: (route, group, queue, count) => ports.ring(route, group, queue, count),
+      ring: (route, ring) => ports.ring(route, ring),
     });
     this.#drains = new Drains({
       clock,
       store: () => this.store,
       run: (command) => this.run(command),
-      drained: (route, group, from, to) => ports.drained(route, group, from, to),
+      drained: (route, drained, to) => ports.drained(route, drained, to),
     });
     this.#outbox = new Outbox({
       clock,
@@ -129,8 +131,21 @@ export class Queue {
 
   #open(): QueueStore {
     const store = (): QueueStore => this.store;
-    const ports = { random: () => this.#ports.random(), ...storeLog(this.#log, store) };
+    const ports = {
+      random: () => this.#ports.random(),
+      ...storeLog(this.#log, store),
+      gone: (group: Group) => this.#gone(group),
+    };
     return new QueueStore(this.#sql, ports, this.#ports.bounds);
+  }
+
+  /** Whoever waits is told why it is gone, and not sent to read the route again: that would make the group anew. */
+  #gone(group: Group): void {
+    const { name } = group.route;
+    if (this.store.groups.route(name) !== undefined)
+      this.#log.info("consumer.forgotten", whose(this.store, group));
+    const why = this.store.identity?.dropping === true ? TOPIC_GONE : groupGone(name);
+    this.#flush.after(this.waits.close(group, why));
   }
 
   // ------------------------------------------------------------ commands
@@ -189,13 +204,13 @@ export class Queue {
   grouped<T>(
     stamp: Stamp,
     name: string,
-    command: (group: Group, nowMs: number) => Outcome<T>,
+    command: (route: GroupRoute, nowMs: number) => Outcome<T>,
   ): Promise<Outcome<T>> {
     return this.stamped(stamp, (nowMs) => {
-      const group = this.store.groups.get(name);
-      return group === undefined
+      const route = this.store.groups.route(name);
+      return route === undefined
         ? refuse("stale_route", "The group is not known here.")
-        : command(group, nowMs);
+        : command(route, nowMs);
     });
   }
 
@@ -258,39 +273,7 @@ export class Queue {
     }
     store.saveIdentity({ route, queue, fences });
     this.#flush.spacingMs = route.settings.flushSpacingMs;
-    const kept = new Set(route.groups.map(({ number }) => number));
-    for (const [name, group] of store.groups)
-      if (!kept.has(group.route.number)) {
-        this.#forgetGroup(name, group, groupGone(name));
-      }
-    for (const groupRoute of route.groups) {
-      const known = store.groups.get(groupRoute.name);
-      if (known !== undefined) known.update(groupRoute, nowMs);
-      else this.#beginGroup(groupRoute);
-    }
-  }
-
-  #beginGroup(route: TopicRoute["groups"][number]): void {
-    const { messages } = this.store;
-    const group = this.store.newGroup(route);
-    const { startFrom } = route.settings;
-    const offset =
-      startFrom === "earliest"
-        ? messages.first
-        : startFrom === "latest"
-          ? messages.next
-          : messages.positionAt(startFrom);
-    group.state.begin(offset);
-    group.settle();
-    this.store.groups.set(route.name, group);
-  }
-
-  /** Whoever waits for it is told why it is gone, and not sent to read the route again: that would make the group anew. */
-  #forgetGroup(name: string, group: Group, why: Refusal): void {
-    group.state.forget();
-    this.store.deadLetters.forget(group.route.number);
-    this.store.groups.delete(name);
-    this.#flush.after(this.waits.close(group, why));
+    store.groups.adopt(route.groups, nowMs);
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
@@ -298,8 +281,8 @@ export class Queue {
       const { identity } = this.store;
       if (identity === undefined || identity.route.incarnation !== incarnation)
         return accept({ dropped: true });
-      for (const [name, group] of this.store.groups) this.#forgetGroup(name, group, TOPIC_GONE);
       this.store.saveIdentity({ ...identity, dropping: true });
+      this.store.groups.clear();
       if (this.store.links.pending > 0) return accept({ dropped: false });
       this.#flush.after(() => this.#erase());
       return accept({ dropped: true });
@@ -322,7 +305,8 @@ export class Queue {
     store.begin(nowMs, () => this.#ports.storedBytes());
     this.#more = false;
     if (store.identity.dropping === true) return;
-    for (const group of store.groups.values()) group.promote(nowMs);
+    for (const group of store.groups) group.promote(nowMs);
+    store.groups.review(nowMs);
     if (moveDue(store, nowMs, SWEEP_MAX)) this.#more = true;
     const { offers, discarded } = sweep(store, nowMs, SWEEP_MAX);
     for (const id of discarded)
@@ -378,11 +362,9 @@ export class Queue {
     const { store } = this;
     this.#outbox.send();
     if (store.identity === undefined || store.identity.dropping === true) return;
-    const grown = store.route.settings.queues > 1;
-    for (const group of store.groups.values()) {
-      if (grown || this.attendants.has(group.route)) this.waits.ringFor(group);
-      this.#drains.tell(group);
-    }
+    const isGrown = store.route.settings.queues > 1;
+    this.waits.ringFor((route) => isGrown || this.attendants.has(route));
+    for (const group of store.groups) this.#drains.tell(group);
   }
 
   // ------------------------------------------------------------ transactions

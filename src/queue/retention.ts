@@ -17,22 +17,25 @@ export function retain(store: QueueStore, nowMs: number, segmentsMax: number): b
   for (const segment of store.messages.oldest(segmentsMax)) {
     const end = segment.first + segment.count;
     if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
-    const held = [...store.groups.values()].some(({ state }) =>
-      state.holdsBetween(segment.first, end),
-    );
-    if (held) break;
+    if (isHeld(store, segment.first, end)) break;
     excess -= segment.bytes;
     to = end;
     dropped++;
   }
   if (dropped === 0) return false;
-  for (const group of store.groups.values()) {
+  for (const group of store.groups) {
     const expired = group.state.truncate(to);
-    if (expired > 0) store.ports.expired(group.route.name, expired);
+    if (expired > 0) store.ports.expired(group, expired);
   }
   store.sealKeys(nowMs);
   store.messages.truncate(to);
   return dropped === segmentsMax;
+}
+
+/** Is anything of [from, to) leased or waiting for a retry? */
+function isHeld(store: QueueStore, from: number, to: number): boolean {
+  for (const { state } of store.groups) if (state.holdsBetween(from, to)) return true;
+  return false;
 }
 
 /** Old decisions, settled delays and old dead letters go. */

@@ -44,8 +44,10 @@ function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | 
   const { maxBacklog: limit } = store.route.settings;
   if (limit === undefined) return undefined;
   let slowest: { name: string; lag: number } | undefined;
-  for (const [name, group] of store.groups)
-    if (slowest === undefined || group.lag > slowest.lag) slowest = { name, lag: group.lag };
+  for (const { route, consumerId, lag } of store.groups) {
+    // A consumer of a broadcast group that is gone for good must not stop the senders.
+    if (consumerId === undefined && lag > (slowest?.lag ?? -1)) slowest = { name: route.name, lag };
+  }
   if (slowest === undefined || slowest.lag + batch.records.length <= limit) return undefined;
   const news = batch.records.filter((_, index) => isNew(store, batch, index, nowMs)).length;
   const actual = slowest.lag + news;

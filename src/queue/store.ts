@@ -12,6 +12,7 @@ import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Delayed } from "./delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Group } from "./delivery/group.ts";
+import { Groups } from "./delivery/groups.ts";
 import type { GroupState } from "./delivery/state.ts";
 import { DueIndex } from "./due-index.ts";
 import { Halves } from "./halves.ts";
@@ -57,10 +58,12 @@ export interface Arrival {
 
 export interface StorePorts {
   random(): number;
-  dead(group: string, offset: number, reason: string): void;
-  held(group: string, offset: number, reason: string): void;
+  dead(group: Group, offset: number, reason: string): void;
+  held(group: Group, offset: number, reason: string): void;
+  /** A group, or a consumer of a broadcast group, is no more. */
+  gone(group: Group): void;
   /** Messages that retention took from a group unread. */
-  expired(group: string, expired: number): void;
+  expired(group: Group, expired: number): void;
 }
 
 /** Of operations and keys, which may come to stand in one row of at most 2 MB. */
@@ -79,7 +82,7 @@ export class QueueStore {
   readonly producers: Producers;
   readonly trace: Trace;
   readonly standIns: StandIns;
-  readonly groups = new Map<string, Group>();
+  readonly groups: Groups;
   identity: Identity | undefined;
   readonly bounds: QueueBounds;
   #isFull = false;
@@ -111,16 +114,27 @@ export class QueueStore {
     this.trace.enabled = this.identity?.route.settings.trace === true;
     this.producers = new Producers(this.journal, bounds.producersMax);
     this.standIns = new StandIns(this.journal);
+    this.groups = new Groups({
+      make: (route, number) => this.#newGroup(route, number),
+      startOf: ({ settings: { startFrom } }) => {
+        if (startFrom === "earliest") return this.messages.first;
+        return startFrom === "latest" ? this.messages.next : this.messages.positionAt(startFrom);
+      },
+      nextConsumer: () => this.#nextConsumer(),
+      gone: (group) => {
+        this.deadLetters.forget(group.number);
+        ports.gone(group);
+      },
+    });
     this.#wake();
   }
 
   // ------------------------------------------------------------ waking
 
   #wake(): void {
-    for (const route of this.identity?.route.groups ?? [])
-      this.groups.set(route.name, this.newGroup(route));
+    this.groups.wake(this.identity?.route.groups ?? []);
     const { pages, deltas } = this.journal.load();
-    const byNumber = new Map([...this.groups.values()].map((group) => [group.route.number, group]));
+    const past = Groups.past(new Journal(this.sql, this.bounds.ringDeltas));
     // Heads first: they say which pages still count.
     for (const { name, seq, data } of pages) {
       if (name === "h") this.halves.restoreHead(data, seq);
@@ -128,33 +142,26 @@ export class QueueStore {
       else if (name === "l") this.links.restore(data, seq);
       else if (name === "p") this.producers.restoreHead(data, seq);
       else if (name === "s") this.standIns.restore(new ByteReader(data), seq);
-      else if (/^g\d+$/.test(name))
-        byNumber.get(Number(name.slice(1)))?.state.restoreHead(data, seq);
+      else if (/^g\d+$/.test(name)) this.groups.restoreHead(Number(name.slice(1)), data, seq);
     }
     for (const { name, seq, data } of pages) {
       const [owner = "", number] = name.split(":");
       if (number === undefined) continue;
       if (owner === "h") this.halves.restorePage(Number(number), data, seq);
-      else byNumber.get(Number(owner.slice(1)))?.state.restorePage(Number(number), data, seq);
+      else this.groups.restorePage(Number(owner.slice(1)), Number(number), data, seq);
     }
     for (const delta of deltas) {
-      Journal.replay(delta, (reader, seq) => this.#apply(reader, seq, byNumber));
+      Journal.replay(delta, (reader, seq) => this.#apply(reader, seq, past));
     }
     this.halves.settle();
     this.delayed.settle();
-    for (const group of this.groups.values()) group.settle();
+    this.groups.settle();
   }
 
-  #apply(reader: ByteReader, seq: number, groups: ReadonlyMap<number, Group>): void {
+  #apply(reader: ByteReader, seq: number, past: GroupState): void {
     const kind = reader.byte();
-    if (kind <= 10) {
-      const number = reader.uint();
-      // A deleted group's operations are still read past, by a group that nobody keeps and a journal that nobody writes.
-      const group =
-        groups.get(number) ??
-        this.newGroup({ ...NOBODY, number }, new Journal(this.sql, this.bounds.ringDeltas));
-      group.state.apply(kind, reader, seq);
-    } else if (kind <= 20) this.halves.apply(kind, reader, seq);
+    if (kind <= 10 || kind > 70) this.groups.apply(kind, reader, seq, past);
+    else if (kind <= 20) this.halves.apply(kind, reader, seq);
     else if (kind <= 30) this.delayed.apply(kind, reader, seq);
     else if (kind <= 40) this.links.apply(kind, reader, seq);
     else if (kind <= 50) this.producers.apply(kind, reader, seq);
@@ -162,25 +169,36 @@ export class QueueStore {
     else this.trace.apply(reader, seq);
   }
 
-  newGroup(route: TopicRoute["groups"][number], journal = this.journal): Group {
-    const { number } = route;
-    return new Group(route, {
-      log: this.messages,
-      journal,
-      deadLetters: this.deadLetters,
-      heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
-      random: () => this.ports.random(),
-      lapsed: (group, offset, attempt) =>
-        this.trace.note("log", [offset, 1], { kind: "leaseExpired", group, value: attempt }),
-      dead: (group, offset, reason) => {
-        this.trace.note("log", [offset, 1], { kind: "deadLettered", group: number, reason });
-        this.ports.dead(group, offset, reason);
+  #newGroup(route: TopicRoute["groups"][number], number: number): Group {
+    const note = (offset: number, what: Parameters<Trace["note"]>[2]): void =>
+      this.trace.note("log", [offset, 1], { ...what, group: number });
+    const group: Group = new Group(
+      route,
+      {
+        log: this.messages,
+        journal: this.journal,
+        deadLetters: this.deadLetters,
+        heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
+        random: () => this.ports.random(),
+        lapsed: (offset, attempt) => note(offset, { kind: "leaseExpired", value: attempt }),
+        dead: (offset, reason) => {
+          note(offset, { kind: "deadLettered", reason });
+          this.ports.dead(group, offset, reason);
+        },
+        held: (offset, reason) => {
+          note(offset, { kind: "held", reason });
+          this.ports.held(group, offset, reason);
+        },
       },
-      held: (group, offset, reason) => {
-        this.trace.note("log", [offset, 1], { kind: "held", group: number, reason });
-        this.ports.held(group, offset, reason);
-      },
-    });
+      number,
+    );
+    return group;
+  }
+
+  #nextConsumer(): number {
+    const number = Number(readMeta(this.sql, "consumers") ?? 0) + 1;
+    writeMeta(this.sql, "consumers", String(number));
+    return number;
   }
 
   // ------------------------------------------------------------ keys
@@ -379,19 +397,3 @@ export class QueueStore {
     this.journal.keysAreKept();
   }
 }
-
-const NOBODY: TopicRoute["groups"][number] = {
-  name: "",
-  number: 0,
-  settings: {
-    startFrom: "earliest",
-    invisibleMs: 0,
-    maxAttempts: 1,
-    backoff: { delaysMs: [] },
-    ordered: false,
-    onPoison: "deadLetter",
-    mode: "shared",
-  },
-  paused: false,
-  createdAt: 0,
-};

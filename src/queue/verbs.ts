@@ -7,14 +7,17 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { QueueRpc, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
-import { peek, settle, stats } from "./consuming.ts";
+import { peek } from "./consuming.ts";
 import { prepare } from "./deciding.ts";
+import type { Group } from "./delivery/group.ts";
 import { locate, message, recall, retime } from "./finding.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 import type { Queue } from "./queue.ts";
 import { producerSeats } from "./sequences.ts";
 import { mayBeLost } from "./soft.ts";
 import { answered, duplicates, releaseKey, send, takeForwarded } from "./sending.ts";
+import { settle } from "./settling.ts";
+import { stats } from "./stats.ts";
 import { list, view } from "./transaction-view.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
@@ -161,9 +164,19 @@ export class QueueVerbs implements QueueRpc {
   }
 
   settle(...[call]: Args<"settle">): Rpc<"settle"> {
-    return this.#queue.grouped(call.stamp, call.group, (group, nowMs) =>
-      accept(settle(this.#queue.store, group, call, nowMs)),
+    return this.#queue.grouped(call.stamp, call.group, (_, nowMs) =>
+      accept(settle(this.#queue.store, call, nowMs)),
     );
+  }
+
+  join(...[call]: Args<"join">): Rpc<"join"> {
+    const { consumerId, membership } = call;
+    return this.#queue.grouped(call.stamp, call.group, (route, nowMs) => {
+      const { groups, queue, route: topic } = this.#queue.store;
+      const { queues } = topic.settings;
+      const asked = { queue, queues, ...(membership && { membership }) };
+      return groups.join(route, consumerId, asked, nowMs);
+    });
   }
 
   waitAtBell(...[call]: Args<"waitAtBell">): Rpc<"waitAtBell"> {
@@ -171,19 +184,19 @@ export class QueueVerbs implements QueueRpc {
   }
 
   listen(...[stamp, name]: Args<"listen">): Rpc<"listen"> {
-    return this.#queue.grouped(stamp, name, (group) => {
-      this.#queue.attendants.listen(group.route.number);
+    return this.#queue.grouped(stamp, name, (route) => {
+      this.#queue.attendants.listen(route.number);
       return accept({ listening: true });
     });
   }
 
-  async ring(...[incarnation, group, queue, count]: Args<"ring">): Promise<number> {
-    return this.#is(incarnation) ? this.#queue.waits.ring(group, queue, count) : 0;
+  async ring(...[call]: Args<"ring">): Promise<number> {
+    return this.#is(call.incarnation) ? this.#queue.waits.ring(call) : 0;
   }
 
-  seek(...[stamp, name, to]: Args<"seek">): Rpc<"seek"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(seek(this.#queue.store, group, to, nowMs)),
+  seek(...[stamp, name, to, consumerId]: Args<"seek">): Rpc<"seek"> {
+    return this.#queue.grouped(stamp, name, (_, nowMs) =>
+      accept(seek(this.#queue.store, this.#of(name, consumerId), to, nowMs)),
     );
   }
 
@@ -213,33 +226,38 @@ export class QueueVerbs implements QueueRpc {
   }
 
   deadLetters(...[stamp, name, query]: Args<"deadLetters">): Rpc<"deadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) =>
-      this.#reading(() => accept(deadLetters(this.#queue.store, group, query)))(),
+    return this.#queue.grouped(stamp, name, () =>
+      this.#reading(() =>
+        accept(deadLetters(this.#queue.store, this.#of(name, query.consumerId), query)),
+      )(),
     );
   }
 
   redrive(...[stamp, name, ids]: Args<"redrive">): Rpc<"redrive"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(redrive(this.#queue.store, group, ids, nowMs)),
+    return this.#queue.grouped(stamp, name, (_, nowMs) =>
+      accept(redrive(this.#queue.store, this.#of(name), ids, nowMs)),
     );
   }
 
-  purgeDeadLetters(...[stamp, name]: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
-    return this.#queue.grouped(stamp, name, (group) =>
-      accept(purgeDeadLetters(this.#queue.store, group)),
+  purgeDeadLetters(
+    ...[stamp, name, consumerId]: Args<"purgeDeadLetters">
+  ): Rpc<"purgeDeadLetters"> {
+    return this.#queue.grouped(stamp, name, () =>
+      accept(purgeDeadLetters(this.#queue.store, this.#of(name, consumerId))),
     );
   }
 
   blocked(...[stamp, name, query]: Args<"blocked">): Rpc<"blocked"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(blocked(this.#queue.store, group, query, nowMs)),
+    return this.#queue.grouped(stamp, name, (_, nowMs) =>
+      accept(blocked(this.#queue.store, this.#of(name), query, nowMs)),
     );
   }
 
   decideHeld(...[stamp, name, decision]: Args<"decideHeld">): Rpc<"decideHeld"> {
-    return this.#queue.grouped(stamp, name, (group, nowMs) =>
-      accept(decideHeld(this.#queue.store, group, decision, nowMs)),
-    );
+    return this.#queue.grouped(stamp, name, (_, nowMs) => {
+      const groups = this.#of(name, decision.consumerId);
+      return accept(decideHeld(this.#queue.store, groups, decision, nowMs));
+    });
   }
 
   forward(...[call]: Args<"forward">): Rpc<"forward"> {
@@ -252,14 +270,20 @@ export class QueueVerbs implements QueueRpc {
     );
   }
 
-  async drained(...[incarnation, number, from]: Args<"drained">): Rpc<"drained"> {
+  async drained(...[call]: Args<"drained">): Rpc<"drained"> {
+    const { incarnation, group, from, consumerId } = call;
     const heard = await this.#queue.run(() => {
-      const groups = this.#is(incarnation) ? [...this.#queue.store.groups.values()] : [];
-      const group = groups.find(({ route }) => route.number === number);
-      group?.releaseHeld(from);
-      return accept(group !== undefined);
+      const { groups } = this.#queue.store;
+      const found = this.#is(incarnation) ? groups.member(group, consumerId) : undefined;
+      found?.releaseHeld(from);
+      return accept(found !== undefined);
     });
     return heard.ok && heard.value;
+  }
+
+  /** The delivery states of a group, or of the named consumer. */
+  #of(name: string, consumerId?: string): readonly Group[] {
+    return this.#queue.store.groups.of(name, consumerId);
   }
 
   /** A command whose answer carries messages; refused when those of the flush carry enough. */

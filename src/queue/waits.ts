@@ -6,18 +6,22 @@
 import type { Clock } from "../platform/clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { BellCall, Delivered, ReceiveCall, Stamp, TopicRoute } from "../protocol/rpc.ts";
+import type {
+  BellCall,
+  Delivered,
+  GroupRoute,
+  ReceiveCall,
+  RingCall,
+  Stamp,
+} from "../protocol/rpc.ts";
 import type { Attendants } from "./attendants.ts";
 import { Bell } from "./bell.ts";
 import { nothing, receive, type Received } from "./consuming.ts";
 import type { Group } from "./delivery/group.ts";
 import { Polls } from "./polls.ts";
+import { Rings, type RingPort } from "./rings.ts";
 import type { QueueStore } from "./store.ts";
 import { Tails } from "./tails.ts";
-
-const RING_AGAIN_MS = 50;
-/** A ring that was not answered is repeated after this. */
-const RING_LOST_MS = 1_000;
 
 export interface WaitsPorts {
   readonly clock: Clock;
@@ -27,14 +31,14 @@ export interface WaitsPorts {
   grouped<T>(
     stamp: Stamp,
     name: string,
-    command: (group: Group, nowMs: number) => Outcome<T>,
+    command: (route: GroupRoute, nowMs: number) => Outcome<T>,
   ): Promise<Outcome<T>>;
   stale(stamp: Stamp): Refusal | undefined;
   /** Something to do once the flush under way is applied. */
   after(effect: () => void): void;
   /** What the answers of a flush may carry. */
   readonly answers: { readonly hasRoom: boolean; spend(bytes: number): void };
-  ring(route: TopicRoute, group: number, queue: number, count: number): Promise<number>;
+  readonly ring: RingPort;
 }
 
 export class Waits {
@@ -42,19 +46,23 @@ export class Waits {
   readonly tails: Tails;
   readonly #polls: Polls;
   readonly #bell: Bell;
-  /** Groups whose ring found nobody waiting: no further ring until somebody found them empty. */
-  readonly #rung = new Set<number>();
+  readonly #rings: Rings;
 
   constructor(ports: WaitsPorts) {
     this.#ports = ports;
     this.tails = new Tails(ports.clock);
     this.#bell = new Bell(ports.clock);
     this.#polls = new Polls(ports.clock);
+    this.#rings = new Rings({
+      clock: ports.clock,
+      store: ports.store,
+      ring: (route, ring) => (ring.queue === 0 ? this.ring(ring) : ports.ring(route, ring)),
+    });
   }
 
   /** Whoever has something rings again: another topic begins in this object, or it is time to repeat. */
   forgetRings(): void {
-    this.#rung.clear();
+    this.#rings.clear();
   }
 
   /** All polls of this queue's groups end with a refusal; the returned call tells them. */
@@ -62,16 +70,17 @@ export class Waits {
     return this.#polls.turnAway(refusal);
   }
 
-  /** Nobody will ever have anything for the group again: all who wait for it are told why by the returned call. */
-  close({ route }: Group, why: Refusal): () => void {
-    const { name, number } = route;
-    const tell = this.#polls.turnAway(why, name);
+  /** The delivery state is gone: all who wait for it are told why by the returned call. */
+  close({ number, route }: Group, why: Refusal): () => void {
+    const tell = this.#polls.turnAway(why, number);
+    this.#rings.forget(number);
+    // A consumer that was silent for a day waits nowhere; its group is there.
+    if (this.#store.groups.route(route.name)?.number === route.number) return tell;
     const tellStream = this.#ports.attendants.forget(this.#store.route, route);
-    this.#rung.delete(number);
     return () => {
       tell();
       tellStream();
-      this.#bell.close(number, why);
+      this.#bell.close(route.number, why);
     };
   }
 
@@ -80,13 +89,14 @@ export class Waits {
   receive(call: ReceiveCall): Promise<Outcome<Delivered>> {
     return new Promise((resolve) => {
       const turn = (): void => {
-        const answer = this.#ports.grouped<Received>(call.stamp, call.group, (group, nowMs) =>
-          accept(
-            this.#polls.isCancelled(call.waitId)
-              ? { is: "empty", paused: group.route.paused }
-              : this.#receive(group, call, nowMs),
-          ),
-        );
+        const answer = this.#ports.grouped<Received>(call.stamp, call.group, (route, nowMs) => {
+          if (this.#polls.isCancelled(call.waitId))
+            return accept({ is: "empty", paused: route.paused });
+          const group = this.#store.groups.get(call.group, call.consumerId);
+          // The caller lets the consumer join, and comes again.
+          if (group === undefined) return refuse("stale_route", "The consumer is not known here.");
+          return accept(this.#receive(group, call, nowMs));
+        });
         void answer.then((outcome) => {
           if (!outcome.ok) resolve(outcome);
           else if (outcome.value.is === "delivered") resolve(accept(outcome.value.delivered));
@@ -107,7 +117,7 @@ export class Waits {
     if (!answers.hasRoom) return { is: "unfinished" };
     const received = receive(this.#store, group, call, nowMs);
     if (received.is === "delivered") answers.spend(received.delivered.entries.length);
-    if (!group.mayHave) this.#rung.delete(group.route.number);
+    if (!group.mayHave) this.#rings.forget(group.number);
     return received;
   }
 
@@ -123,31 +133,33 @@ export class Waits {
       answer(changed);
       return;
     }
-    const groupNow = (): Group | undefined => this.#store.groups.get(call.group);
-    this.#polls.wait(call, () => groupNow()?.route.paused ?? false, answer);
+    const groupNow = (): Group | undefined => this.#store.groups.get(call.group, call.consumerId);
+    const { number = 0, mayHave = false } = groupNow() ?? {};
+    this.#polls.wait(number, call, () => groupNow()?.route.paused ?? false, answer);
     // Something may have come between the look and the wait.
-    if (groupNow()?.mayHave === true) void this.#ports.run(() => accept(undefined));
+    if (mayHave) void this.#ports.run(() => accept(undefined));
   }
 
   /** What a call that found its group is told when it is no more. */
-  #goneOrStale({ stamp, group }: ReceiveCall): Refusal | undefined {
+  #goneOrStale({ stamp, group, consumerId }: ReceiveCall): Refusal | undefined {
     const { identity } = this.#store;
     const isHere = identity?.route.incarnation === stamp.incarnation && identity.dropping !== true;
     if (!isHere) return TOPIC_GONE;
-    return this.#store.groups.has(group) ? this.#ports.stale(stamp) : groupGone(group);
+    const isThere = this.#store.groups.get(group, consumerId) !== undefined;
+    return isThere ? this.#ports.stale(stamp) : groupGone(group);
   }
 
   /** The end of a flush: whoever waits gets what there is by now. */
   serve(nowMs: number): void {
     const tell = this.tails.grown(this.#store.messages.next);
     if (tell !== undefined) this.#ports.after(tell);
-    for (const name of this.#polls.groups()) this.#serveGroup(name, nowMs);
+    for (const number of this.#polls.groups()) this.#serveGroup(number, nowMs);
   }
 
-  #serveGroup(name: string, nowMs: number): void {
-    const group = this.#store.groups.get(name);
+  #serveGroup(number: number, nowMs: number): void {
+    const group = this.#store.groups.number(number);
     if (group === undefined) return;
-    const { answers, unfinished } = this.#polls.serve(name, (call) =>
+    const { answers, unfinished } = this.#polls.serve(number, (call) =>
       group.mayHave ? this.#receive(group, call, nowMs) : undefined,
     );
     // After the flush, like every other answer: a throw must not have answered anybody.
@@ -162,57 +174,39 @@ export class Waits {
     return wasWaiting;
   }
 
+  /** After a flush: tells the bell of the topic of those groups that it is wanted for. */
+  ringFor(isWanted: (route: GroupRoute) => boolean): void {
+    this.#rings.ringFor(isWanted);
+  }
+
   // ------------------------------------------------------------ the bell
 
   async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
-    const group = this.#store.groups.get(call.group);
+    const { group, waitMs, waitId, consumerId } = call;
+    const route = this.#store.groups.route(group);
     const stale = this.#ports.stale(call.stamp);
     if (stale !== undefined) return stale;
-    if (group === undefined) return refuse("stale_route", "The group is not known here.");
-    if (this.#polls.isCancelled(call.waitId)) return accept({ queues: [] });
-    const rung = this.#bell.wait(group.route.number, call.waitMs, call.waitId);
+    if (route === undefined) return refuse("stale_route", "The group is not known here.");
+    if (this.#polls.isCancelled(waitId)) return accept({ queues: [] });
+    const isOne = consumerId !== undefined && route.settings.mode === "broadcast";
+    const rung = this.#bell.wait(route.number, waitMs, {
+      ...(waitId === undefined ? {} : { waitId }),
+      ...(isOne ? { consumerId } : {}),
+    });
     if (rung !== undefined) return rung;
     return refuse("too_many_waiters", "Too many long polls wait here.", {
       limit: LIMITS.waitersMax,
     });
   }
 
-  /** Another queue has something: who waits or delivers is told. Answers how many polls still wait. */
-  async ring(number: number, queue: number, count: number): Promise<number> {
-    const waiting = this.#bell.ring(number, queue, count);
+  /** A queue has something: who waits or delivers is told. Answers how many polls might be woken still. */
+  async ring(ring: Omit<RingCall, "incarnation">): Promise<number> {
+    const waiting = this.#bell.ring(ring);
     const { identity, groups } = this.#store;
-    const group = [...groups.values()].find(({ route }) => route.number === number);
-    if (identity !== undefined && group !== undefined)
-      await this.#ports.attendants.tell(identity.route, group.route, queue);
+    const route = [...groups.routes()].find(({ number }) => number === ring.group);
+    if (identity !== undefined && route !== undefined)
+      await this.#ports.attendants.tell(identity.route, route, ring.queue);
     return waiting;
-  }
-
-  /** After a flush: tells the bell when the group went from nothing visible to something. */
-  ringFor(group: Group): void {
-    const { number } = group.route;
-    if (!group.mayHave) {
-      this.#rung.delete(number);
-      return;
-    }
-    if (this.#rung.has(number)) return;
-    this.#rung.add(number);
-    const { route, queue } = this.#store;
-    const told =
-      queue === 0
-        ? this.ring(number, 0, group.visibleCount)
-        : this.#ports.ring(route, number, queue, group.visibleCount);
-    told.then(
-      // Whoever was woken may be gone by now: while something stays visible, one more is woken every 50 ms.
-      (waiting) => waiting > 0 && this.#ringLater(group, RING_AGAIN_MS),
-      () => this.#ringLater(group, RING_LOST_MS),
-    );
-  }
-
-  #ringLater(group: Group, delayMs: number): void {
-    this.#ports.clock.after(delayMs, () => {
-      this.#rung.delete(group.route.number);
-      if (this.#store.groups.get(group.route.name) === group) this.ringFor(group);
-    });
   }
 
   get #store(): QueueStore {

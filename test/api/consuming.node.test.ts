@@ -301,7 +301,6 @@ test.each([
   [{ onPoison: "x" }, "onPoison"],
   [{ ordered: 1 }, "ordered"],
   [{ mode: "both" }, "mode"],
-  [{ mode: "broadcast" }, "mode"],
   [{ push: { url: "https://a.example/", concurrency: 0 } }, "push.concurrency"],
   [{ filter: { tags: ["a"], sql: "a = 1" } }, "filter.sql"],
   [{ filter: { sql: `a = '${"x".repeat(5_000)}'` } }, "filter.sql"],
@@ -331,14 +330,6 @@ test.each([
   expect(answer).toMatchObject({
     status: 400,
     json: { code: "invalid_filter", field: "filter.sql", position },
-  });
-});
-
-test("broadcast of a known group is a change that cannot be", async () => {
-  const { call } = testEdge({ group: () => Promise.resolve(accept(group)) });
-  expect(await call("PUT", GROUP, { mode: "broadcast" })).toMatchObject({
-    status: 409,
-    json: { code: "immutable_field", field: "mode" },
   });
 });
 

@@ -7,6 +7,7 @@ import { auth } from "./auth.ts";
 import { bodyCases } from "./bodies.ts";
 import { checksMore } from "./checks-more.ts";
 import { checks } from "./checks.ts";
+import { broadcasting } from "./broadcast.ts";
 import { type Cases, Mq } from "./client.ts";
 import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
@@ -45,6 +46,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "room for more": room,
   consuming,
   "consumer groups": groups,
+  broadcast: broadcasting,
   filters,
   "dead letters": deadLetters,
   "order and growth": ordered,

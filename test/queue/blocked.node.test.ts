@@ -168,12 +168,11 @@ it("blocked says who is in flight until when, who waits for a retry until when, 
   ]);
   // The scan has met what waits.
   expect(await consumer.offsets()).toEqual([4]);
-  const { items, next } = await consumer.blocked(0, 2);
+  const { items, next } = await consumer.blocked(undefined, 2);
   expect(items.map(({ waiting, more }) => [waiting, more])).toEqual([
     [1, false],
     [1, false],
   ]);
-  expect(next).toBe(4);
   expect((await consumer.blocked(next)).items).toMatchObject([{ messageGroup: "c" }]);
   await consumer.tell("ack", a.receipts);
   await consumer.bench.pass(5_000);

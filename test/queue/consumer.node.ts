@@ -1,17 +1,41 @@
 /** The verbs of a consumer and its operator on the bench's queue: what tests of delivery talk with. */
 import type { Content } from "../../src/core/record.ts";
-import type { Delivered, QueueStats, ReceiveCall, Settled, Stamp } from "../../src/protocol/rpc.ts";
+import type {
+  Delivered,
+  Joined,
+  QueueStats,
+  ReceiveCall,
+  SeekTo,
+  Settled,
+  Stamp,
+} from "../../src/protocol/rpc.ts";
 import type { GroupSettings } from "../../src/protocol/topic.ts";
-import type { seek } from "../../src/queue/operating.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 export class Consumer {
   readonly bench: Bench;
+  /** Who asks, in a broadcast group. */
+  readonly consumerId: string | undefined;
   stamp: Stamp = { incarnation: 7, version: 1 };
 
-  private constructor(bench: Bench) {
+  private constructor(bench: Bench, consumerId?: string) {
     this.bench = bench;
+    this.consumerId = consumerId;
+  }
+
+  /** Another consumer of a broadcast group, which joins first. */
+  async named(consumerId: string): Promise<Consumer> {
+    const one = new Consumer(this.bench, consumerId);
+    one.stamp = this.stamp;
+    await one.join();
+    return one;
+  }
+
+  join(membership?: Joined): Promise<Joined> {
+    const { stamp, consumerId = "" } = this;
+    const call = { stamp, group: "g", consumerId, ...(membership && { membership }) };
+    return this.bench.run(this.verbs.join(call));
   }
 
   /** A queue with the group `g`. */
@@ -45,7 +69,8 @@ export class Consumer {
 
   call(more: Partial<ReceiveCall> = {}): ReceiveCall {
     const call = { maxMessages: 1, invisibleMs: 30_000, waitMs: 0, bytesMax: 1e6 };
-    return { stamp: this.stamp, group: "g", ...call, ...more };
+    const whose = this.consumerId === undefined ? {} : { consumerId: this.consumerId };
+    return { stamp: this.stamp, group: "g", ...call, ...whose, ...more };
   }
 
   take(maxMessages = 1, more: Partial<ReceiveCall> = {}): Promise<Delivered> {
@@ -83,8 +108,8 @@ export class Consumer {
     }
   }
 
-  blocked(from = 0, limit = 100) {
-    return this.bench.run(this.verbs.blocked(this.stamp, "g", { from, limit }));
+  blocked(after?: string, limit = 100) {
+    return this.bench.run(this.verbs.blocked(this.stamp, "g", { limit, ...(after && { after }) }));
   }
 
   decide(verb: "retry" | "skip", ids?: readonly string[]) {
@@ -92,8 +117,14 @@ export class Consumer {
     return this.bench.run(this.verbs.decideHeld(this.stamp, "g", decision));
   }
 
-  seek(to: Parameters<typeof seek>[2]) {
-    return this.bench.run(this.verbs.seek(this.stamp, "g", to));
+  seek(to: SeekTo) {
+    return this.bench.run(this.verbs.seek(this.stamp, "g", to, this.consumerId));
+  }
+
+  deadLetters(limit = 100, cursor?: string) {
+    const whose = this.consumerId === undefined ? {} : { consumerId: this.consumerId };
+    const query = { limit, bytesMax: 1e6, ...whose, ...(cursor && { cursor }) };
+    return this.bench.run(this.verbs.deadLetters(this.stamp, "g", query));
   }
 
   async stats(): Promise<QueueStats["groups"][number]> {

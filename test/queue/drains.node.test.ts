@@ -59,7 +59,9 @@ it("says whether it knows the group whose former queue has finished", async () =
   const verbs = new QueueVerbs(bench.queue);
   const answers: boolean[] = [];
   for (const number of [1, 2])
-    void verbs.drained(7, number, 0).then((heard) => answers.push(heard));
+    void verbs
+      .drained({ incarnation: 7, group: number, from: 0 })
+      .then((heard) => answers.push(heard));
   await bench.clock.advance(0);
   expect(answers).toEqual([true, false]);
   expect(bench.queue.store.groups.get("g")?.state.drainedFrom).toEqual(new Set([0]));

@@ -9,6 +9,7 @@ import type {
   ForwardCall,
   Forwarded,
   GroupRoute,
+  RingCall,
   Target,
   TopicRoute,
 } from "../../src/protocol/rpc.ts";
@@ -102,6 +103,7 @@ export class Bench {
   alarmAt: number | undefined;
   aborted: unknown;
   random = 0;
+  ring: (ring: Omit<RingCall, "incarnation">) => void = () => {};
   erased = 0;
   storedBytes = 0;
   #life = { over: false };
@@ -156,7 +158,6 @@ export class Bench {
         this.forwards.push({ target, call });
         return this.forward(target, call);
       },
-      ring: () => Promise.resolve(0),
       stream: (_route, { name }, queue) => {
         this.streams.push(`${name}/${queue}`);
         return Promise.resolve(this.isHeard());
@@ -165,11 +166,15 @@ export class Bench {
         this.streams.push(`${name} ended`);
         return Promise.resolve();
       },
+      ring: (_route, ring) => {
+        this.ring(ring);
+        return Promise.resolve(0);
+      },
       push: (_route, { name }, queue) => {
         this.pushes.push(`${name}/${queue}`);
         return this.push();
       },
-      drained: (_route, number, from, to) => {
+      drained: (_route, { group: number, from }, to) => {
         this.drains.push({ group: number, from, to });
         return this.drained(number, from, to);
       },

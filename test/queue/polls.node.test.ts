@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import type { Outcome } from "../../src/protocol/errors.ts";
 import type { Delivered, ReceiveCall } from "../../src/protocol/rpc.ts";
-import { settle } from "../../src/queue/consuming.ts";
 import { send } from "../../src/queue/sending.ts";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 const STAMP = { incarnation: 7, version: 1 };
@@ -42,10 +42,7 @@ const put = (made: Bench): Promise<unknown> =>
 
 const settled = (made: Bench, verb: "release" | "nack", receipts: readonly string[]) =>
   made.run(
-    made.queue.grouped(STAMP, "g", (some, nowMs) => {
-      const call = { stamp: STAMP, group: "g", verb, receipts, delayMs: 0 };
-      return { ok: true, value: settle(made.queue.store, some, call, nowMs) };
-    }),
+    new QueueVerbs(made.queue).settle({ stamp: STAMP, group: "g", verb, receipts, delayMs: 0 }),
   );
 
 const receive = (made: Bench, more: Partial<ReceiveCall> = {}): Promise<Delivered> =>

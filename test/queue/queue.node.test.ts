@@ -3,7 +3,8 @@ import { send } from "../../src/queue/sending.ts";
 import { beginChecks } from "../../src/queue/checking.ts";
 import { prepare } from "../../src/queue/deciding.ts";
 import { view } from "../../src/queue/transaction-view.ts";
-import { receive, settle, stats } from "../../src/queue/consuming.ts";
+import { receive } from "../../src/queue/consuming.ts";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import type { Delivered, Settled } from "../../src/protocol/rpc.ts";
 import type { Content } from "../../src/core/record.ts";
@@ -48,16 +49,13 @@ const ack = (
   delayMs?: number,
 ): Promise<readonly Settled[]> =>
   bench.run(
-    bench.queue.grouped(stamp, "g", (found, nowMs) =>
-      accept(
-        settle(
-          bench.queue.store,
-          found,
-          { stamp, group: "g", verb, receipts, ...(delayMs === undefined ? {} : { delayMs }) },
-          nowMs,
-        ),
-      ),
-    ),
+    new QueueVerbs(bench.queue).settle({
+      stamp,
+      group: "g",
+      verb,
+      receipts,
+      ...(delayMs === undefined ? {} : { delayMs }),
+    }),
   );
 
 const prepared = (bench: Bench, ...contents: readonly Partial<Content>[]) =>
@@ -112,9 +110,7 @@ describe("a queue", () => {
 
   it("passes over what a filter does not want without a row, and again after a loss of memory", async () => {
     const lag = async () => {
-      const { groups } = await bench.run(
-        bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))),
-      );
+      const { groups } = await bench.run(new QueueVerbs(bench.queue).stats(stamp));
       return { lag: groups[0]?.lag, lagExact: groups[0]?.lagExact };
     };
     const bench = new Bench();
@@ -155,9 +151,7 @@ describe("a queue", () => {
     await ack(bench, got.receipts.slice(0, 1));
     bench.wake();
     await bench.run(bench.queue.run(() => accept(undefined)));
-    const { groups } = await bench.run(
-      bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))),
-    );
+    const { groups } = await bench.run(new QueueVerbs(bench.queue).stats(stamp));
     expect(groups[0]).toMatchObject({ lag: 3, inFlight: 2 });
   });
 
@@ -291,9 +285,7 @@ describe("a queue", () => {
     await ack(bench, (await take(bench)).receipts, "nack", 0);
     await ack(bench, (await take(bench)).receipts, "nack", 0);
     expect((await take(bench)).offsets).toEqual([]);
-    const { groups } = await bench.run(
-      bench.queue.stamped(stamp, (nowMs) => accept(stats(bench.queue.store, nowMs))),
-    );
+    const { groups } = await bench.run(new QueueVerbs(bench.queue).stats(stamp));
     expect(groups[0]).toMatchObject({ lag: 0, deadLetters: 1 });
   });
 });

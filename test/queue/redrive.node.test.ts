@@ -1,10 +1,8 @@
 /** Redriven dead letters of an ordered group: at the end of their message group, one at a time, across wakes and seeks. */
 import { describe, expect, it } from "vitest";
-import { accept } from "../../src/protocol/errors.ts";
 import type { Delivered } from "../../src/protocol/rpc.ts";
-import { settle, stats } from "../../src/queue/consuming.ts";
 import { OrderLocks } from "../../src/queue/delivery/order.ts";
-import { redrive, seek } from "../../src/queue/operating.ts";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { send } from "../../src/queue/sending.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
@@ -46,24 +44,17 @@ const tell = (
   { retry = true, delayMs = 0 } = {},
 ) =>
   bench.run(
-    bench.queue.grouped(stamp, "g", (found, nowMs) =>
-      accept(
-        settle(
-          bench.queue.store,
-          found,
-          { stamp, group: "g", verb, receipts, ...(retry ? {} : { retry }), delayMs },
-          nowMs,
-        ),
-      ),
-    ),
+    new QueueVerbs(bench.queue).settle({
+      stamp,
+      group: "g",
+      verb,
+      receipts,
+      ...(retry ? {} : { retry }),
+      delayMs,
+    }),
   );
 
-const again = (bench: Bench) =>
-  bench.run(
-    bench.queue.grouped(stamp, "g", (found, nowMs) =>
-      accept(redrive(bench.queue.store, found, undefined, nowMs)),
-    ),
-  );
+const again = (bench: Bench) => bench.run(new QueueVerbs(bench.queue).redrive(stamp, "g"));
 
 /** Kills the next message that comes; answers its offset. */
 async function bury(bench: Bench): Promise<number | undefined> {
@@ -135,16 +126,10 @@ describe.each([false, true])("a redriven dead letter of an ordered group (woken:
     expect(await bury(bench)).toBe(0);
     expect(await bury(bench)).toBe(1);
     await again(bench);
-    await bench.run(
-      bench.queue.grouped(stamp, "g", (found, nowMs) =>
-        accept(seek(bench.queue.store, found, { offset: 1 }, nowMs)),
-      ),
-    );
+    await bench.run(new QueueVerbs(bench.queue).seek(stamp, "g", { offset: 1 }));
     rest(bench);
     expect(await drain(bench)).toEqual([1, 2, 0]);
-    const now = await bench.run(
-      bench.queue.run((nowMs) => accept(stats(bench.queue.store, nowMs))),
-    );
+    const now = await bench.run(new QueueVerbs(bench.queue).stats(stamp));
     expect(now.groups[0]).toMatchObject({ lag: 0, deadLetters: 0, inFlight: 0, retrying: 0 });
   });
 });
@@ -153,11 +138,7 @@ it("a redriven dead letter that the log brings again anyway comes once", async (
   const bench = await started();
   await put(bench, "a", "a");
   expect(await bury(bench)).toBe(0);
-  await bench.run(
-    bench.queue.grouped(stamp, "g", (found, nowMs) =>
-      accept(seek(bench.queue.store, found, "earliest", nowMs)),
-    ),
-  );
+  await bench.run(new QueueVerbs(bench.queue).seek(stamp, "g", "earliest"));
   expect(await again(bench)).toEqual({ redriven: 1 });
   expect(await drain(bench)).toEqual([0, 1]);
 });

@@ -1,7 +1,8 @@
 /** The queue's long windows, with a clock of its own: what no test over HTTP could wait for. */
 import { expect, test } from "vitest";
 import { sentBy } from "../../src/core/message.ts";
-import { receive, stats } from "../../src/queue/consuming.ts";
+import { receive } from "../../src/queue/consuming.ts";
+import { stats } from "../../src/queue/stats.ts";
 import { message } from "../../src/queue/finding.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
 import { view } from "../../src/queue/transaction-view.ts";

@@ -86,7 +86,7 @@ export class Chooser {
       if (redriven === undefined) this.#memory.state.lease(head.offset, count, delivery);
       else {
         count = 1;
-        this.#memory.ports.deadLetters.lease(this.#memory.route.number, redriven, delivery);
+        this.#memory.ports.deadLetters.lease(this.#memory.number, redriven, delivery);
         this.#memory.state.due.push(until, head.offset);
       }
       at += count;
@@ -109,7 +109,7 @@ export class Chooser {
     if (expiresAt !== undefined && expiresAt <= into.nowMs) {
       this.#memory.visible.delete(offset);
       if (this.#memory.redriven(offset) === undefined) this.#memory.state.expire(offset);
-      else this.#memory.ports.deadLetters.remove(this.#memory.route.number, offset);
+      else this.#memory.ports.deadLetters.remove(this.#memory.number, offset);
       this.#memory.unlock(offset);
       return true;
     }

@@ -5,22 +5,15 @@
  * anybody: the queue does.
  *
  * [D1] A message has at most one live lease per group. [D2] A receipt dies with the next delivery of its message.
- * [D3] In an ordered group one message of a message group is in flight at a time. [D4] With onPoison "block" nothing passes
- * a message that ran out of attempts, and it is not delivered again, before somebody decides.
+ * [D3] In an ordered group one message of a message group is in flight at a time.
  */
 import { backoffMs } from "../../core/retry.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
 import { Chooser, type Ask, type Chosen } from "./chooser.ts";
 import { GroupMemory, type GroupPorts } from "./memory.ts";
-import type { HeldGroup } from "./order.ts";
 import type { Flight } from "./page.ts";
+import { Poison } from "./poison.ts";
 import type { GroupState } from "./state.ts";
-
-/** With so many poisoned messages at one queue the group stops there: each is a row, and a line in memory. */
-const HELD_MAX = 10_000;
-
-/** What holds a message group, or, with onPoison "block", only itself. */
-export type Held = Omit<HeldGroup, "messageGroup">;
 
 /** Looked at in one go: a hundred thousand leases may end in the same instant, and each may write. The rest stays due. */
 const PROMOTED_MAX = 4_096;
@@ -28,12 +21,25 @@ const PROMOTED_MAX = 4_096;
 export class Group {
   readonly #memory: GroupMemory;
   readonly #chooser: Chooser;
+  /** What becomes of messages out of attempts. */
+  readonly poison: Poison;
   lastSeenAt = 0;
   readonly consumers = new Map<string, number>();
 
-  constructor(route: GroupRoute, ports: GroupPorts) {
-    this.#memory = new GroupMemory(route, ports);
+  /** `number` is the group's own, or, of a consumer of a broadcast group, one that nothing else has at this queue. */
+  constructor(route: GroupRoute, ports: GroupPorts, number = route.number) {
+    this.#memory = new GroupMemory(route, ports, number);
     this.#chooser = new Chooser(this.#memory);
+    this.poison = new Poison(this.#memory);
+  }
+
+  get number(): number {
+    return this.state.group;
+  }
+
+  /** Whose deliveries these are, in a broadcast group. */
+  get consumerId(): string | undefined {
+    return this.state.owner?.consumerId;
   }
 
   get route(): GroupRoute {
@@ -69,12 +75,13 @@ export class Group {
       }
       this.settle();
     }
-    this.#reviewHeld(nowMs);
+    this.poison.review(nowMs);
   }
 
   seen(consumerId: string | undefined, nowMs: number): void {
     this.lastSeenAt = nowMs;
-    if (consumerId === undefined) return;
+    this.state.seen(nowMs);
+    if (consumerId === undefined || this.state.owner !== undefined) return;
     this.consumers.delete(consumerId);
     this.consumers.set(consumerId, nowMs);
     for (const oldest of this.consumers.keys()) {
@@ -107,62 +114,23 @@ export class Group {
       const offset = this.state.due.pop();
       const flight = offset === undefined ? undefined : this.#memory.flight(offset);
       if (flight === undefined) continue;
-      if (flight.leased) this.#ports.lapsed(this.route.number, flight.offset, flight.attempt);
-      if (flight.leased && this.#exhausted(flight)) this.#poisoned(flight, "lease_expired", nowMs);
+      if (flight.leased) this.#ports.lapsed(flight.offset, flight.attempt);
+      if (flight.leased && this.poison.isOut(flight))
+        this.poison.failed(flight, "lease_expired", nowMs);
       else if (!this.#memory.locks.stand(flight.offset, "due"))
         this.#memory.visible.add(flight.offset);
     }
   }
 
-  #exhausted(flight: Flight): boolean {
-    return flight.attempt >= this.route.settings.maxAttempts;
-  }
-
-  #poisoned(flight: Flight, reason: string, nowMs: number): void {
-    if (this.route.settings.onPoison === "block") this.#hold(flight, reason, nowMs);
-    else this.#bury(flight, reason, nowMs);
-  }
-
-  /** [D4] */
-  #hold(flight: Flight, reason: string, nowMs: number): void {
-    const { offset } = flight;
-    const { number, name } = this.route;
-    this.#memory.visible.delete(offset);
-    const known = this.#memory.redriven(offset);
-    const read = this.#memory.content(offset);
-    if (known !== undefined) this.#ports.deadLetters.holdAgain(number, known, reason, nowMs);
-    else if (read === undefined) return this.#bury(flight, reason, nowMs);
-    else {
-      this.#ports.deadLetters.hold(number, flight, { ...read, reason, nowMs });
-      this.state.done(offset, 1);
-    }
-    this.#memory.locks.stand(offset, "held");
-    this.#ports.held(name, offset, reason);
-  }
-
-  #bury(flight: Flight, reason: string, nowMs: number): void {
-    const read = this.#memory.content(flight.offset);
-    this.#memory.visible.delete(flight.offset);
-    if (this.#ports.deadLetters.flight(this.route.number, flight.offset) !== undefined) {
-      this.#ports.deadLetters.buryAgain(this.route.number, flight, reason, nowMs);
-    } else {
-      if (read !== undefined)
-        this.#ports.deadLetters.add(this.route.number, flight, { ...read, reason, nowMs });
-      this.state.done(flight.offset, 1);
-    }
-    this.#ports.dead(this.route.name, flight.offset, reason);
-    this.#memory.unlock(flight.offset);
-  }
-
   /** Nothing is delivered: it is paused, or too much of it is poisoned. */
   get isStopped(): boolean {
-    return this.route.paused || this.#ports.deadLetters.heldCount(this.route.number) >= HELD_MAX;
+    return this.route.paused || this.poison.isTooMuch;
   }
 
   /** The oldest offset that is not done, those that are held or freed in their place included. */
   lowWater(next: number): number {
     let lowest = this.state.lowWater(next);
-    for (const { offset, after } of this.#ports.deadLetters.redriven(this.route.number))
+    for (const { offset, after } of this.#ports.deadLetters.redriven(this.number))
       if (after === offset && offset < lowest) lowest = offset;
     return lowest;
   }
@@ -181,7 +149,7 @@ export class Group {
   /** Messages that the group is not done with; those in flight and what a filter has not looked at among them. */
   get lag(): number {
     const { log, deadLetters } = this.#ports;
-    return this.state.openCount(log.next) + deadLetters.redrivenCount(this.route.number);
+    return this.state.openCount(log.next) + deadLetters.redrivenCount(this.number);
   }
 
   /** About how many messages are visible. */
@@ -213,7 +181,7 @@ export class Group {
       if (flight.generation === generation) return { is: "live", flight };
       return flight.generation > generation ? { is: "stale" } : { is: "unknown" };
     }
-    if (this.#ports.deadLetters.has(this.route.number, offset)) return { is: "stale" };
+    if (this.#ports.deadLetters.has(this.number, offset)) return { is: "stale" };
     if (offset < this.#ports.log.next && this.state.isDone(offset)) return { is: "done" };
     return { is: "unknown" };
   }
@@ -224,7 +192,7 @@ export class Group {
     for (const offset of offsets) {
       this.#memory.visible.delete(offset);
       if (this.state.flight(offset) === undefined)
-        this.#ports.deadLetters.remove(this.route.number, offset);
+        this.#ports.deadLetters.remove(this.number, offset);
       else plain.push(offset);
     }
     plain.sort((a, b) => a - b);
@@ -246,15 +214,15 @@ export class Group {
   ): void {
     const reason = how.reason ?? "nacked";
     if (!flight.leased) {
-      if (how.retry === false && this.#memory.isHeld(flight.offset)) this.#skip(flight.offset);
+      if (how.retry === false) this.poison.skip(flight.offset);
       return;
     }
     if (how.retry === false) {
-      this.#bury(flight, reason, nowMs);
+      this.poison.bury(flight, reason, nowMs);
       return;
     }
-    if (this.#exhausted(flight)) {
-      this.#poisoned(flight, reason, nowMs);
+    if (this.poison.isOut(flight)) {
+      this.poison.failed(flight, reason, nowMs);
       return;
     }
     const { backoff } = this.route.settings;
@@ -262,7 +230,7 @@ export class Group {
     const dueAt = nowMs + delayMs;
     this.#memory.visible.delete(flight.offset);
     if (this.state.flight(flight.offset) === undefined) {
-      this.#ports.deadLetters.retry(this.route.number, flight, dueAt);
+      this.#ports.deadLetters.retry(this.number, flight, dueAt);
       this.state.due.push(dueAt, flight.offset);
     } else this.state.retry(flight, dueAt);
     this.#memory.locks.stand(flight.offset, "waiting");
@@ -277,8 +245,8 @@ export class Group {
     this.#memory.visible.delete(offset);
     this.#memory.locks.stand(offset, "waiting");
     if (this.state.flight(offset) === undefined) {
-      this.#ports.deadLetters.lease(this.route.number, flight, { generation, attempt, dueAt });
-      this.#ports.deadLetters.retry(this.route.number, flight, dueAt);
+      this.#ports.deadLetters.lease(this.number, flight, { generation, attempt, dueAt });
+      this.#ports.deadLetters.retry(this.number, flight, dueAt);
       this.state.due.push(dueAt, offset);
     } else {
       this.state.lease(offset, 1, { generation, attempt, dueAt: nowMs });
@@ -293,7 +261,7 @@ export class Group {
     if (!flight.leased) return false;
     this.#memory.visible.delete(flight.offset);
     if (this.state.flight(flight.offset) === undefined) {
-      this.#ports.deadLetters.extend(this.route.number, flight, until);
+      this.#ports.deadLetters.extend(this.number, flight, until);
       this.state.due.push(until, flight.offset);
     } else this.state.extend(flight, until);
     this.#memory.locks.stand(flight.offset, "leased");
@@ -310,11 +278,11 @@ export class Group {
     this.#memory.clear();
     this.state.seek(offset);
     const { deadLetters, log } = this.#ports;
-    for (const redriven of deadLetters.redriven(this.route.number)) {
-      if (redriven.offset >= offset) deadLetters.remove(this.route.number, redriven.offset);
-      else if (redriven.held) deadLetters.giveUp(this.route.number, redriven.offset);
+    for (const redriven of deadLetters.redriven(this.number)) {
+      if (redriven.offset >= offset) deadLetters.remove(this.number, redriven.offset);
+      else if (redriven.held) deadLetters.giveUp(this.number, redriven.offset);
       else {
-        deadLetters.restart(this.route.number, redriven.offset, log.next, nowMs);
+        deadLetters.restart(this.number, redriven.offset, log.next, nowMs);
         this.#memory.comeBack({ ...redriven, after: log.next, dueAt: nowMs });
       }
     }
@@ -328,7 +296,7 @@ export class Group {
   /** A dead letter comes back as a new delivery. After a seek the log may bring it again anyway, and does it once. */
   redrive(offset: number, nowMs: number): void {
     const { deadLetters, log } = this.#ports;
-    const { number } = this.route;
+    const { number } = this;
     if (offset >= log.first && !this.state.isDone(offset)) {
       deadLetters.forgive(number, offset);
       return;
@@ -338,58 +306,7 @@ export class Group {
     if (flight !== undefined) this.#memory.comeBack(flight);
   }
 
-  // ------------------------------------------------------------ what is held
-
   flight(offset: number): Flight | undefined {
     return this.#memory.flight(offset);
-  }
-
-  /** Message groups of which nothing may go, and held messages that hold nothing but themselves; in no order. */
-  *blocked(): Iterable<Held> {
-    yield* this.#memory.locks.held();
-    for (const { offset, held } of this.#ports.deadLetters.redriven(this.route.number))
-      if (held && !this.#memory.locks.has(offset))
-        yield { offset, by: "held", waiting: 0, more: false };
-  }
-
-  /** The held message is delivered again, in its place and with all its attempts. False when it is not held. */
-  retryHeld(offset: number, nowMs: number): boolean {
-    return this.#free(offset, 0, nowMs);
-  }
-
-  /** The held message becomes a dead letter, and what waits behind it goes on. False when it is not held. */
-  skipHeld(offset: number): boolean {
-    if (!this.#memory.isHeld(offset)) return false;
-    this.#skip(offset);
-    return true;
-  }
-
-  #free(offset: number, attempt: number, nowMs: number): boolean {
-    const { deadLetters } = this.#ports;
-    const flight = this.#memory.redriven(offset);
-    if (flight?.held !== true) return false;
-    deadLetters.free(this.route.number, flight, attempt, nowMs);
-    if (!this.#memory.locks.stand(offset, "due")) this.#memory.visible.add(offset);
-    return true;
-  }
-
-  #skip(offset: number): void {
-    const { deadLetters } = this.#ports;
-    const { number, name } = this.route;
-    deadLetters.giveUp(number, offset);
-    this.#ports.dead(name, offset, deadLetters.reasonOf(number, offset));
-    this.#memory.unlock(offset);
-  }
-
-  /** Settings that would not have held a message free it: as a dead letter, or for the attempts that it has now. */
-  #reviewHeld(nowMs: number): void {
-    const { number, settings } = this.route;
-    const { deadLetters } = this.#ports;
-    if (deadLetters.heldCount(number) === 0) return;
-    for (const { offset, held, attempt } of deadLetters.redriven(number)) {
-      if (!held) continue;
-      if (settings.onPoison !== "block") this.#skip(offset);
-      else if (attempt < settings.maxAttempts) this.#free(offset, attempt, nowMs);
-    }
   }
 }

@@ -24,10 +24,10 @@ export interface GroupPorts {
   /** 0 to below 1, to spread retries. */
   random(): number;
   /** A lease ran out. */
-  lapsed(group: number, offset: number, attempt: number): void;
-  dead(group: string, offset: number, reason: string): void;
+  lapsed(offset: number, attempt: number): void;
+  dead(offset: number, reason: string): void;
   /** The message ran out of attempts and is held in its place. */
-  held(group: string, offset: number, reason: string): void;
+  held(offset: number, reason: string): void;
 }
 
 /** Offsets that may be delivered again now, the smallest first. */
@@ -79,10 +79,14 @@ export class GroupMemory {
   readonly locks = new OrderLocks();
   readonly comeback = new Comeback();
 
-  constructor(route: GroupRoute, ports: GroupPorts) {
+  constructor(route: GroupRoute, ports: GroupPorts, number: number) {
     this.route = route;
     this.ports = ports;
-    this.state = new GroupState(route.number, ports.journal);
+    this.state = new GroupState(number, ports.journal);
+  }
+
+  get number(): number {
+    return this.state.group;
   }
 
   /** After waking or a change of settings: what follows from the state is made anew. */
@@ -95,7 +99,7 @@ export class GroupMemory {
     this.state.due.clear();
     const flying: { flight: Flight; place: number }[] = [];
     for (const flight of this.state.flights()) flying.push({ flight, place: flight.offset });
-    for (const redriven of this.ports.deadLetters.redriven(this.route.number)) {
+    for (const redriven of this.ports.deadLetters.redriven(this.number)) {
       // One that was freed from its hold stands where it always stood.
       const isAway = redriven.attempt === 0 && redriven.after !== redriven.offset;
       if (isAway) this.comeBack(redriven);
@@ -139,11 +143,11 @@ export class GroupMemory {
 
   /** The flight of a message that stands among the dead letters' rows: redriven, or held. */
   redriven(offset: number): Redriven | undefined {
-    return this.ports.deadLetters.flight(this.route.number, offset);
+    return this.ports.deadLetters.flight(this.number, offset);
   }
 
   content(offset: number): { entry: Uint8Array; storedAt: number } | undefined {
-    return this.ports.deadLetters.content(this.route.number, offset) ?? this.ports.log.read(offset);
+    return this.ports.deadLetters.content(this.number, offset) ?? this.ports.log.read(offset);
   }
 
   messageGroupOf(offset: number): string | undefined {

@@ -77,6 +77,49 @@ export class Pages {
     return Math.min(next, page === undefined ? this.base * PAGE_OFFSETS : page.firstOpen());
   }
 
+  /** The pages of a run of consecutive offsets, each with its part of it. */
+  *runs(first: number, count: number): Iterable<{ page: DeliveryPage; from: number; to: number }> {
+    const end = first + count;
+    for (let from = first; from < end;) {
+      const page = this.at(from);
+      const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
+      yield { page, from, to };
+      from = to;
+    }
+  }
+
+  /** What lies below the offset and is not in flight is done. */
+  passOver(end: number): void {
+    for (let offset = this.base * PAGE_OFFSETS; offset < end; offset++) {
+      const page = this.at(offset);
+      if (!page.isDone(offset) && !page.flights.has(offset)) page.setDone(offset);
+    }
+  }
+
+  /** How many below the offset are not done. */
+  openBelow(offset: number): number {
+    let open = 0;
+    const last = pageOf(offset);
+    for (let number = this.base; number < last; number++)
+      open += PAGE_OFFSETS - (this.#pages.get(number)?.doneCount ?? 0);
+    for (let below = Math.max(last, this.base) * PAGE_OFFSETS; below < offset; below++)
+      if (this.#pages.get(last)?.isDone(below) !== true) open++;
+    return open;
+  }
+
+  /** Nothing before the offset's page is known any more; answers the pages that went. */
+  truncate(offset: number): DeliveryPage[] {
+    const gone: DeliveryPage[] = [];
+    const first = pageOf(offset);
+    for (let number = this.base; number < first; number++) {
+      const page = this.#pages.get(number);
+      if (page !== undefined) gone.push(page);
+      this.#pages.delete(number);
+    }
+    this.base = Math.max(this.base, first);
+    return gone;
+  }
+
   /** Is anything of [from, to) leased or waiting for a retry? */
   holdsBetween(from: number, to: number): boolean {
     for (let number = pageOf(from); number * PAGE_OFFSETS < to; number++) {

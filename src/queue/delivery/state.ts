@@ -1,21 +1,21 @@
 /**
- * What one queue knows of one consumer group: how far it has read, what it is done with, what is in flight.
+ * What one queue knows of one consumer group, or of one consumer of a broadcast group: how far it has read, what it is done with, what is in flight.
  * Every change goes through a method here that changes memory and writes the operation, and `apply` repeats the same
  * change on waking. It decides nothing: chooser.ts and group.ts do.
  *
  * Below `base` (a page number) everything is done. At or above `cursor` nothing was ever delivered.
  */
-import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
+import { CodecError, type ByteReader, type ByteWriter } from "../../core/bytes.ts";
 import { Heap } from "../../core/heap.ts";
 import type { Journal, Page } from "../journal.ts";
 import { OPERATION } from "../operations.ts";
 import { Attempts, readAttempt, writeAttempt, type Attempt } from "./attempts.ts";
+import { readHead, writeHead, type Head } from "./head.ts";
+import { isNews, type Owner } from "./owner.ts";
 import { DeliveryPage, PAGE_OFFSETS, type Flight } from "./page.ts";
 import { pageOf, Pages } from "./pages.ts";
 
-const VERSION = 1;
-
-export class GroupState implements Page {
+export class GroupState implements Page, Head {
   readonly group: number;
   readonly name: string;
   savedSeq = 0;
@@ -27,6 +27,8 @@ export class GroupState implements Page {
   expired = 0;
   /** Former queues that have finished everything below their fence (growth.ts). */
   readonly drainedFrom = new Set<number>();
+  /** Of a broadcast group: whose deliveries these are. */
+  owner: Owner | undefined;
   readonly attempts = new Attempts();
   /** Due instants of flights; stale entries are recognized by comparing with the flight. */
   readonly due = new Heap();
@@ -44,6 +46,10 @@ export class GroupState implements Page {
 
   get base(): number {
     return this.#pages.base;
+  }
+
+  set base(number: number) {
+    this.#pages.base = number;
   }
 
   flight(offset: number): Flight | undefined {
@@ -83,11 +89,7 @@ export class GroupState implements Page {
     count: number,
     delivery: { generation: number; attempt: number; dueAt: number },
   ): void {
-    let from = first;
-    const end = first + count;
-    while (from < end) {
-      const page = this.#pages.at(from);
-      const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
+    for (const { page, from, to } of this.#pages.runs(first, count)) {
       this.#write(page, OPERATION.lease)
         .uint(from)
         .uint(to - from)
@@ -96,7 +98,6 @@ export class GroupState implements Page {
         .uint(delivery.dueAt);
       this.#journal.touch(this);
       this.#applyLease(page, from, to, delivery);
-      from = to;
     }
     // The cursor is the scan's: in an ordered group that has just woken it stands below what is in flight, and what
     // lies between is not looked at yet.
@@ -116,16 +117,11 @@ export class GroupState implements Page {
 
   /** The group is done with a run of consecutive offsets: acked, or moved to the dead letters. */
   done(first: number, count: number): void {
-    let from = first;
-    const end = first + count;
-    while (from < end) {
-      const page = this.#pages.at(from);
-      const to = Math.min(end, (page.number + 1) * PAGE_OFFSETS);
+    for (const { page, from, to } of this.#pages.runs(first, count)) {
       this.#write(page, OPERATION.done)
         .uint(from)
         .uint(to - from);
       for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
-      from = to;
     }
     this.#retirePages();
   }
@@ -214,31 +210,35 @@ export class GroupState implements Page {
     this.drainedFrom.add(from);
   }
 
+  /** The consumer has shown itself. */
+  seen(nowMs: number): void {
+    if (this.owner === undefined || !isNews(this.owner, nowMs)) return;
+    this.#write(this, OPERATION.seen).uint(nowMs);
+    this.owner = { ...this.owner, seenAt: nowMs };
+  }
+
   /** Retention took everything below the offset; answers how many the group had not done. */
   truncate(offset: number): number {
-    let lost = 0;
-    const first = pageOf(offset);
-    const isBehind = first > this.base || offset > this.cursor;
-    for (let number = this.base; number < first; number++)
-      lost += PAGE_OFFSETS - (this.#pages.get(number)?.doneCount ?? 0);
-    for (let number = this.base; number <= first; number++) {
-      if (number < first) {
-        const page = this.#pages.get(number);
-        if (page !== undefined) this.#journal.retire(page);
-        this.#pages.delete(number);
-      } else if (offset % PAGE_OFFSETS !== 0) {
-        const page = this.#pages.at(offset);
-        const lostBefore = lost;
-        for (let below = page.number * PAGE_OFFSETS; below < offset; below++)
-          if (page.setDone(below)) lost++;
-        if (lost > lostBefore) this.#journal.save(page);
-      }
-    }
-    this.#pages.base = Math.max(this.base, first);
+    const lost = this.#pages.openBelow(offset);
     this.cursor = Math.max(this.cursor, offset);
+    // Who is done with all of it, as most are, has nothing to write.
+    if (lost === 0) return 0;
+    this.#write(this, OPERATION.truncated).uint(offset).uint(lost);
     this.expired += lost;
-    if (isBehind || lost > 0) this.#journal.save(this);
+    const cut = this.#applyTruncate(offset);
+    if (cut !== undefined) this.#journal.touch(cut);
     return lost;
+  }
+
+  /** Answers the page that the offset lies in, when some of it is left. */
+  #applyTruncate(offset: number): DeliveryPage | undefined {
+    for (const page of this.#pages.truncate(offset)) this.#journal.retire(page);
+    this.cursor = Math.max(this.cursor, offset);
+    if (offset % PAGE_OFFSETS === 0 || pageOf(offset) < this.base) return undefined;
+    const page = this.#pages.at(offset);
+    for (let below = page.number * PAGE_OFFSETS; below < offset; below++)
+      this.#applyDone(page, below);
+    return page;
   }
 
   /** A wholly done page at the low end goes, and the head is saved in the same flush so that nothing forgets it [J1]. */
@@ -248,8 +248,7 @@ export class GroupState implements Page {
     while (page !== undefined && page.complete && page.flights.size === 0) {
       this.#journal.retire(page);
       this.#pages.delete(this.base);
-      this.#pages.base++;
-      page = this.#pages.get(this.base);
+      page = this.#pages.get(++this.base);
     }
     this.cursor = Math.max(this.cursor, this.base * PAGE_OFFSETS);
     this.#journal.save(this);
@@ -270,22 +269,12 @@ export class GroupState implements Page {
   // ------------------------------------------------------------ waking
 
   encode(writer: ByteWriter): void {
-    writer.byte(VERSION).uint(this.epoch).uint(this.base).uint(this.cursor).uint(this.expired);
-    writer.uint(this.drainedFrom.size);
-    for (const from of this.drainedFrom) writer.uint(from);
-    this.attempts.encode(writer);
+    writeHead(writer, this);
   }
 
   restoreHead(data: Uint8Array, seq: number): void {
-    const reader = new ByteReader(data);
-    if (reader.byte() !== VERSION) throw new CodecError("unknown group head version");
+    readHead(data, this);
     this.savedSeq = seq;
-    this.epoch = reader.uint();
-    this.#pages.base = reader.uint();
-    this.cursor = reader.uint();
-    this.expired = reader.uint();
-    for (let left = reader.uint(); left > 0; left--) this.drainedFrom.add(reader.uint());
-    this.attempts.restore(reader);
   }
 
   restorePage(number: number, data: Uint8Array, seq: number): void {
@@ -342,6 +331,13 @@ export class GroupState implements Page {
         if (head) this.attempts.set(key, attempt);
         return;
       }
+      case OPERATION.seen: {
+        const seenAt = reader.uint();
+        if (head && this.owner !== undefined) this.owner = { ...this.owner, seenAt };
+        return;
+      }
+      case OPERATION.truncated:
+        return this.#replayTruncate(reader, seq, live);
       case OPERATION.drained: {
         const from = reader.uint();
         if (head) this.drainedFrom.add(from);
@@ -371,6 +367,15 @@ export class GroupState implements Page {
     if (seq > this.savedSeq) this.cursor = Math.max(this.cursor, to);
   }
 
+  #replayTruncate(reader: ByteReader, seq: number, live: boolean): void {
+    const offset = reader.uint();
+    const lost = reader.uint();
+    if (!live) return;
+    if (seq > this.savedSeq) this.expired += lost;
+    const cut = this.#applyTruncate(offset);
+    if (cut !== undefined && seq > cut.savedSeq) this.#journal.restoreDirty(cut, seq);
+  }
+
   #replayDone(reader: ByteReader, seq: number, live: boolean): void {
     const from = reader.uint();
     const to = from + reader.uint();
@@ -381,12 +386,7 @@ export class GroupState implements Page {
 
   /** After the replay. Without order or filter gaps, what lies below the cursor and is not in flight was passed over. */
   settle(skipsAreDone: boolean): void {
-    if (skipsAreDone) {
-      for (let offset = this.base * PAGE_OFFSETS; offset < this.cursor; offset++) {
-        const page = this.#pages.at(offset);
-        if (!page.isDone(offset) && !page.flights.has(offset)) page.setDone(offset);
-      }
-    }
+    if (skipsAreDone) this.#pages.passOver(this.cursor);
     this.#retirePages();
   }
 }

@@ -191,13 +191,13 @@ export class Deployment {
           this.#callQueue(life, { namespace, topic: target.topic, queue: target.queue }, (queue) =>
             queue.forward(call),
           ),
-        ring: ({ namespace, topic, incarnation }, group, from, count) =>
+        ring: ({ namespace, topic, incarnation }, ring) =>
           this.#callQueue(life, { namespace, topic, queue: 0 }, (queue) =>
-            queue.ring(incarnation, group, from, count),
+            queue.ring({ ...ring, incarnation }),
           ),
-        drained: ({ namespace, topic, incarnation }, group, from, to) =>
+        drained: ({ namespace, topic, incarnation }, drained, to) =>
           this.#callQueue(life, { namespace, topic, queue: to }, (queue) =>
-            queue.drained(incarnation, group, from),
+            queue.drained({ ...drained, incarnation }),
           ),
       },
       life.clock,
