@@ -113,9 +113,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "delivers once too often",
-    file: "src/queue/delivery/group.ts",
-    from: "return flight.attempt >= this.route.settings.maxAttempts;",
-    to: "return flight.attempt > this.route.settings.maxAttempts;",
+    file: "src/queue/delivery/poison.ts",
+    from: "return flight.attempt >= this.#memory.route.settings.maxAttempts;",
+    to: "return flight.attempt > this.#memory.route.settings.maxAttempts;",
     breaks: ["R1"],
     seed: 1,
   },
