@@ -79,6 +79,11 @@ export class Pending {
     return start === undefined ? undefined : new ByteReader(this.#writer.view(), start).blob();
   }
 
+  /** Bytes of the entries [from, to) in their body. */
+  size(from: number, to: number): number {
+    return (this.#starts[to] ?? this.#writer.length) - (this.#starts[from] ?? 0);
+  }
+
   /** The body of the entries [from, to), as a view. */
   body(from: number, to: number): Uint8Array {
     return this.#writer.view().subarray(this.#starts[from], this.#starts[to]);

@@ -128,7 +128,7 @@ export class SegmentLog {
       const bytesMax = PART_BYTES - (blob?.length ?? 0);
       let to = from + 1;
       while (to < count && to - from < room) {
-        if (pending.body(from, to + 1).length > bytesMax) break;
+        if (pending.size(from, to + 1) > bytesMax) break;
         to++;
       }
       this.#writeSegment(pending, from, to, blob);
