@@ -5,12 +5,13 @@
 import type { Answer, Connection } from "./connection.ts";
 import { requestBytes } from "./connection.ts";
 import type { Contender } from "./compare.ts";
-import { closedLoop, CONNECTIONS, succeeded, type Loop, type Step } from "./load.ts";
+import { closedLoop, CONNECTIONS, succeeded, type Loop, type Measured, type Step } from "./load.ts";
 import { serveBaselines, serveHalfMq, type HalfMq, type Served } from "./servers.ts";
 
 /** A JSON text of 256 bytes. */
 export const BODY = `"${"x".repeat(254)}"`;
 export const ROUNDS = 5;
+const FIRST_WARM_UP_MS = 3_000;
 const LOOP: Loop = { connections: CONNECTIONS, warmUpMs: 500, durationMs: 2_000 };
 
 export class Stage {
@@ -43,21 +44,25 @@ export class Stage {
 
   /** HalfMQ's part of a comparison. */
   measured(name: string, step: Step, loop: Partial<Loop> = {}): Contender {
-    return {
-      name,
-      measure: () => closedLoop(this.halfMq, { ...LOOP, ...loop }, step),
-    };
+    return { name, measure: warmed(() => this.halfMq, { ...LOOP, ...loop }, step) };
   }
 
   /** A baseline's part: `steps` requests, one after the other, make one step. */
   baseline(name: string, step: Step, more: Partial<Loop> & { atLeast?: number } = {}): Contender {
     const { atLeast, ...loop } = more;
-    return {
-      name,
-      measure: () => closedLoop(this.baselines, { ...LOOP, ...loop }, step),
-      ...(atLeast === undefined ? {} : { atLeast }),
-    };
+    const measure = warmed(() => this.baselines, { ...LOOP, ...loop }, step);
+    return { name, measure, ...(atLeast === undefined ? {} : { atLeast }) };
   }
+}
+
+/** The first round warms up for longer: by then the hot code is compiled. */
+function warmed(server: () => Served, loop: Loop, step: Step): () => Promise<Measured> {
+  let extraMs = FIRST_WARM_UP_MS;
+  return () => {
+    const warmUpMs = loop.warmUpMs + extraMs;
+    extraMs = 0;
+    return closedLoop(server(), { ...loop, warmUpMs }, step);
+  };
 }
 
 /** The same request so many times, one after the other. */

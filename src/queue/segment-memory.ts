@@ -4,8 +4,8 @@
  */
 import type { Segment } from "./segment.ts";
 
-/** Newest segments. */
-const TAIL_BYTES = 2 * 1_024 * 1_024;
+/** Newest segments. Many queues share one process or isolate, so each keeps little. */
+const TAIL_BYTES = 512 * 1_024;
 /** One stretch read from disk, and how many of them stay. */
 export const STRETCH_BYTES = 512 * 1_024;
 const STRETCHES = 4;
