@@ -8,7 +8,7 @@ import type { Broker } from "../../src/broker/broker.ts";
 import type { Objects } from "../../src/broker/objects.ts";
 import { queueOfWord } from "../../src/core/route.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
-import type { Sql, SqlValue } from "../../src/queue/storage.ts";
+import type { Sql, SqlValue } from "../../src/queue/storage/storage.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
 import type { RegistryRpc, TopicRoute } from "../../src/protocol/rpc.ts";

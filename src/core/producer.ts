@@ -1,7 +1,7 @@
 /**
  * The rule of producer sequences: what a message's mark means beside the last one that was taken. An epoch starts at
  * sequence 1 and each next is one more; a newer epoch fences the older ones. Pure; who remembers what was taken is
- * queue/producers.ts.
+ * queue/duplicates/producers.ts.
  */
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { ProducerSeat } from "../protocol/producing.ts";

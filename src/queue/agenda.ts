@@ -2,8 +2,8 @@
  * When a queue must wake next: one look over everything that can become due, for the one alarm [Q1]. It arms nothing and
  * does nothing that is due.
  */
-import type { Attendants } from "./attendants.ts";
-import type { Drains } from "./drains.ts";
+import type { Attendants } from "./waiting/attendants.ts";
+import type { Drains } from "./links/drains.ts";
 import type { QueueStore } from "./store.ts";
 
 /** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */

@@ -8,9 +8,9 @@ import { frame } from "../core/record.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import type { CheckBegun, CheckOffer, TransactionState } from "../protocol/rpc.ts";
 import { apply, missing, settle } from "./deciding.ts";
-import type { OpenHalf } from "./half-open.ts";
+import type { OpenHalf } from "./halves/open.ts";
 import type { QueueStore } from "./store.ts";
-import { halfId, idOf } from "./transaction-view.ts";
+import { halfId, idOf } from "./halves/transaction-view.ts";
 
 /** An offer to a coordinator that led to nothing is made again after this. */
 const OFFER_MS = 5_000;

@@ -7,7 +7,7 @@ import { decodeRecord, frame } from "../core/record.ts";
 import type { Delivered, PeekCall, Peeked, ReceiveCall } from "../protocol/rpc.ts";
 import type { Chosen } from "./delivery/chooser.ts";
 import type { Group } from "./delivery/group.ts";
-import { traceDelivered } from "./delivery-trace.ts";
+import { traceDelivered } from "./trace/delivery-trace.ts";
 import type { QueueStore } from "./store.ts";
 
 /** Entries that one peek looks at. */

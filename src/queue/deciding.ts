@@ -14,16 +14,16 @@ import type {
   Prepared,
   Target,
 } from "../protocol/rpc.ts";
-import { claim, dedupWordOf, dismiss, firstOf, release, remember } from "./dedup.ts";
-import type { Decided, Placed } from "./half-page.ts";
-import type { HalfMessage } from "./half-record.ts";
-import type { OpenHalf } from "./half-open.ts";
-import { groupMark, type Parcel } from "./links.ts";
+import { claim, dedupWordOf, dismiss, firstOf, release, remember } from "./duplicates/dedup.ts";
+import type { Decided, Placed } from "./halves/page.ts";
+import type { HalfMessage } from "./halves/record.ts";
+import type { OpenHalf } from "./halves/open.ts";
+import { groupMark, type Parcel } from "./links/links.ts";
 import { noRoom } from "./room.ts";
 import { answered, remember as rememberAnswer } from "./sending.ts";
-import type { HalfPlace } from "./stand-ins.ts";
+import type { HalfPlace } from "./duplicates/stand-ins.ts";
 import { QueueStore } from "./store.ts";
-import { halfId, idOf, messagesOf } from "./transaction-view.ts";
+import { halfId, idOf, messagesOf } from "./halves/transaction-view.ts";
 
 export const missing = refuse("transaction_not_found", "There is no such transaction.");
 

@@ -21,21 +21,21 @@ import type {
   TopicRoute,
 } from "../protocol/rpc.ts";
 import { nextDueAt } from "./agenda.ts";
-import { Attendants, type AttendantPorts } from "./attendants.ts";
+import { Attendants, type AttendantPorts } from "./waiting/attendants.ts";
 import type { QueueBounds } from "./bounds.ts";
 import { decideAndArrive, type CommittingPorts } from "./committing.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
-import { Drains, type DrainedPort } from "./drains.ts";
+import { Drains, type DrainedPort } from "./links/drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
-import { Outbox } from "./outbox.ts";
-import type { RingPort } from "./rings.ts";
+import { Outbox } from "./links/outbox.ts";
+import type { RingPort } from "./waiting/rings.ts";
 import { moveDue } from "./sending.ts";
 import { dropOld, retain } from "./retention.ts";
 import { storeLog, whose } from "./store-log.ts";
 import { QueueStore, type Identity } from "./store.ts";
-import type { Sql } from "./storage.ts";
-import { groupGone, TOPIC_GONE, Waits } from "./waits.ts";
+import type { Sql } from "./storage/storage.ts";
+import { groupGone, TOPIC_GONE, Waits } from "./waiting/waits.ts";
 
 const SWEEP_MAX = 256;
 /** A delete is decided within this, or its count no longer holds. */

@@ -4,8 +4,8 @@
  */
 import type { RecordHead } from "../core/record.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
-import { dedupWordOf, firstOf } from "./dedup.ts";
-import type { Counted } from "./sequences.ts";
+import { dedupWordOf, firstOf } from "./duplicates/dedup.ts";
+import type { Counted } from "./duplicates/sequences.ts";
 import { QueueStore } from "./store.ts";
 
 /** Messages that a request brings, in columns. */

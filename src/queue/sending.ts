@@ -26,10 +26,10 @@ import {
   remember as rememberDedup,
   standBy,
   type DedupWord,
-} from "./dedup.ts";
-import type { Placed } from "./half-page.ts";
+} from "./duplicates/dedup.ts";
+import type { Placed } from "./halves/page.ts";
 import { noRoom, type Batch } from "./room.ts";
-import { judgeProducers, rememberProducers, type Counted } from "./sequences.ts";
+import { judgeProducers, rememberProducers, type Counted } from "./duplicates/sequences.ts";
 import { QueueStore } from "./store.ts";
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>

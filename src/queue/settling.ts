@@ -7,7 +7,7 @@ import type { ReceiptCode } from "../protocol/errors.ts";
 import type { Settled, SettleCall } from "../protocol/rpc.ts";
 import type { Group } from "./delivery/group.ts";
 import type { Flight } from "./delivery/page.ts";
-import { traceAcked, traceNacked } from "./delivery-trace.ts";
+import { traceAcked, traceNacked } from "./trace/delivery-trace.ts";
 import type { QueueStore } from "./store.ts";
 
 /** Results in the order of the receipts. */

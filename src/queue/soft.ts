@@ -5,8 +5,8 @@
 import { messageId } from "../core/ids.ts";
 import { readRecordHead, unframe } from "../core/record.ts";
 import type { SendCall, TopicRoute } from "../protocol/rpc.ts";
-import type { Sql } from "./storage.ts";
-import { readMeta, writeMeta } from "./schema.ts";
+import type { Sql } from "./storage/storage.ts";
+import { readMeta, writeMeta } from "./storage/schema.ts";
 
 /** May the call be answered before its messages are on disk? */
 export function mayBeLost(route: TopicRoute | undefined, call: SendCall): boolean {

@@ -5,20 +5,20 @@
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { QueueRpc, Stored } from "../protocol/rpc.ts";
-import { blocked, decideHeld } from "./blocked.ts";
+import { blocked, decideHeld } from "./reading/blocked.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
 import { peek } from "./consuming.ts";
 import { prepare } from "./deciding.ts";
 import type { Group } from "./delivery/group.ts";
-import { locate, message, recall, retime } from "./finding.ts";
+import { locate, message, recall, retime } from "./reading/finding.ts";
 import { deadLetters, purgeDeadLetters, redrive, seek } from "./operating.ts";
 import type { Queue } from "./queue.ts";
-import { producerSeats } from "./sequences.ts";
+import { producerSeats } from "./duplicates/sequences.ts";
 import { mayBeLost } from "./soft.ts";
 import { answered, duplicates, releaseKey, send, takeForwarded } from "./sending.ts";
 import { settle } from "./settling.ts";
-import { stats } from "./stats.ts";
-import { list, view } from "./transaction-view.ts";
+import { stats } from "./reading/stats.ts";
+import { list, view } from "./halves/transaction-view.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
 type Args<K extends keyof QueueRpc> = Parameters<QueueRpc[K]>;

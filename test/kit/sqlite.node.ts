@@ -3,7 +3,7 @@
  * It counts table rows only (what `changes()` says): a write to an index is not seen, so tables under test should have none.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Sql, SqlValue } from "../../src/queue/storage.ts";
+import type { Sql, SqlValue } from "../../src/queue/storage/storage.ts";
 
 const ROW_BYTES_MAX = 2_000_000;
 

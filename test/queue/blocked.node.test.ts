@@ -1,6 +1,6 @@
 /** Messages out of attempts that hold their place, what is blocked and why, and thousands of message groups without a scan. */
 import { describe, expect, it, vi } from "vitest";
-import { SegmentLog } from "../../src/queue/segments.ts";
+import { SegmentLog } from "../../src/queue/log/segments.ts";
 import { Consumer } from "./consumer.node.ts";
 
 const BLOCK = { ordered: true, onPoison: "block", maxAttempts: 2 } as const;

@@ -7,7 +7,7 @@ import { accept } from "../../src/protocol/errors.ts";
 import type { Decision } from "../../src/protocol/rpc.ts";
 import { prepare } from "../../src/queue/deciding.ts";
 import { duplicates, send, takeForwarded } from "../../src/queue/sending.ts";
-import { view } from "../../src/queue/transaction-view.ts";
+import { view } from "../../src/queue/halves/transaction-view.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };

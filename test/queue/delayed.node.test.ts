@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { sentBy } from "../../src/core/message.ts";
 import { accept } from "../../src/protocol/errors.ts";
-import { message, retime } from "../../src/queue/finding.ts";
+import { message, retime } from "../../src/queue/reading/finding.ts";
 import { send } from "../../src/queue/sending.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CodecError } from "../../src/core/bytes.ts";
-import { compareDue, type DueEntry } from "../../src/queue/due-chunk.ts";
-import { DueIndex, type DueIndexOptions } from "../../src/queue/due-index.ts";
-import { bytesOf } from "../../src/queue/storage.ts";
+import { compareDue, type DueEntry } from "../../src/queue/delayed/due-chunk.ts";
+import { DueIndex, type DueIndexOptions } from "../../src/queue/delayed/due-index.ts";
+import { bytesOf } from "../../src/queue/storage/storage.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 const HOUR_MS = 3_600_000;

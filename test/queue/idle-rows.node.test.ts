@@ -3,10 +3,10 @@ import { expect, it } from "vitest";
 import type { ByteWriter } from "../../src/core/bytes.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import { receive } from "../../src/queue/consuming.ts";
-import { Journal, type Page } from "../../src/queue/journal.ts";
+import { Journal, type Page } from "../../src/queue/storage/journal.ts";
 import { send } from "../../src/queue/sending.ts";
-import { createTables } from "../../src/queue/schema.ts";
-import { LongBodies } from "../../src/queue/long-bodies.ts";
+import { createTables } from "../../src/queue/storage/schema.ts";
+import { LongBodies } from "../../src/queue/log/long-bodies.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 

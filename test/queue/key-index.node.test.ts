@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CodecError, encodeText } from "../../src/core/bytes.ts";
-import { KeyIndex, type KeyIndexOptions } from "../../src/queue/key-index.ts";
-import { bytesOf } from "../../src/queue/storage.ts";
+import { KeyIndex, type KeyIndexOptions } from "../../src/queue/keys/key-index.ts";
+import { bytesOf } from "../../src/queue/storage/storage.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 const HOUR_MS = 3_600_000;

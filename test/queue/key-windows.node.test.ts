@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { accept } from "../../src/protocol/errors.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
-import { remember } from "../../src/queue/dedup.ts";
+import { remember } from "../../src/queue/duplicates/dedup.ts";
 import { send } from "../../src/queue/sending.ts";
 import type { Content } from "../../src/core/record.ts";
 import type { SentMessage, Stored } from "../../src/protocol/rpc.ts";

@@ -6,8 +6,8 @@ import { encodeRecord, frame, unframe, type Content } from "../../src/core/recor
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
 import type { ForwardCall, Forwarded, Located, TopicRoute } from "../../src/protocol/rpc.ts";
 import { prepare } from "../../src/queue/deciding.ts";
-import { view } from "../../src/queue/transaction-view.ts";
-import { locate, recall, retime } from "../../src/queue/finding.ts";
+import { view } from "../../src/queue/halves/transaction-view.ts";
+import { locate, recall, retime } from "../../src/queue/reading/finding.ts";
 import { send, takeForwarded } from "../../src/queue/sending.ts";
 import { queueOfWord } from "../../src/core/route.ts";
 import { Bench, group, records, route } from "./kit.node.ts";

@@ -7,7 +7,7 @@ import { queueOfWord } from "../../src/core/route.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import type { SendCall } from "../../src/protocol/rpc.ts";
 import { send } from "../../src/queue/sending.ts";
-import { producerSeats } from "../../src/queue/sequences.ts";
+import { producerSeats } from "../../src/queue/duplicates/sequences.ts";
 import { seeded } from "../kit/event-clock.node.ts";
 import { Bench, records, route } from "./kit.node.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { send } from "../../src/queue/sending.ts";
 import { beginChecks } from "../../src/queue/checking.ts";
 import { prepare } from "../../src/queue/deciding.ts";
-import { view } from "../../src/queue/transaction-view.ts";
+import { view } from "../../src/queue/halves/transaction-view.ts";
 import { receive } from "../../src/queue/consuming.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept } from "../../src/protocol/errors.ts";

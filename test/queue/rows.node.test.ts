@@ -5,9 +5,9 @@ import { unframe, type Content } from "../../src/core/record.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
 import { beginChecks } from "../../src/queue/checking.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
-import { HalfShelf } from "../../src/queue/half-shelf.ts";
+import { HalfShelf } from "../../src/queue/halves/shelf.ts";
 import { send } from "../../src/queue/sending.ts";
-import { list } from "../../src/queue/transaction-view.ts";
+import { list } from "../../src/queue/halves/transaction-view.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytesOf, numberOf } from "../../src/queue/storage.ts";
+import { bytesOf, numberOf } from "../../src/queue/storage/storage.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 test("rows written are counted, and a thrown transaction leaves nothing", () => {

@@ -4,17 +4,17 @@
  */
 import { expect, it } from "vitest";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
-import { decideHeld } from "../../src/queue/blocked.ts";
+import { decideHeld } from "../../src/queue/reading/blocked.ts";
 import { beginChecks, endCheck } from "../../src/queue/checking.ts";
 import { receive } from "../../src/queue/consuming.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
-import { recall, retime } from "../../src/queue/finding.ts";
+import { recall, retime } from "../../src/queue/reading/finding.ts";
 import { redrive, seek } from "../../src/queue/operating.ts";
 import { send } from "../../src/queue/sending.ts";
 import { settle } from "../../src/queue/settling.ts";
-import { stats } from "../../src/queue/stats.ts";
+import { stats } from "../../src/queue/reading/stats.ts";
 import { QueueStore } from "../../src/queue/store.ts";
-import { view } from "../../src/queue/transaction-view.ts";
+import { view } from "../../src/queue/halves/transaction-view.ts";
 import type { Group } from "../../src/queue/delivery/group.ts";
 import type { GroupRoute } from "../../src/protocol/rpc.ts";
 import { Bench, group, records, route } from "./kit.node.ts";

@@ -2,10 +2,10 @@
 import { expect, test } from "vitest";
 import { sentBy } from "../../src/core/message.ts";
 import { receive } from "../../src/queue/consuming.ts";
-import { stats } from "../../src/queue/stats.ts";
-import { message } from "../../src/queue/finding.ts";
+import { stats } from "../../src/queue/reading/stats.ts";
+import { message } from "../../src/queue/reading/finding.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
-import { view } from "../../src/queue/transaction-view.ts";
+import { view } from "../../src/queue/halves/transaction-view.ts";
 import { send } from "../../src/queue/sending.ts";
 import type { Content } from "../../src/core/record.ts";
 import { accept } from "../../src/protocol/errors.ts";

@@ -4,7 +4,7 @@
  * stands in its place until somebody decides; one that is redriven, or freed from its hold, is in flight again from here,
  * until it is acked or fails anew. It decides nothing: group.ts does.
  */
-import { bytesOf, textOf, type Sql } from "../storage.ts";
+import { bytesOf, textOf, type Sql } from "../storage/storage.ts";
 import type { Flight } from "./page.ts";
 
 export interface DeadLetter {

@@ -10,7 +10,7 @@ import type { ByteReader } from "../../core/bytes.ts";
 import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
-import type { Journal } from "../journal.ts";
+import type { Journal } from "../storage/journal.ts";
 import type { Group } from "./group.ts";
 import type { Membership } from "./owner.ts";
 import { GroupState } from "./state.ts";

@@ -7,8 +7,8 @@ import { makeFilter, type MessageFilter } from "../../core/filter/message-filter
 import { Heap } from "../../core/heap.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
-import type { Journal } from "../journal.ts";
-import type { SegmentLog } from "../segments.ts";
+import type { Journal } from "../storage/journal.ts";
+import type { SegmentLog } from "../log/segments.ts";
 import { Comeback } from "./comeback.ts";
 import type { DeadLetters, Redriven } from "./dead-letters.ts";
 import { OrderLocks } from "./order.ts";

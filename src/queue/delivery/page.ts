@@ -3,7 +3,7 @@
  * for what is leased or waits for a retry. It is state and its layout; the rules are in group.ts.
  */
 import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
-import type { Page } from "../journal.ts";
+import type { Page } from "../storage/journal.ts";
 
 export const PAGE_OFFSETS = 4_096;
 const VERSION = 1;

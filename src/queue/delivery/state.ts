@@ -7,8 +7,8 @@
  */
 import { CodecError, type ByteReader, type ByteWriter } from "../../core/bytes.ts";
 import { Heap } from "../../core/heap.ts";
-import type { Journal, Page } from "../journal.ts";
-import { OPERATION } from "../operations.ts";
+import type { Journal, Page } from "../storage/journal.ts";
+import { OPERATION } from "../storage/operations.ts";
 import { Attempts, readAttempt, writeAttempt, type Attempt } from "./attempts.ts";
 import { readHead, writeHead, type Head } from "./head.ts";
 import { isNews, type Owner } from "./owner.ts";

@@ -25,7 +25,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "drops page writes",
-    file: "src/queue/journal.ts",
+    file: "src/queue/storage/journal.ts",
     from: "for (const page of this.#saves) this.#write(page);",
     to: "",
     breaks: ["I1", "L3", "T2", "T6", "V1", "E1"],
@@ -73,7 +73,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "forgets keys when it wakes",
-    file: "src/queue/key-index.ts",
+    file: "src/queue/keys/key-index.ts",
     from: "for (const [text, record] of records) this.#keepYoung(text, record);",
     to: "void records;",
     breaks: ["I5", "D1"],

@@ -3,7 +3,7 @@
  * that takes them back, or finds that they had landed after all. The alarm is written with the rest, as in workerd.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { SqlValue } from "../../../src/queue/storage.ts";
+import type { SqlValue } from "../../../src/queue/storage/storage.ts";
 import type { EventClock } from "../../kit/event-clock.node.ts";
 import type { Dice } from "./dice.ts";
 

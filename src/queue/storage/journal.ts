@@ -1,0 +1,228 @@
+/**
+ * The journal: how state that changes in small steps becomes durable with one written row per flush.
+ * Every change of a page of state is an operation of a few bytes; a flush writes all of its operations as one delta row
+ * into a ring that is overwritten. A page is written as a whole only when the ring is about to overwrite the oldest
+ * operation that its row does not hold yet. Waking reads the pages, then repeats the ring.
+ *
+ * [J1] Every operation is either in the ring or in its page's row.
+ * [J2] An operation changes a page only if its flush is newer than the page's row.
+ * The journal knows nothing of what operations mean, and never reads a clock.
+ */
+import { ByteReader, ByteWriter } from "../../core/bytes.ts";
+import { withCrc, withoutCrc } from "../../core/crc32.ts";
+import { LongBodies } from "../log/long-bodies.ts";
+import { bytesOf, textOf, type Sql, type SqlValue } from "./storage.ts";
+
+/** A page of state that can be written as a whole. */
+export interface Page {
+  readonly name: string;
+  /** Flush that its row in storage stands for; 0 when it has none. */
+  savedSeq: number;
+  /** Oldest flush whose operations its row lacks; 0 when it lacks none. */
+  dirtySeq: number;
+  encode(writer: ByteWriter): void;
+}
+
+export interface SavedPage {
+  readonly name: string;
+  readonly seq: number;
+  readonly data: Uint8Array;
+}
+
+export interface SavedDelta {
+  readonly seq: number;
+  readonly operations: Uint8Array;
+}
+
+export class Journal {
+  readonly #sql: Sql;
+  readonly #operations = new ByteWriter(4_096);
+  readonly #scratch = new ByteWriter(4_096);
+  /** In order of their dirtySeq. */
+  readonly #dirty = new Set<Page>();
+  readonly #saves = new Set<Page>();
+  /** Names of pages that are longer than a row. */
+  readonly #long = new Set<string>();
+  #seq = 0;
+  #wrote = false;
+  /** The oldest flush whose delta carries keys that may stand nowhere else; 0 when there is none. */
+  #keyedSeq = 0;
+
+  readonly #ring: number;
+
+  /** `ring`: deltas that are kept before the oldest is overwritten. Fixed for the life of the storage. */
+  constructor(sql: Sql, ring: number) {
+    this.#sql = sql;
+    this.#ring = ring;
+  }
+
+  /** Whether what stands in the ring alone since that flush is soon overwritten; 0 when nothing does. */
+  isAtRisk(sinceSeq: number): boolean {
+    return sinceSeq > 0 && this.seq - sinceSeq > Math.floor((this.#ring * 7) / 8);
+  }
+
+  /** Number of the flush under way. */
+  get seq(): number {
+    return this.#seq + 1;
+  }
+
+  /** Everything saved but pages of delayed messages, producers and traces, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
+  load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
+    const pages: SavedPage[] = [];
+    for (const row of this.#sql.exec(
+      "SELECT name, seq, parts, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
+    )) {
+      const name = textOf(row["name"]);
+      pages.push({ name, ...this.#saved(name, row) });
+    }
+    const deltas: SavedDelta[] = [];
+    const query = "SELECT seq, keys IS NOT NULL AS keyed, data FROM delta ORDER BY seq";
+    for (const row of this.#sql.exec(query)) {
+      const seq = Number(row["seq"]);
+      deltas.push({ seq, operations: withoutCrc(bytesOf(row["data"])) });
+      if (this.#keyedSeq === 0 && row["keyed"] === 1) this.#keyedSeq = seq;
+    }
+    for (const row of this.#sql.exec("SELECT MAX(seq) AS seq FROM page"))
+      this.#seq = Number(row["seq"] ?? 0);
+    for (const { seq } of deltas) this.#seq = Math.max(this.#seq, seq);
+    return { pages, deltas };
+  }
+
+  /** One saved page. */
+  read(name: string): { seq: number; data: Uint8Array } | undefined {
+    for (const row of this.#sql.exec("SELECT seq, parts, data FROM page WHERE name = ?", name))
+      return this.#saved(name, row);
+    return undefined;
+  }
+
+  #saved(name: string, row: Record<string, SqlValue>): { seq: number; data: Uint8Array } {
+    const parts = Number(row["parts"]);
+    if (parts > 0) this.#long.add(name);
+    const sealed = this.#rest(name).read(0, bytesOf(row["data"]), parts);
+    return { seq: Number(row["seq"]), data: withoutCrc(sealed) };
+  }
+
+  /** What does not fit into the page's row. */
+  #rest(name: string): LongBodies {
+    return new LongBodies(this.#sql, `page ${name}`);
+  }
+
+  #dropRest(name: string): void {
+    if (this.#long.delete(name)) this.#rest(name).drop(0, 1);
+  }
+
+  /** Will the ring soon overwrite keys? Their owner must write them elsewhere, and say so by `keysAreKept`. */
+  get keysAtRisk(): boolean {
+    return this.isAtRisk(this.#keyedSeq);
+  }
+
+  keysAreKept(): void {
+    this.#keyedSeq = 0;
+  }
+
+  /** Key blobs that stand in deltas newer than `afterSeq`, in order. */
+  keyBlobs(afterSeq: number): Uint8Array[] {
+    const blobs: Uint8Array[] = [];
+    for (const row of this.#sql.exec(
+      "SELECT keys FROM delta WHERE seq > ? AND keys IS NOT NULL ORDER BY seq",
+      afterSeq,
+    )) {
+      blobs.push(bytesOf(row["keys"]));
+    }
+    return blobs;
+  }
+
+  /** Repeats the operations of a saved delta; `apply` reads exactly one operation from the reader. */
+  static replay(delta: SavedDelta, apply: (reader: ByteReader, seq: number) => void): void {
+    const reader = new ByteReader(delta.operations);
+    while (!reader.done) apply(reader, delta.seq);
+  }
+
+  /** Bytes of the operations of the flush under way. */
+  get bytes(): number {
+    return this.#operations.length;
+  }
+
+  /** A writer for one operation on the page, in the flush under way. */
+  change(page: Page): ByteWriter {
+    this.touch(page);
+    this.#wrote = true;
+    return this.#operations;
+  }
+
+  /** Marks the page as changed by an operation that was written for another page. */
+  touch(page: Page): void {
+    if (page.dirtySeq !== 0) return;
+    page.dirtySeq = this.seq;
+    this.#dirty.add(page);
+  }
+
+  /** After replay: the page lacks operations since `seq`. Call in rising order of seq. */
+  restoreDirty(page: Page, seq: number): void {
+    if (page.dirtySeq !== 0) return;
+    page.dirtySeq = seq;
+    this.#dirty.add(page);
+  }
+
+  /**
+   * Writes the page as a whole at the end of this flush, not before: a row stands for its whole flush [J2], so an
+   * operation that came after the row in the same flush would be lost.
+   */
+  save(page: Page): void {
+    this.#saves.add(page);
+  }
+
+  #write(page: Page): void {
+    this.#scratch.reset();
+    page.encode(this.#scratch);
+    this.#dropRest(page.name);
+    const { head, parts } = this.#rest(page.name).write(0, withCrc(this.#scratch.view()));
+    if (parts > 0) this.#long.add(page.name);
+    this.#sql.exec(
+      "INSERT INTO page (name, seq, parts, data) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, parts = excluded.parts, data = excluded.data",
+      page.name,
+      this.seq,
+      parts,
+      head,
+    );
+    page.savedSeq = this.seq;
+    page.dirtySeq = 0;
+    this.#dirty.delete(page);
+  }
+
+  /** The page's content is held elsewhere from this flush on: its row goes. */
+  retire(page: Page): void {
+    if (page.savedSeq !== 0) this.#sql.exec("DELETE FROM page WHERE name = ?", page.name);
+    this.#dropRest(page.name);
+    page.savedSeq = 0;
+    page.dirtySeq = 0;
+    this.#dirty.delete(page);
+    this.#saves.delete(page);
+  }
+
+  /** The flush's last step: saves pages whose oldest operation is about to be overwritten, then writes the delta. */
+  commit(keys: Uint8Array | undefined): void {
+    const writesDelta = this.#wrote || keys !== undefined;
+    if (!writesDelta && this.#saves.size === 0) return;
+    const overwritten = this.seq - this.#ring;
+    for (const page of this.#dirty) {
+      if (page.dirtySeq > overwritten) break;
+      this.#saves.add(page);
+    }
+    for (const page of this.#saves) this.#write(page);
+    this.#saves.clear();
+    if (writesDelta) {
+      this.#sql.exec(
+        "INSERT INTO delta (slot, seq, keys, data) VALUES (?, ?, ?, ?) ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, keys = excluded.keys, data = excluded.data",
+        this.seq % this.#ring,
+        this.seq,
+        keys ?? null,
+        withCrc(this.#operations.view()),
+      );
+      if (keys !== undefined && this.#keyedSeq === 0) this.#keyedSeq = this.seq;
+      this.#operations.reset();
+      this.#wrote = false;
+    }
+    this.#seq++;
+  }
+}
