@@ -5,10 +5,10 @@ import type { Shape, Use } from "./shapes.ts";
 /** What Cloudflare gives an object, and bills it for, while it is in memory. */
 const OBJECT_GB = 0.128;
 /**
- * A Worker's CPU. Not counted but assumed, as more than one workerd takes for everything, objects included, on the machine of
- * docs/performance.md: the price hardly hangs on it.
+ * A Worker's CPU. Not counted but taken from docs/performance.md: what one workerd takes for a single send, the object's part
+ * included. The price hardly hangs on it.
  */
-const CPU_MS_PER_REQUEST = 0.5;
+const CPU_MS_PER_REQUEST = 0.7;
 const CPU_MS_PER_MESSAGE = 0.03;
 /** Three days of a month: the default retention. */
 const MONTHS_KEPT = 0.1;
