@@ -12,7 +12,8 @@ declare global {
         | "RegistryObject"
         | "CoordinatorObject"
         | "PusherObject"
-        | "GatewayObject";
+        | "GatewayObject"
+        | "SchedulerObject";
     }
 
     interface Env {
@@ -26,6 +27,8 @@ declare global {
       readonly PUSHER: DurableObjectNamespace<main.PusherObject>;
       /** src/gateway/object.ts */
       readonly GATEWAY: DurableObjectNamespace<main.GatewayObject>;
+      /** src/scheduler/object.ts */
+      readonly SCHEDULER: DurableObjectNamespace<main.SchedulerObject>;
       /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */

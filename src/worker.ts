@@ -2,39 +2,48 @@
  * The Worker's entry: exports the Durable Object classes, answers fetch and runs the watchdog. Wiring only; it never
  * decides anything.
  */
+import { WorkerEntrypoint } from "cloudflare:workers";
 import { createApp } from "./api/app.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { sendGate } from "./auth/send-limits.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
+import { sendFiring } from "./broker/schedules.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
 import { systemClock } from "./platform/clock.ts";
 import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
 import { targetPolicy, wrongTargets } from "./platform/target.ts";
-import type { Env } from "./protocol/rpc.ts";
+import type { Broker } from "./broker/broker.ts";
+import type { Env, Firing, ScheduleSenderRpc } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
 export { GatewayObject } from "./gateway/object.ts";
 export { PushCaller, PusherObject } from "./push/object.ts";
 export { QueueObject } from "./queue/object.ts";
 export { RegistryObject } from "./registry/object.ts";
+export { SchedulerObject } from "./scheduler/object.ts";
 
 const nowMs = (): number => systemClock.nowMs();
 
 type App = ReturnType<typeof createApp>;
 
-/** One per isolate, which has one env: it holds routes and cached values, nothing of a request. */
+/** One of each per isolate, which has one env: they hold routes and cached values, nothing of a request. */
+let broker: Broker | undefined;
 let app: App | undefined;
 
-function makeApp(env: Env): App {
+function brokerOf(env: Env): Broker {
   const objects = durableObjects(env);
   const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
+  return (broker ??= createBroker({ objects, nowMs, random, autoCreate }));
+}
+
+function makeApp(env: Env): App {
   const gate = sendGate(env);
   for (const entry of wrongTargets(env.HALFMQ_ALLOWED_TARGETS))
     log.error("allowed.target.ignored", { entry });
   return createApp({
-    broker: createBroker({ objects, nowMs, random, autoCreate }),
+    broker: brokerOf(env),
     authenticate: (request) => authenticate(request.headers, env),
     admit: (caller, messages) => gate.admit(caller, messages),
     nowMs,
@@ -43,6 +52,13 @@ function makeApp(env: Env): App {
     targets: targetPolicy(env),
     version: env.HALFMQ_VERSION ?? "dev",
   });
+}
+
+/** The scheduler's way to the queues: it is an object, which knows no other. */
+export class ScheduleSender extends WorkerEntrypoint<Env> implements ScheduleSenderRpc {
+  send(firing: Firing): ReturnType<ScheduleSenderRpc["send"]> {
+    return sendFiring(brokerOf(this.env), firing);
+  }
 }
 
 export default {

@@ -308,6 +308,7 @@ export class World {
       },
       coordinator: () => Promise.reject(new Error("nobody is asked here")),
       pusher: () => Promise.reject(new Error("nothing is pushed here")),
+      scheduler: () => Promise.reject(new Error("nothing is scheduled here")),
       openStream: () => Promise.reject(new Error("nothing is streamed here")),
     };
   }

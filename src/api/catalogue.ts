@@ -13,6 +13,7 @@ import { producerGroupOperations } from "./producer-groups.ts";
 import { receiptOperations } from "./receipts.ts";
 import { streamOperations } from "./stream.ts";
 import { tailOperations } from "./tail.ts";
+import { scheduleOperations } from "./schedules.ts";
 import { statsOperations } from "./stats.ts";
 import { topicOperations } from "./topics.ts";
 import { transactionOperations } from "./transactions.ts";
@@ -30,6 +31,7 @@ const described: readonly Operation[] = [
   ...streamOperations,
   ...deadLetterOperations,
   ...blockedOperations,
+  ...scheduleOperations,
   ...keyOperations,
   ...changeOperations,
   ...tailOperations,

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { utf8Length } from "../core/bytes.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { SCHEDULE_PROPERTIES } from "../protocol/rpc.ts";
 import { delayMs, instant, name, whole, word, words } from "./fields.ts";
 import { addFault } from "./parse.ts";
 
@@ -82,6 +83,19 @@ function relate(payload: z.core.ParsePayload<Related>): void {
   }
 }
 
+interface Propertied {
+  readonly properties?: unknown;
+}
+
+/** Those names are the schedule's to fill. */
+function relateScheduled(payload: z.core.ParsePayload<Related & Propertied>): void {
+  relate(payload);
+  const properties = payload.value.properties ?? {};
+  const taken = Object.values(SCHEDULE_PROPERTIES).find((each) => Object.hasOwn(properties, each));
+  if (taken === undefined) return;
+  addFault(payload, { message: "the schedule itself says this", path: ["properties", taken] });
+}
+
 const producer = z.strictObject({
   id: word,
   epoch: whole(0, Number.MAX_SAFE_INTEGER),
@@ -93,20 +107,31 @@ const message = z
   .check(relate)
   .meta({ id: "Message" });
 
+/** A field of messages that has no place here. */
+const none = (fault: string) => z.undefined({ error: fault }).optional().meta({ not: {} });
+
 const halfMessage = z
   .strictObject({
     ...fields,
     topic: name.optional(),
-    producer: z
-      .unknown()
-      .optional()
-      .check((payload) => {
-        if (payload.value !== undefined)
-          addFault(payload, { message: "a transaction takes no producer" });
-      }),
+    producer: none("a transaction takes no producer"),
   })
   .check(relate)
   .meta({ id: "HalfMessage" });
+
+const onlyOnce = none("it would hold for the first run only");
+
+/** Of a schedule, which sends it again and again. */
+export const scheduledMessage = z
+  .strictObject({
+    ...fields,
+    deliverAt: onlyOnce,
+    expiresAt: onlyOnce,
+    dedupId: none("each run is a message of its own"),
+    producer: none("a schedule counts by itself"),
+  })
+  .check(relateScheduled)
+  .meta({ id: "ScheduledMessage" });
 
 export type MessageIn = z.output<typeof message>;
 

@@ -70,6 +70,13 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   [`POST ${GROUP}/blocked/retry`]: CONSUMER,
   [`POST ${GROUP}/blocked/skip`]: CONSUMER,
 
+  "GET /v1/schedules": MANAGER,
+  "PUT /v1/schedules/{name}": MANAGER,
+  "GET /v1/schedules/{name}": MANAGER,
+  "DELETE /v1/schedules/{name}": MANAGER,
+  "POST /v1/schedules/{name}/pause": MANAGER,
+  "POST /v1/schedules/{name}/resume": MANAGER,
+
   "GET /v1/keys": MANAGER,
   "PUT /v1/keys/{name}": MANAGER,
   "GET /v1/keys/{name}": MANAGER,

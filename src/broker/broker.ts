@@ -25,6 +25,8 @@ import type {
   ProducerGroupRecord,
   PushState,
   QueueStats,
+  ScheduleRule,
+  ScheduleView,
   Scope,
   SendLimits,
   Sent,
@@ -73,6 +75,8 @@ export interface DeadLetter extends Message, OfConsumer {
 export interface SendRequest {
   readonly messages: readonly Content[];
   readonly keyed?: Keyed;
+  /** A topic that is not there is refused, whatever the deployment says. */
+  readonly onlyKnownTopic?: true;
 }
 
 export interface PrepareRequest {
@@ -292,6 +296,18 @@ export interface Catalogue {
     settings: KeySettings,
   ): Promise<Outcome<{ readonly record: KeyRecord; readonly key: string }>>;
   deleteKey(namespace: string, name: string): Promise<Outcome<{ readonly deleted: true }>>;
+
+  schedule(namespace: string, name: string): Promise<Outcome<ScheduleView>>;
+  schedules(namespace: string, query: PageQuery): Promise<Outcome<Page<ScheduleView>>>;
+  /** An unknown topic is made, as by a send. */
+  putSchedule(
+    namespace: string,
+    name: string,
+    rule: ScheduleRule,
+    content: Content,
+  ): Promise<Outcome<{ readonly schedule: ScheduleView; readonly created: boolean }>>;
+  pauseSchedule(namespace: string, name: string, paused: boolean): Promise<Outcome<ScheduleView>>;
+  deleteSchedule(namespace: string, name: string): Promise<Outcome<{ readonly deleted: true }>>;
 
   /** Changes after `after` (-1: from now on), waiting up to `waitMs` for the first. */
   changes(

@@ -12,6 +12,7 @@ import type { Ground } from "./objects.ts";
 import { Receiver } from "./receive.ts";
 import { registryVerbs } from "./registry-verbs.ts";
 import { Routes } from "./routes.ts";
+import { scheduleVerbs } from "./schedules.ts";
 import { Sender } from "./send.ts";
 import { Settler } from "./settle.ts";
 import { isPlace, openTail } from "./tail.ts";
@@ -33,6 +34,7 @@ export function createBroker(ground: Ground): Broker {
   const transactions = new Transactions(ground, routes, { messages, lanes });
   return {
     ...registryVerbs(ground, routes),
+    ...scheduleVerbs(ground, routes),
     send: (at, request) => sender.send(at, request),
     prepare: (at, request) => transactions.prepare(at, request),
     decide: (at, request) => transactions.decide(at, request),

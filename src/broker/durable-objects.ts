@@ -6,15 +6,20 @@ import {
   groupObjectName,
   queueObjectName,
   registryObjectName,
+  schedulerObjectName,
   type CoordinatorRpc,
   type Env,
   type PusherRpc,
   type QueueRpc,
   type RegistryRpc,
+  type SchedulerRpc,
 } from "../protocol/rpc.ts";
 import type { Objects, Repeat } from "./objects.ts";
 
-type Bindings = Pick<Env, "QUEUE" | "REGISTRY" | "COORDINATOR" | "PUSHER" | "GATEWAY">;
+type Bindings = Pick<
+  Env,
+  "QUEUE" | "REGISTRY" | "COORDINATOR" | "PUSHER" | "GATEWAY" | "SCHEDULER"
+>;
 
 /** Sockets come by fetch: RPC does not carry them. */
 interface Fetcher {
@@ -44,6 +49,10 @@ export function durableObjects(env: Bindings): Objects {
     pusher: ({ namespace, topic, group }, call) => {
       const name = groupObjectName(namespace, topic, group);
       return callObject(() => env.PUSHER.getByName(name) as PusherRpc, call);
+    },
+    scheduler: (namespace, call) => {
+      const name = schedulerObjectName(namespace);
+      return callObject(() => env.SCHEDULER.getByName(name) as SchedulerRpc, call);
     },
     openStream: (opening) => {
       const { namespace, topic, group } = opening;

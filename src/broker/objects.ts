@@ -8,6 +8,7 @@ import type {
   PusherRpc,
   QueueRpc,
   RegistryRpc,
+  SchedulerRpc,
   StreamOpening,
 } from "../protocol/rpc.ts";
 
@@ -32,6 +33,10 @@ export interface Objects {
   pusher<T>(
     address: { readonly namespace: string; readonly topic: string; readonly group: string },
     call: (pusher: PusherRpc) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>>;
+  scheduler<T>(
+    namespace: string,
+    call: (scheduler: SchedulerRpc) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
   /** The upgrade of a WebSocket, answered by the gateway of the group: 101 with the socket, or a problem. */
   openStream(opening: StreamOpening): Promise<Outcome<Response>>;

@@ -9,6 +9,7 @@ import type { Catalogue, GroupName, KeySettings, PageQuery, TopicName } from "./
 import type { Ground } from "./objects.ts";
 import { pushState } from "./push-state.ts";
 import { groupOf, type Routes } from "./routes.ts";
+import type { scheduleVerbs } from "./schedules.ts";
 
 type Ask = <T>(
   namespace: string,
@@ -112,8 +113,11 @@ function groupVerbs(ground: Ground, routes: Routes) {
   };
 }
 
-/** All verbs of the catalogue. */
-export function registryVerbs(ground: Ground, routes: Routes): Catalogue {
+/** All verbs of the catalogue but those of schedules. */
+export function registryVerbs(
+  ground: Ground,
+  routes: Routes,
+): Omit<Catalogue, keyof ReturnType<typeof scheduleVerbs>> {
   const ask: Ask = (namespace, call) => ground.objects.registry(namespace, call);
   return {
     ...topicVerbs(ground, routes),

@@ -44,7 +44,8 @@ export class Sender {
     const lot = this.#lanes.enter(at, request.keyed, this.#ground);
     try {
       const sending = new Sending(this.#ground, request, lot);
-      const outcome = await this.#routes.use(at, true, (route) => sending.round(route));
+      const mayMake = request.onlyKnownTopic !== true;
+      const outcome = await this.#routes.use(at, mayMake, (route) => sending.round(route));
       return sending.answer(outcome);
     } finally {
       this.#lanes.leave(lot);

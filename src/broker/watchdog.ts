@@ -1,14 +1,15 @@
 /**
- * The watchdog's round: the registry of each namespace wakes its queues. A lost alarm is rare and heals with traffic, too;
+ * The watchdog's round: the registry of each namespace wakes its queues, and its scheduler wakes. A lost alarm is rare and heals with traffic, too;
  * so a round is bounded, and the next one goes on with the namespaces that had no turn.
  */
 import { accept } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { DEFAULT_NAMESPACE } from "../protocol/rpc.ts";
 import type { Objects } from "./objects.ts";
+import { pokeScheduler } from "./schedules.ts";
 
-/** What one invocation of a Worker may call, with room for the reading of the list. */
-const NAMESPACES_MAX = 900;
+/** Two calls each: what one invocation of a Worker may call, with room for the reading of the list. */
+const NAMESPACES_MAX = 450;
 /** Connections that a Worker holds open at a time. */
 const OPEN_MAX = 6;
 /** The cron's spacing (wrangler.toml). */
@@ -28,6 +29,7 @@ export async function watchdogRound(
       const outcome = await objects.registry(namespace, async (registry) =>
         accept(await registry.watchdog()),
       );
+      await pokeScheduler(objects, namespace);
       if (!outcome.ok) continue;
       done.namespaces++;
       done.poked += outcome.value;

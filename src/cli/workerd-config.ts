@@ -44,6 +44,7 @@ const OBJECTS = [
   { binding: "REGISTRY", className: "RegistryObject", uniqueKey: "halfmq-registry" },
   { binding: "COORDINATOR", className: "CoordinatorObject", uniqueKey: "halfmq-coordinator" },
   { binding: "PUSHER", className: "PusherObject", uniqueKey: "halfmq-pusher" },
+  { binding: "SCHEDULER", className: "SchedulerObject", uniqueKey: "halfmq-scheduler" },
   { binding: "GATEWAY", className: "GatewayObject", uniqueKey: "halfmq-gateway" },
 ];
 

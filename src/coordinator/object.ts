@@ -3,6 +3,7 @@
  * Every public method answers over RPC; it never holds state of its own.
  */
 import { DurableObject } from "cloudflare:workers";
+import { boundWorker } from "../platform/bound-worker.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
 import { isPrivate, targetPolicy } from "../platform/target.ts";
@@ -22,7 +23,6 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** Bindings beside the deployment's own: Workers that answer checks, and plain workerd's open network. */
 type Bindings = Env & { readonly HALFMQ_PRIVATE?: { fetch: Fetch } };
-const OWN_BINDINGS: ReadonlySet<string> = new Set(["QUEUE", "REGISTRY", "COORDINATOR"]);
 
 export class CoordinatorObject extends DurableObject<Bindings> implements CoordinatorRpc {
   readonly #coordinator: Coordinator;
@@ -73,7 +73,7 @@ function portsOf(env: Bindings): Ports {
     log,
     queue: (namespace, topic, queue) =>
       env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueuePort,
-    worker: (binding) => workerOf(env, binding),
+    worker: (binding) => boundWorker<CheckWorker>(env, binding, "checkTransaction"),
     post: (question) =>
       postSigned({
         ...question,
@@ -83,13 +83,4 @@ function portsOf(env: Bindings): Ports {
         fetch: call,
       }),
   };
-}
-
-/** A service binding answers to any method name, so that only a call tells whether it knows this one. */
-function workerOf(env: Bindings, binding: string): CheckWorker | undefined {
-  if (OWN_BINDINGS.has(binding) || !Object.hasOwn(env, binding)) return undefined;
-  const bound = (env as unknown as Readonly<Record<string, unknown>>)[binding];
-  if (typeof bound !== "object" || bound === null) return undefined;
-  const { checkTransaction } = bound as Partial<CheckWorker>;
-  return typeof checkTransaction === "function" ? (bound as CheckWorker) : undefined;
 }

@@ -91,12 +91,18 @@ export function deliveriesOf(origin: Origin, queue: number, columns: DeliveredCo
   );
 }
 
-/** All fields of a message out but those of its delivery, without the closing brace. */
-export function openMessageJson(message: Message): string {
-  const { content } = message;
+/** A message as its producer wrote it, but for the trace of the request that brought it. */
+export function contentJson(content: Content): string {
+  const { delayMs, deliverAt, ttlMs, expiresAt, dedupId, producer } = content;
+  const rest = JSON.stringify({ delayMs, deliverAt, ttlMs, expiresAt, dedupId, producer });
+  const members = openContentJson(content);
+  return `{${members}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
+}
+
+/** What of a message its readers see, too. */
+function openContentJson(content: Content): string {
   const { body } = content;
-  let text = `{"id":"${message.id}","topic":"${message.topic}","queue":${message.queue},"offset":${message.offset}`;
-  text += "json" in body ? `,"body":${body.json}` : `,"bodyBase64":"${encodeBase64(body.bytes)}"`;
+  let text = "json" in body ? `"body":${body.json}` : `"bodyBase64":"${encodeBase64(body.bytes)}"`;
   if (content.contentType !== undefined)
     text += `,"contentType":${JSON.stringify(content.contentType)}`;
   if (content.tag !== undefined) text += `,"tag":${JSON.stringify(content.tag)}`;
@@ -105,6 +111,14 @@ export function openMessageJson(message: Message): string {
     text += `,"properties":${JSON.stringify(content.properties)}`;
   if (content.messageGroup !== undefined)
     text += `,"messageGroup":${JSON.stringify(content.messageGroup)}`;
+  return text;
+}
+
+/** All fields of a message out but those of its delivery, without the closing brace. */
+export function openMessageJson(message: Message): string {
+  const { content } = message;
+  let text = `{"id":"${message.id}","topic":"${message.topic}","queue":${message.queue},"offset":${message.offset},`;
+  text += openContentJson(content);
   text += `,"sentAt":${message.sentAt},"storedAt":${message.storedAt}`;
   if (message.transactionId !== undefined) text += `,"transactionId":"${message.transactionId}"`;
   if (content.traceparent !== undefined)

@@ -86,6 +86,11 @@ export const LIMITS = {
   queueBytesMax: 9_000_000_000,
   /** Message groups hash to this many slots, and slots to queues. */
   slots: 4_096,
+  schedulesMax: 1_000,
+  cronCharsMax: 256,
+  timeZoneCharsMax: 64,
+  /** A run with `missed: "skip"` that could not be sent for so long is left out. */
+  scheduleLateMsMax: MINUTE_MS,
   /** The highest rate and burst that a key can be limited to. */
   sendsPerSecondMax: 1_000_000,
 } as const;

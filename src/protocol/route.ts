@@ -13,6 +13,8 @@ export const queueObjectName = (namespace: string, topic: string, queue: number)
 export const DEFAULT_NAMESPACE = "default";
 /** One registry per namespace. */
 export const registryObjectName = (namespace: string): string => namespace;
+/** One scheduler per namespace. */
+export const schedulerObjectName = (namespace: string): string => namespace;
 export const coordinatorObjectName = (namespace: string, producerGroup: string): string =>
   `${namespace}/${producerGroup}`;
 

@@ -51,6 +51,7 @@ export type * from "./consuming.ts";
 export * from "./delivering.ts";
 export type * from "./producing.ts";
 export * from "./route.ts";
+export * from "./scheduling.ts";
 
 // ---------------------------------------------------------------- the objects
 
@@ -372,6 +373,7 @@ export interface Env {
   readonly COORDINATOR: ObjectNamespace;
   readonly PUSHER: ObjectNamespace;
   readonly GATEWAY: ObjectNamespace;
+  readonly SCHEDULER: ObjectNamespace;
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;

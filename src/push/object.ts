@@ -3,6 +3,7 @@
  * its calls go out through. Every public method answers over RPC; it never holds state of its own.
  */
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import { boundWorker } from "../platform/bound-worker.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
 import { base64url, random, randomBytes } from "../platform/random.ts";
@@ -109,7 +110,7 @@ function portsOf(ctx: DurableObjectState, env: Bindings, armedAt: number | undef
         return { status: 0, failure: "network" };
       }
     },
-    worker: (binding) => workerOf(env, binding),
+    worker: (binding) => boundWorker<QueueWorker>(env, binding, "queue"),
     kept: {
       get: (name) => kv.get(name),
       put: (name, value) => kv.put(name, value),
@@ -122,22 +123,4 @@ function portsOf(ctx: DurableObjectState, env: Bindings, armedAt: number | undef
     random,
     newId: () => base64url(randomBytes(ID_BYTES)),
   };
-}
-
-const OWN_BINDINGS: ReadonlySet<string> = new Set([
-  "QUEUE",
-  "REGISTRY",
-  "COORDINATOR",
-  "PUSHER",
-  "GATEWAY",
-  "HALFMQ_PRIVATE",
-]);
-
-function workerOf(env: Bindings, binding: string): QueueWorker | undefined {
-  if (OWN_BINDINGS.has(binding) || !Object.hasOwn(env, binding)) return undefined;
-  const bound = (env as unknown as Readonly<Record<string, unknown>>)[binding];
-  if (typeof bound !== "object" || bound === null) return undefined;
-  return typeof (bound as Partial<QueueWorker>).queue === "function"
-    ? (bound as QueueWorker)
-    : undefined;
 }

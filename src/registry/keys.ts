@@ -8,7 +8,7 @@ import { base64url } from "../platform/random.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { KeyRecord, Page } from "../protocol/rpc.ts";
 import type { Changes } from "./changes.ts";
-import { pageOf, type PageQuery } from "./pages.ts";
+import { pageOf, type PageQuery } from "../core/pages.ts";
 import type { Ports, Row, Storage } from "./ground.ts";
 import { nextNumber } from "./schema.ts";
 

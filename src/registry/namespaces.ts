@@ -7,7 +7,7 @@ import { DEFAULT_NAMESPACE } from "../protocol/rpc.ts";
 import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Page } from "../protocol/rpc.ts";
 import type { Ports, Storage } from "./ground.ts";
-import { pageOf, type PageQuery } from "./pages.ts";
+import { pageOf, type PageQuery } from "../core/pages.ts";
 import { nextNumber } from "./schema.ts";
 
 const ENTERED = "entered";

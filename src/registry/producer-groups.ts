@@ -8,7 +8,7 @@ import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.t
 import type { Page, ProducerGroupRecord } from "../protocol/rpc.ts";
 import type { CheckTarget } from "../protocol/topic.ts";
 import type { Changes } from "./changes.ts";
-import { pageOf, type PageQuery } from "./pages.ts";
+import { pageOf, type PageQuery } from "../core/pages.ts";
 import { inParallel, KeyedChain } from "./parallel.ts";
 import type { Ports } from "./ground.ts";
 import {

@@ -12,7 +12,7 @@ import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/
 import type { Page, TopicRoute } from "../protocol/rpc.ts";
 import { TOPIC_DEFAULTS, type TopicSettings } from "../protocol/topic.ts";
 import type { Changes } from "./changes.ts";
-import { pageOf, type PageQuery } from "./pages.ts";
+import { pageOf, type PageQuery } from "../core/pages.ts";
 import { inParallel, KeyedChain } from "./parallel.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Ports, QueueAddress, Usage } from "./ground.ts";

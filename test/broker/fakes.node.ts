@@ -337,6 +337,7 @@ export class World {
           poll: () => Promise.resolve(accept({ checks: [] })),
         } as unknown as CoordinatorRpc),
       pusher: () => Promise.reject(new Error("nothing is pushed here")),
+      scheduler: () => Promise.reject(new Error("nothing is scheduled here")),
       openStream: () => Promise.reject(new Error("nothing is streamed here")),
     };
   }

@@ -63,6 +63,7 @@ test(
       REGISTRY: { className: "RegistryObject", useSQLite: true },
       COORDINATOR: { className: "CoordinatorObject", useSQLite: true },
       PUSHER: { className: "PusherObject", useSQLite: true },
+      SCHEDULER: { className: "SchedulerObject", useSQLite: true },
       GATEWAY: { className: "GatewayObject", useSQLite: true },
     };
     const miniflare = new Miniflare(

@@ -72,6 +72,7 @@ beforeAll(async () => {
             REGISTRY: object("RegistryObject"),
             COORDINATOR: object("CoordinatorObject"),
             PUSHER: object("PusherObject"),
+            SCHEDULER: object("SchedulerObject"),
             GATEWAY: object("GatewayObject"),
           },
           serviceBindings: {

@@ -133,6 +133,7 @@ export class Deployment {
           options(repeat),
         ),
       pusher: () => Promise.resolve(refuse("unavailable", "Nobody is pushed to here")),
+      scheduler: () => Promise.reject(new Error("nothing is scheduled here")),
       openStream: () => Promise.reject(new Error("nothing is streamed here")),
       coordinator: ({ namespace, producerGroup }, call) =>
         callObject(

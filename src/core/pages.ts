@@ -12,7 +12,7 @@ export interface PageQuery {
 }
 
 /** The list that a cursor belongs to. */
-export type ListLetter = "t" | "p" | "k" | "n";
+export type ListLetter = "t" | "p" | "k" | "n" | "s";
 
 /**
  * One page. `read` answers, oldest first, up to `limit` items with an id above `after`.
@@ -22,6 +22,7 @@ export function pageOf<T>(
   letter: ListLetter,
   query: PageQuery,
   read: (after: number, limit: number) => Iterable<readonly [id: number, item: T]>,
+  bytesOf: (item: T) => number = (item) => JSON.stringify(item).length,
 ): Outcome<Page<T>> {
   const { limit } = query;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > LIMITS.listItemsMax) {
@@ -38,7 +39,7 @@ export function pageOf<T>(
   let last = after;
   let bytes = 0;
   for (const [id, item] of read(after, limit + 1)) {
-    bytes += JSON.stringify(item).length;
+    bytes += bytesOf(item);
     const isFull = items.length === limit || (items.length > 0 && bytes > LIMITS.answerBytesMax);
     if (isFull) return accept({ items, nextCursor: `${letter}${last.toString(36)}` });
     items.push(item);
