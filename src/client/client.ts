@@ -19,6 +19,7 @@ import { sendLinger, type SendLinger, weigh } from "./send-linger.ts";
 import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
 import { retryPolicy, type RetryOptions } from "./retry.ts";
 import type { CheckPolicy } from "./settings.ts";
+import { Schedules } from "./schedules.ts";
 import { Topics } from "./topics.ts";
 import { decideBy, type TransactOptions } from "./transact.ts";
 import { type Prepared, Transaction, Transactions } from "./transaction.ts";
@@ -72,6 +73,7 @@ export class HalfMQ {
   readonly groups: Groups;
   readonly producerGroups: ProducerGroups;
   readonly keys: Keys;
+  readonly schedules: Schedules;
   /** Decisions by transaction id, for whoever has no handle. */
   readonly transactions: Transactions;
   readonly #http: Http;
@@ -102,6 +104,7 @@ export class HalfMQ {
     this.groups = new Groups(this.#http);
     this.producerGroups = new ProducerGroups(this.#http);
     this.keys = new Keys(this.#http);
+    this.schedules = new Schedules(this.#http);
     this.transactions = new Transactions(this.#http);
   }
 

@@ -57,6 +57,9 @@ export type { PeekOptions, TopicStats } from "./topics.ts";
 export { Groups } from "./groups.ts";
 export type { Blocked, DeadLetter, IdsOptions, SeekTarget } from "./groups.ts";
 export { ProducerGroups } from "./producer-groups.ts";
+export { Schedules } from "./schedules.ts";
+export type { Schedule, ScheduledMessage, ScheduleInput } from "./schedules.ts";
+export type { SchedulePending, ScheduleRule, ScheduleRun } from "../protocol/scheduling.ts";
 export { Keys } from "./keys.ts";
 export type { Key, KeyInput, Scope } from "./keys.ts";
 export type {

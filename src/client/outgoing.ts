@@ -62,7 +62,8 @@ export function messagesText(messages: readonly OutgoingMessage[]): string {
   return `[${messages.map(messageText).join(",")}]`;
 }
 
-function messageText(message: OutgoingMessage): string {
+/** The same of one message. */
+export function messageText(message: OutgoingMessage): string {
   if ("bytes" in message) {
     const { bytes, ...rest } = message;
     return JSON.stringify({ ...rest, bodyBase64: toBase64(bytes) });

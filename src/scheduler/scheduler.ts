@@ -19,6 +19,11 @@ import { type Claim, type Schedule, ScheduleStore, withNext, withoutClaim } from
 const OPEN_MAX = 32;
 /** When a scheduler that waits for an answer looks again, whatever happened. */
 const WATCH_MS = 60_000;
+/**
+ * An alarm whose time has come and that did not go off yet is on its way, and would be put off by arming anew: the platform takes
+ * it for stale, and tries it again after seconds. After so long it is lost.
+ */
+const LOST_MS = 10_000;
 /** A far alarm is armed in steps: one that is lost does not matter for months. */
 const AHEAD_MS_MAX = 24 * 60 * 60_000;
 
@@ -302,7 +307,8 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
   /** Each alarm that is set is a row. */
   #armAt(atMs: number): void {
     const nowMs = this.#nowMs;
-    if (this.#armedAt !== undefined && this.#armedAt <= atMs && this.#armedAt > nowMs) return;
+    const armedAt = this.#armedAt ?? Infinity;
+    if (armedAt <= atMs && armedAt > nowMs - LOST_MS) return;
     this.#armedAt = Math.max(atMs, nowMs);
     this.#ports.setAlarm(this.#armedAt);
   }

@@ -25,6 +25,7 @@ import { pushFailures } from "./push-failures.ts";
 import { reach } from "./reach.ts";
 import { reading } from "./reading.ts";
 import { room } from "./room.ts";
+import { schedules } from "./schedules.ts";
 import { sendingRows } from "./sending-rows.ts";
 import { sending } from "./sending.ts";
 import { shape } from "./shape.ts";
@@ -44,6 +45,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "rows of delay and recall": delayRows,
   "rows of sending": sendingRows,
   "room for more": room,
+  schedules,
   consuming,
   "consumer groups": groups,
   broadcast: broadcasting,

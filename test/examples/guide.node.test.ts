@@ -1,9 +1,10 @@
-/** The client's guide shows nothing that no example runs. */
+/** The guides for programs show nothing that no example runs. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { blocks, read, ROOT } from "../docs/markdown.node.ts";
 
-const GUIDE = "docs/guides/typescript-client.md";
+const CLIENT_GUIDE = "docs/guides/typescript-client.md";
+const GUIDES = [CLIENT_GUIDE, "docs/guides/schedules.md"];
 const LINES_MAX = 150;
 
 /** The same whatever its indentation. */
@@ -18,13 +19,14 @@ const examples = readdirSync(`${ROOT}examples`).map((name) =>
   plain(readFileSync(`${ROOT}examples/${name}`, "utf8")),
 );
 
-test.for(blocks(read(GUIDE), "ts").map((block) => [block.split("\n")[0] ?? "", block] as const))(
-  "an example has the block that begins with %s",
-  ([, block]) => {
-    expect(examples.some((example) => example.includes(plain(block)))).toBe(true);
-  },
+const shown = GUIDES.flatMap((guide) =>
+  blocks(read(guide), "ts").map((block) => [guide, block.split("\n")[0] ?? "", block] as const),
 );
 
-test(`the guide has at most ${LINES_MAX} lines`, () => {
-  expect(read(GUIDE).split("\n").length).toBeLessThanOrEqual(LINES_MAX);
+test.for(shown)("of %s an example has the block that begins with %s", ([, , block]) => {
+  expect(examples.some((example) => example.includes(plain(block)))).toBe(true);
+});
+
+test(`the client's guide has at most ${LINES_MAX} lines`, () => {
+  expect(read(CLIENT_GUIDE).split("\n").length).toBeLessThanOrEqual(LINES_MAX);
 });

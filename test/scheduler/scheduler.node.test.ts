@@ -274,6 +274,21 @@ test("at most 32 messages are on their way, and all are sent in the end", async 
   expect(world.alarmsSet - alarms).toBeLessThan(5);
 });
 
+test("an alarm whose time has come is not moved before it goes off, but a lost one is", async () => {
+  const world = new World(NEW_YEAR);
+  await world.put("tick", { cron: "* * * * * *" });
+  const due = world.alarmAt ?? 0;
+  world.nowMs = due + 5_000;
+  // Any call may come before the alarm, and runs what is due.
+  await world.put("other", { cron: "@yearly" });
+  await world.scheduler.pause("tick", false);
+  expect(world.sent.length).toBeGreaterThan(0);
+  expect(world.alarmAt).toBe(due);
+  world.nowMs = due + 20_000;
+  await world.put("other", { cron: "@daily" });
+  expect(world.alarmAt).toBeGreaterThanOrEqual(world.nowMs);
+});
+
 test("the watchdog's call arms an alarm that the platform lost", async () => {
   const world = new World(NEW_YEAR);
   await world.put("tick", {});
@@ -351,11 +366,17 @@ test("a list pages by creation, shows nothing twice and keeps its cursor over de
 test("a namespace has a thousand schedules and no more", async () => {
   const world = new World(NEW_YEAR);
   const rule = { topic: "t", cron: "* * * * *", timeZone: "UTC", missed: "skip" } as const;
-  for (let each = 0; each < LIMITS.schedulesMax; each++)
-    await world.scheduler.put(`s${each}`, rule, record());
+  await world.put("s1", rule);
+  world.sql.exec(
+    `WITH RECURSIVE n (id) AS (SELECT 2 UNION ALL SELECT id + 1 FROM n WHERE id < ${LIMITS.schedulesMax})
+     INSERT INTO schedule SELECT n.id, 's' || n.id, schedule.body FROM n, schedule`,
+  );
+  world.wake();
   expect(await world.scheduler.put("more", rule, record())).toMatchObject({
     code: "invalid_request",
-    facts: { field: "name", limit: 1_000 },
+    facts: { field: "name", limit: LIMITS.schedulesMax },
   });
   expect(await world.scheduler.put("s7", rule, record())).toMatchObject({ ok: true });
+  await world.scheduler.delete("s7");
+  expect(await world.scheduler.put("more", rule, record())).toMatchObject({ ok: true });
 });
