@@ -28,7 +28,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   leasing: { may: MEMORY },
   push: { may: [...MEMORY, "leasing"] },
   gateway: { may: [...MEMORY, "leasing"] },
-  scheduler: { may: MEMORY, packages: ["croner"] },
+  scheduler: { may: MEMORY },
   broker: {
     may: ["protocol", "platform", "core"],
     mayTypes: ["queue", "registry", "coordinator"],

@@ -45,10 +45,12 @@ import type {
 } from "./producing.ts";
 import type { Stamp, TopicRoute } from "./route.ts";
 import type { PushRecord } from "./delivering.ts";
+import type { Page } from "./page.ts";
 import type { CheckTarget, GroupPatch, TopicSettings } from "./topic.ts";
 
 export type * from "./consuming.ts";
 export * from "./delivering.ts";
+export type * from "./page.ts";
 export type * from "./producing.ts";
 export * from "./route.ts";
 export * from "./scheduling.ts";
@@ -232,12 +234,6 @@ export interface ChangeEvent {
     | "key.updated"
     | "key.deleted";
   readonly data: Facts;
-}
-
-/** A page of a list: items and where to go on. */
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly nextCursor?: string;
 }
 
 /** RPC of `RegistryObject`: one per namespace. Each change is on disk and in every queue object before it answers. */

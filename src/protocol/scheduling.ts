@@ -3,8 +3,8 @@
  * private to one deployed version; instants are epoch milliseconds.
  */
 import type { ErrorCode, Outcome } from "./errors.ts";
+import type { Page } from "./page.ts";
 import type { SentMessage } from "./producing.ts";
-import type { Page } from "./rpc.ts";
 
 /** Properties that each message of a schedule has beside its own. */
 export const SCHEDULE_PROPERTIES = {

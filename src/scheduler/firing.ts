@@ -8,12 +8,13 @@ import type { Claim, Message, Schedule } from "./store.ts";
 
 /**
  * Each run is an epoch of its own of the schedule's producer. A queue remembers that for seven days, which is longer than it
- * keeps an Idempotency-Key, so that a server that was down in between repeats nothing.
+ * keeps an Idempotency-Key, so that a server that was down in between repeats nothing. The epoch is the run's number and not
+ * its instant: a clock that was put back must not make a run older than the one before.
  */
 export function firingOf(
   namespace: string,
   { name, producer }: Pick<Schedule, "name" | "producer">,
-  { scheduledAt }: Pick<Claim, "scheduledAt">,
+  { scheduledAt, run }: Pick<Claim, "scheduledAt" | "run">,
   { topic, record }: Message,
 ): Firing {
   const content = decodeRecord(record);
@@ -24,7 +25,7 @@ export function firingOf(
       [SCHEDULE_PROPERTIES.name]: name,
       [SCHEDULE_PROPERTIES.scheduledAt]: String(scheduledAt),
     },
-    producer: { id: producer, epoch: scheduledAt, sequence: 1 },
+    producer: { id: producer, epoch: run, sequence: 1 },
   });
   return { namespace, topic, record: marked };
 }

@@ -164,8 +164,9 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     }
     const { message } = schedule;
     const scheduledAt = due.slot;
-    const claim = { scheduledAt, startedAt: nowMs, attempts: 0, message, retryAt: nowMs };
-    this.#write(seat, { ...next, claim });
+    const run = schedule.runs + 1;
+    const claim = { run, scheduledAt, startedAt: nowMs, attempts: 0, message, retryAt: nowMs };
+    this.#write(seat, { ...next, runs: run, claim });
     return claim;
   }
 
@@ -253,7 +254,7 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
   #new(name: string, rule: ScheduleRule, message: number): Schedule {
     const id = this.#store.nextNumber("schedule");
     const producer = `schedule.${this.#ports.newId()}`;
-    return { id, name, producer, rule, message, paused: false, createdAt: this.#nowMs };
+    return { id, name, producer, rule, message, paused: false, createdAt: this.#nowMs, runs: 0 };
   }
 
   #write(seat: Seat, schedule: Schedule): void {

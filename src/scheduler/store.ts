@@ -10,6 +10,8 @@ import type { Row, Storage } from "./ports.ts";
 
 /** A run that has begun: on disk before its message is sent. */
 export interface Claim extends SchedulePending {
+  /** Which run of its schedule it is. */
+  readonly run: number;
   /** The row of its message. */
   readonly message: number;
   /** Not tried again before. */
@@ -25,6 +27,8 @@ export interface Schedule {
   readonly message: number;
   readonly paused: boolean;
   readonly createdAt: number;
+  /** How many runs have begun. */
+  readonly runs: number;
   /** Undefined: never, as far as the calendar goes. While paused it stands still. */
   readonly nextAt?: number;
   readonly claim?: Claim;

@@ -28,6 +28,8 @@ function scheduled(mq: Mq): { readonly name: string; readonly path: string } {
 
 const slotOf = ({ properties }: Message): number => Number(properties?.["halfmqScheduledAt"]);
 
+const rare = ({ name }: Topic): Json => ({ topic: name, cron: RARELY, message: { body: 1 } });
+
 async function fired(topic: Topic, count: number): Promise<readonly Message[]> {
   return (await topic.group().take(count)).slice(0, count);
 }
@@ -129,7 +131,7 @@ export const schedules: Cases = {
   "schedules are listed in pages, and one that is deleted is gone": async (mq) => {
     const topic = await mq.topic();
     const paths = [scheduled(mq), scheduled(mq), scheduled(mq)];
-    const rule = { topic: topic.name, cron: RARELY, message: { body: 1 } };
+    const rule = rare(topic);
     for (const { path } of paths) await mq.ok("PUT", path, rule);
     const names = (items: readonly Json[]) =>
       items
@@ -156,7 +158,7 @@ export const schedules: Cases = {
   "what cannot be meant is refused with its field": async (mq) => {
     const topic = await mq.topic();
     const { path } = scheduled(mq);
-    const rule = { topic: topic.name, cron: RARELY, message: { body: 1 } };
+    const rule = rare(topic);
     const bad: readonly (readonly [Json, string])[] = [
       [{ cron: "0 0 30 2 *" }, "cron"],
       [{ cron: "61 * * * *" }, "cron"],
@@ -220,20 +222,19 @@ export const schedules: Cases = {
       const made = await mq.ok<{ key: string }>("PUT", `/v1/keys/${unique("key")}`, settings);
       return mq.with(made.key);
     };
-    const rule = (at: Topic): Json => ({ topic: at.name, cron: RARELY, message: { body: 1 } });
-    await mq.ok("PUT", theirs.path, rule(other));
+    await mq.ok("PUT", theirs.path, rare(other));
     const sender = await key({ scopes: ["send"] });
     const manager = await key({ scopes: ["manage"] });
     const bound = await key({ scopes: ["manage", "send"], topics: [topic.name] });
-    await sender.refused([403, "forbidden"], "PUT", path, rule(topic));
+    await sender.refused([403, "forbidden"], "PUT", path, rare(topic));
     await sender.refused([403, "forbidden"], "GET", "/v1/schedules");
-    await manager.refused([403, "forbidden"], "PUT", path, rule(topic));
-    await bound.refused([403, "forbidden"], "PUT", path, rule(other));
-    await bound.refused([403, "forbidden"], "PUT", theirs.path, rule(topic));
+    await manager.refused([403, "forbidden"], "PUT", path, rare(topic));
+    await bound.refused([403, "forbidden"], "PUT", path, rare(other));
+    await bound.refused([403, "forbidden"], "PUT", theirs.path, rare(topic));
     await bound.refused([403, "forbidden"], "GET", theirs.path);
     await bound.refused([403, "forbidden"], "DELETE", theirs.path);
     await bound.refused([403, "forbidden"], "POST", `${theirs.path}/pause`, {});
-    await bound.ok("PUT", path, rule(topic));
+    await bound.ok("PUT", path, rare(topic));
     await manager.ok("POST", `${path}/pause`, {});
     const seen = await bound.all<Json>("/v1/schedules");
     expect(seen.every((each) => each["topic"] === topic.name)).toBe(true);

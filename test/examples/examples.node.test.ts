@@ -67,7 +67,7 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "delivered billing 2",
     "acked billing",
   ],
-  "13-schedules.ts": [
+  "15-schedules.ts": [
     /^the next report is due at 0[23]:[03]0 in Berlin$/u,
     "tick: not early",
     "paused",

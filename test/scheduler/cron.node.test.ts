@@ -12,10 +12,10 @@ function occurrences(cron: string, timeZone: string, from: string) {
 }
 
 function runs(cron: string, timeZone: string, from: string, count: number): (string | undefined)[] {
-  const { next } = occurrences(cron, timeZone, from);
+  const times = occurrences(cron, timeZone, from);
   const found: (string | undefined)[] = [];
   for (let at: number | undefined = Date.parse(from); found.length < count;) {
-    at = at === undefined ? undefined : next(at);
+    at = at === undefined ? undefined : times.next(at);
     found.push(iso(at));
   }
   return found;
@@ -69,8 +69,10 @@ test("last days, nicknames, names and seconds are understood", () => {
   ]);
   expect(runs("@daily", "UTC", "2026-01-15T01:00Z", 1)).toEqual(["2026-01-16T00:00"]);
   expect(runs("0 9 * jan MON-FRI", "UTC", "2026-01-16T12:00Z", 1)).toEqual(["2026-01-19T09:00"]);
-  const { next } = occurrences("*/10 * * * * *", "UTC", "2026-01-15T00:00Z");
-  expect(next(Date.parse("2026-01-15T00:00:00.001Z"))).toBe(Date.parse("2026-01-15T00:00:10Z"));
+  const times = occurrences("*/10 * * * * *", "UTC", "2026-01-15T00:00Z");
+  expect(times.next(Date.parse("2026-01-15T00:00:00.001Z"))).toBe(
+    Date.parse("2026-01-15T00:00:10Z"),
+  );
 });
 
 test.each([
@@ -104,12 +106,16 @@ test.each([
   (cron, zone) => {
     for (const day of ["2026-03-28", "2026-04-04", "2026-10-03", "2026-10-24"]) {
       const from = Date.parse(`${day}T00:00Z`);
-      const { next, latest } = occurrences(cron, zone, `${day}T00:00Z`);
+      const times = occurrences(cron, zone, `${day}T00:00Z`);
       let before: number | undefined;
-      for (let at = next(from - 1); at !== undefined && at < from + 2 * 86_400_000; at = next(at)) {
-        if (before !== undefined) expect(latest(at - 1), iso(at)).toBe(before);
-        expect(latest(at), iso(at)).toBe(at);
-        expect(latest(at + 999)).toBe(at);
+      for (
+        let at = times.next(from - 1);
+        at !== undefined && at < from + 2 * 86_400_000;
+        at = times.next(at)
+      ) {
+        if (before !== undefined) expect(times.latest(at - 1), iso(at)).toBe(before);
+        expect(times.latest(at), iso(at)).toBe(at);
+        expect(times.latest(at + 999)).toBe(at);
         before = at;
       }
       expect(before).toBeDefined();

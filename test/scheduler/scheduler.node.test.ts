@@ -30,7 +30,7 @@ test("each run is sent once, at its second and never before, and says which one 
       messageGroup: "g",
       delayMs: 5,
       properties: { p: "v", halfmqSchedule: "tick", halfmqScheduledAt: "1767225660000" },
-      producer: { epoch: 1_767_225_660_000, sequence: 1 },
+      producer: { epoch: 1, sequence: 1 },
     },
   });
   expect((await world.get("tick")).lastRun).toMatchObject({
@@ -40,6 +40,19 @@ test("each run is sent once, at its second and never before, and says which one 
     id: "m",
     queue: 0,
   });
+});
+
+test("a clock that was put back repeats no run, and what is set anew then is no older than what was sent", async () => {
+  const world = new World(NEW_YEAR);
+  await world.put("tick", {});
+  await world.pass(2 * MINUTE_MS);
+  world.nowMs -= HOUR_MS;
+  await world.pass(30 * MINUTE_MS);
+  expect(world.sent).toHaveLength(2);
+  await world.put("tick", { cron: "*/2 * * * *" });
+  await world.pass(2 * MINUTE_MS);
+  expect(world.runs.at(-1)).toBe("2025-12-31T23:34:00.000Z");
+  expect(world.sent.map(({ content }) => content.producer?.epoch)).toEqual([1, 2, 3]);
 });
 
 test("an alarm that goes off early sends nothing", async () => {

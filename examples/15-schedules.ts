@@ -5,7 +5,7 @@ const { HALFMQ_URL: url = "http://127.0.0.1:8787", HALFMQ_KEY: key = "" } = proc
 const mq = new HalfMQ({ url, key });
 
 await mq.schedules.put("nightly-report", {
-  topic: "example-13",
+  topic: "example-15",
   cron: "30 2 * * *",
   timeZone: "Europe/Berlin",
   message: { body: { report: "sales" }, tag: "nightly" },
@@ -16,13 +16,13 @@ const berlin = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Berlin", tim
 console.log(`the next report is due at ${berlin.format(nextRunAt)} in Berlin`);
 
 await mq.schedules.put("tick", {
-  topic: "example-13",
+  topic: "example-15",
   cron: "* * * * * *",
   message: { body: "tick" },
 });
-for await (const message of mq.consumer("example-13", "clock")) {
+for await (const message of mq.consumer("example-15", "clock")) {
   const { halfmqSchedule, halfmqScheduledAt } = message.properties ?? {};
-  const lateMs = message.sentAt - Number(halfmqScheduledAt);
+  const lateMs = message.data.sentAt - Number(halfmqScheduledAt);
   console.log(`${halfmqSchedule}: ${lateMs >= 0 ? "not early" : "early"}`);
   await message.ack();
   break;
