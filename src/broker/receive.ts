@@ -25,6 +25,7 @@ import type { Ground } from "./objects.ts";
 import { RecentQueues } from "./recent-queues.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf, type Routes } from "./routes.ts";
+import { Waiting, type QueueAddress } from "./waiting.ts";
 
 /** So many queues are asked in turn before the rest is asked in waves. */
 const IN_TURN_MAX = 4;
@@ -98,47 +99,6 @@ interface Ask {
   readonly bytesMax: number;
   readonly waitMs?: number;
   readonly replayOnly?: boolean;
-}
-
-/** The client of a receive, which may go away while objects hold its wait. */
-class Waiting {
-  /** A wait of many queues was accepted: the group was there, and is not to be made any more. */
-  hasBegun = false;
-  /** Names the wait to the object that holds it; absent when there is no way to hear of the client's end. */
-  readonly id: string | undefined;
-  readonly #ground: Ground;
-  readonly #signal: AbortSignal | undefined;
-
-  constructor(ground: Ground, { waitMs, signal }: ReceiveRequest) {
-    this.#ground = ground;
-    this.#signal = signal;
-    const part = (): string => Math.floor(ground.random() * 2 ** 48).toString(36);
-    this.id = signal === undefined || waitMs === 0 ? undefined : `${part()}${part()}`;
-  }
-
-  get isOver(): boolean {
-    return this.#signal?.aborted === true;
-  }
-
-  /** The answer of an object that holds the wait; it is told when the client goes away. */
-  async held<T>(at: QueueAddress, answer: Promise<Outcome<T>>): Promise<Outcome<T>> {
-    const { id } = this;
-    const signal = this.#signal;
-    if (signal === undefined || id === undefined) return answer;
-    const onAbort = (): void => {
-      // A lost call lets the wait end by itself; what it leases then is released all the same.
-      void this.#ground.objects.queue(at, (queue) => queue.cancelWait(id));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    return answer.finally(() => signal.removeEventListener("abort", onAbort));
-  }
-}
-
-interface QueueAddress {
-  readonly namespace: string;
-  readonly topic: string;
-  readonly queue: number;
 }
 
 /** One receive: what it has leased so far, and how it goes on. */
@@ -226,6 +186,12 @@ class Batch {
   async #untilBell(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
     let bell = this.#waitAtBell();
     const refusal = await this.#inWaves(queues, note);
+    const isDone = this.messages.length > 0 || (refusal !== undefined && isFinal(refusal));
+    // A wait that nobody needs any more would take a ring from one that does.
+    if (isDone) {
+      this.#waiting.end(this.#bellAddress);
+      void bell.then((rung) => this.#passOn(rung));
+    }
     if (refusal !== undefined && isFinal(refusal)) return refusal;
     for (let rings = 0; rings < RINGS_MAX && this.messages.length === 0; rings++) {
       const rung = await bell;
@@ -233,6 +199,7 @@ class Batch {
       this.#waiting.hasBegun = true;
       if (rung.value.queues.length === 0) return refusal;
       const failed = await this.#inTurn(rung.value.queues, note);
+      if (failed !== undefined || this.#waiting.isOver) void this.#passOn(rung);
       if (failed !== undefined && isFinal(failed)) return failed;
       if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
       bell = this.#waitAtBell();
@@ -307,7 +274,6 @@ class Batch {
 
   #waitAtBell(): Promise<Outcome<{ queues: readonly number[] }>> {
     const { route, group } = this.#frame;
-    const { namespace, topic } = route;
     const waitMs = Math.max(0, this.#left);
     const { id } = this.#waiting;
     const { consumerId } = this.#request;
@@ -318,9 +284,31 @@ class Batch {
       ...(id === undefined ? {} : { waitId: id }),
       ...(consumerId === undefined ? {} : { consumerId }),
     };
-    const bell = { namespace, topic, queue: 0 };
-    const answer = this.#ground.objects.queue(bell, (queue) => queue.waitAtBell(call));
-    return this.#waiting.held(bell, answer);
+    const answer = this.#ground.objects.queue(this.#bellAddress, (queue) => queue.waitAtBell(call));
+    return this.#waiting.held(this.#bellAddress, answer);
+  }
+
+  /** What rang for a poll that does not look any more rings for the next one. */
+  async #passOn(rung: Outcome<{ queues: readonly number[] }>): Promise<void> {
+    if (!rung.ok) return;
+    const { route, group } = this.#frame;
+    const { consumerId } = this.#request;
+    const isOne = consumerId !== undefined && group.settings.mode === "broadcast";
+    const call = { incarnation: route.incarnation, group: group.number, count: 1 };
+    await Promise.all(
+      rung.value.queues.map((queue) =>
+        this.#ground.objects.queue(this.#bellAddress, async (bell) =>
+          accept(
+            await bell.ring({ ...call, queue, ...(isOne ? { consumerIds: [consumerId] } : {}) }),
+          ),
+        ),
+      ),
+    );
+  }
+
+  get #bellAddress(): QueueAddress {
+    const { namespace, topic } = this.#frame.route;
+    return { namespace, topic, queue: 0 };
   }
 
   async #ask(ask: Ask): Promise<Outcome<Delivered>> {

@@ -9,6 +9,7 @@ import type { Ground, Objects } from "../../src/broker/objects.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../../src/protocol/errors.ts";
 import type {
   BellCall,
+  RingCall,
   CoordinatorRpc,
   Delivered,
   GroupRoute,
@@ -52,7 +53,9 @@ export class FakeQueue {
   readonly refusals: Refusal[] = [];
   /** Waits that were cancelled, by their ids. */
   readonly cancelled: string[] = [];
-  ring: ((queues: number[]) => void) | undefined;
+  /** Rings that were passed on to this bell. */
+  readonly rung: RingCall[] = [];
+  #wake: ((queues: number[]) => void) | undefined;
   isPaused = false;
   readonly #world: World;
   readonly #topic: string;
@@ -179,14 +182,19 @@ export class FakeQueue {
     if (refusal !== undefined) return Promise.resolve(refusal);
     return new Promise((resolve) => {
       const ring = (queues: number[]): void => resolve(accept({ queues }));
-      this.ring = ring;
+      this.#wake = ring;
       this.#world.onBell(ring, call.waitMs);
     });
   }
 
+  ring(call: RingCall): Promise<number> {
+    this.rung.push(call);
+    return Promise.resolve(0);
+  }
+
   cancelWait(waitId: string): Promise<Outcome<{ cancelled: boolean }>> {
     this.cancelled.push(waitId);
-    this.ring?.([]);
+    this.#wake?.([]);
     return Promise.resolve(accept({ cancelled: true }));
   }
 

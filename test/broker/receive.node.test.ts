@@ -122,6 +122,19 @@ test("what comes between the questions and the wait is not missed: the bell is f
   expect(asked.size).toBe(64);
 });
 
+test("who found something while it began to wait waits no longer, and passes on what rang meanwhile", async () => {
+  const { world, receive } = world64();
+  world.onBell = (ring) => {
+    world.queue("t", 9).put(1);
+    ring([5]);
+  };
+  await receive({ waitMs: 20_000, maxMessages: 1 });
+  expect(world.queue("t", 0).cancelled).toHaveLength(1);
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  expect(world.queue("t", 0).rung.map(({ queue }) => queue)).toEqual([5]);
+});
+
 test("a client that goes away ends the wait where it is held", async () => {
   const { world, receive } = world64();
   const abort = new AbortController();

@@ -144,10 +144,10 @@ test("a released message goes to who waits", async () => {
 test("who is told that there is nothing hears of what came in the same flush", async () => {
   const made = new Bench();
   await made.run(made.queue.configure(route([group("g")], { queues: 2 }), 0));
-  // The bell rings for it while nobody waits.
+  const wait = () => made.queue.waits.waitAtBell({ stamp: STAMP, group: "g", waitMs: 20_000 });
   await put(made);
-  const bell = made.queue.waits.waitAtBell({ stamp: STAMP, group: "g", waitMs: 20_000 });
-  const rung = await waiting(made, bell);
+  expect(await wait()).toEqual({ ok: true, value: { queues: [0] } });
+  const rung = await waiting(made, wait());
   const taken = receive(made, { maxMessages: 1 });
   const nothing = receive(made, { maxMessages: 1 });
   const later = put(made);

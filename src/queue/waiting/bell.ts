@@ -1,5 +1,7 @@
 /**
  * The bell of a topic, at its queue 0: long polls of many queues wait here for any of them to ring.
+ * A poll asks the queues while its wait is on the way to this one; a queue that was asked already may ring here before the
+ * wait has come. So a ring that nobody hears is kept for a while for whoever comes next.
  * In memory only: a poll whose wait is lost with the object asks all queues again when its client comes back.
  */
 import type { Clock } from "../../platform/clock.ts";
@@ -23,12 +25,17 @@ interface Waiting {
 }
 
 const NONE: Rung = accept({ queues: [] });
+/** Longer than a wait is on its way here, so that no ring is missed; who comes later asks the queues later. */
+const UNHEARD_MS = 10_000;
+const UNHEARD_MAX = 4_096;
 
 export class Bell {
   readonly #clock: Clock;
   readonly #waiters = new Map<number, Waiter[]>();
   /** Of all groups. */
   #size = 0;
+  /** Rings that found nobody, by who they were for: which queues rang, and when they are not worth knowing any more. */
+  readonly #unheard = new Map<string, Map<number, number>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -36,6 +43,8 @@ export class Bell {
 
   /** Waits for a ring for the group; undefined when too many wait already. */
   wait(group: number, waitMs: number, who: Waiting = {}): Promise<Rung> | undefined {
+    const unheard = this.#takeUnheard(group, who.consumerId);
+    if (unheard.length > 0) return Promise.resolve(accept({ queues: unheard }));
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
     if (this.#size >= LIMITS.waitersMax) return undefined;
@@ -67,6 +76,7 @@ export class Bell {
     const waiters = this.#waiters.get(group) ?? [];
     const rung = accept({ queues: [queue] });
     if (consumerIds === undefined) {
+      if (waiters.length === 0) this.#keepUnheard(group, queue);
       for (const waiter of waiters.splice(0, Math.max(1, count))) waiter.answer(rung);
       return waiters.length;
     }
@@ -75,7 +85,30 @@ export class Bell {
     const woken = waiters.filter(isNamed);
     waiters.splice(0, waiters.length, ...waiters.filter((waiter) => !isNamed(waiter)));
     for (const waiter of woken) waiter.answer(rung);
+    const heard = new Set(woken.map(({ consumerId }) => consumerId));
+    for (const consumerId of consumerIds)
+      if (!heard.has(consumerId)) this.#keepUnheard(group, queue, consumerId);
     return 0;
+  }
+
+  #keepUnheard(group: number, queue: number, consumerId?: string): void {
+    const key = keyOf(group, consumerId);
+    const queues = this.#unheard.get(key) ?? new Map<number, number>();
+    queues.set(queue, this.#clock.nowMs() + UNHEARD_MS);
+    this.#unheard.delete(key);
+    this.#unheard.set(key, queues);
+    for (const oldest of this.#unheard.keys()) {
+      if (this.#unheard.size <= UNHEARD_MAX) break;
+      this.#unheard.delete(oldest);
+    }
+  }
+
+  #takeUnheard(group: number, consumerId?: string): number[] {
+    const key = keyOf(group, consumerId);
+    const nowMs = this.#clock.nowMs();
+    const queues = [...(this.#unheard.get(key) ?? [])];
+    this.#unheard.delete(key);
+    return queues.filter(([, untilMs]) => nowMs < untilMs).map(([queue]) => queue);
   }
 
   /** Ends the wait of a client that is gone; false when nobody waits under that id. */
@@ -96,3 +129,5 @@ export class Bell {
     for (const waiter of waiters) waiter.answer(why);
   }
 }
+
+const keyOf = (group: number, consumerId = ""): string => `${group}/${consumerId}`;
