@@ -79,6 +79,12 @@ const callTimeoutMs = whole(CALL_TIMEOUT_MS_MIN, CALL_TIMEOUT_MS_MAX).optional()
 const url = z.string().min(1).max(URL_CHARS_MAX);
 const binding = z.string().regex(/^[A-Za-z_$][\w$]{0,127}$/);
 
+/** 0 takes the limit away. */
+const ratePerSecond = z.union([
+  z.literal(0),
+  z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax),
+]);
+
 const push = z
   .strictObject({
     url: url.optional(),
@@ -86,10 +92,7 @@ const push = z
     maxMessages: whole(1, LIMITS.receiveMessagesMax).optional(),
     concurrency: whole(1, LIMITS.pushConcurrencyMax).optional(),
     timeoutMs: whole(CALL_TIMEOUT_MS_MIN, LIMITS.pushTimeoutMsMax).optional(),
-    /** 0 takes the limit away. */
-    ratePerSecond: z
-      .union([z.literal(0), z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax)])
-      .optional(),
+    ratePerSecond: ratePerSecond.optional(),
   })
   .check((payload) => {
     if (payload.value.url !== undefined && payload.value.binding !== undefined)
@@ -104,6 +107,9 @@ export const groupPatch = z.strictObject({
   ordered: z.boolean().optional(),
   onPoison: z.enum(["deadLetter", "block"]).optional(),
   filter: filter.optional(),
+  maxInFlight: whole(0, LIMITS.inFlightMax).optional(),
+  ratePerSecond: ratePerSecond.optional(),
+  messageGroupConcurrency: whole(0, LIMITS.messageGroupConcurrencyMax).optional(),
   mode: z.enum(["shared", "broadcast"]).optional(),
   push: push.optional(),
 });

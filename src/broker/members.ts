@@ -3,9 +3,9 @@
  * them can begin later than the others and miss what came in between. What an isolate knows of that it believes for an
  * hour; asking again is how a queue hears that a consumer which it sees rarely is alive.
  */
+import { joinEverywhere } from "../platform/join.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
-import type { GroupRoute, Joined, JoinCall, TopicRoute } from "../protocol/rpc.ts";
-import { queuesOf } from "./lists.ts";
+import type { GroupRoute, TopicRoute } from "../protocol/rpc.ts";
 import type { Ground } from "./objects.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf } from "./routes.ts";
@@ -44,23 +44,15 @@ export class Members {
     const joinedAt = this.#joined.get(key);
     if (!again && joinedAt !== undefined && nowMs - joinedAt < BELIEVED_MS)
       return accept(undefined);
+    const { topic } = route;
     const call = { stamp: stampOf(route), group: group.name, consumerId };
-    const home = await this.#joinAt(route, 0, call);
-    if (!home.ok) return home;
-    const others = await Promise.all(
-      queuesOf(route)
-        .slice(1)
-        .map((queue) => this.#joinAt(route, queue, { ...call, membership: home.value })),
+    const joined = await joinEverywhere(settings.queues, (queue, membership) =>
+      this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+        object.join({ ...call, ...(membership && { membership }) }),
+      ),
     );
-    for (const outcome of others) if (!outcome.ok) return outcome;
+    if (!joined.ok) return joined;
     this.#joined.set(key, nowMs);
     return accept(undefined);
-  }
-
-  #joinAt({ namespace, topic }: TopicRoute, queue: number, call: JoinCall) {
-    return this.#ground.objects.queue(
-      { namespace, topic, queue },
-      (object): Promise<Outcome<Joined>> => object.join(call),
-    );
   }
 }

@@ -5,6 +5,7 @@
  */
 import { parseReceipt } from "../core/ids.ts";
 import { type Delivery, deliveriesOf } from "../core/message.ts";
+import { joinEverywhere } from "../platform/join.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type {
   Delivered,
@@ -35,6 +36,10 @@ export interface LeaserPorts {
 type Ask = Pick<ReceiveCall, "maxMessages" | "invisibleMs" | "bytesMax" | "consumerId">;
 type Settle = Omit<SettleCall, "stamp" | "group" | "receipts">;
 
+const NAMELESS = refuse("invalid_request", "A consumer of a broadcast group says who it is", {
+  field: "consumerId",
+});
+
 interface Leased {
   readonly messages: readonly Delivery[];
   readonly bytes: number;
@@ -45,6 +50,8 @@ export class Leaser {
   readonly hints: Hints;
   readonly #ports: LeaserPorts;
   #seat: GroupSeat;
+  /** How many queues know the consumer whose leases these are. */
+  #joinedAt: number | undefined;
   #looking: Promise<Outcome<GroupSeat | undefined>> | undefined;
 
   constructor(ports: LeaserPorts, seat: GroupSeat) {
@@ -71,12 +78,31 @@ export class Leaser {
 
   /** Asks one queue, which `hints.next()` gave; its hint is settled by the answer. */
   async lease(queue: number, ask: Ask): Promise<Outcome<Leased>> {
-    const outcome = await this.#onQueue(queue, (object, { stamp, group }) =>
-      object.receive({ ...ask, stamp, group: group.name, waitMs: 0 }),
-    );
+    const outcome = await this.#onQueue(queue, async (object, seat) => {
+      const joined = await this.#join(seat, ask.consumerId);
+      if (!joined.ok) return joined;
+      const { stamp, group } = seat;
+      const received = await object.receive({ ...ask, stamp, group: group.name, waitMs: 0 });
+      // It may be the consumer that is not known there any more.
+      if (!received.ok && received.code === "stale_route") this.#joinedAt = undefined;
+      return received;
+    });
     // A queue that could not answer may still have something: its owner asks it again, after a while.
     this.hints.answered(queue, !outcome.ok || outcome.value.more);
     return outcome.ok ? accept(this.#leased(queue, outcome.value)) : outcome;
+  }
+
+  /** A consumer of a broadcast group is known to all queues before it is given anything. */
+  async #join(seat: GroupSeat, consumerId: string | undefined): Promise<Outcome<unknown>> {
+    const { stamp, group, queues } = seat;
+    if (group.settings.mode !== "broadcast" || this.#joinedAt === queues) return accept(undefined);
+    if (consumerId === undefined) return NAMELESS;
+    const joined = await joinEverywhere(queues, (queue, membership) => {
+      const call = { stamp, group: group.name, consumerId, ...(membership && { membership }) };
+      return this.#ports.queue(seat, queue, (object) => object.join(call));
+    });
+    if (joined.ok) this.#joinedAt = queues;
+    return joined;
   }
 
   /** From now on the queues ring, until they are told that nobody listens. */

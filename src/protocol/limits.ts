@@ -40,6 +40,8 @@ export const LIMITS = {
   checkMsMax: DAY_MS,
   checksMax: 100,
   attemptsMax: 1_000,
+  inFlightMax: 1_000_000,
+  messageGroupConcurrencyMax: 1_000,
   transactionMessagesMax: 100,
   groupsMax: 1_000,
   /** Settings of a topic's groups together: each queue keeps them in one row, which holds 2 MB on Cloudflare. */

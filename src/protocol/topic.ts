@@ -80,6 +80,12 @@ export interface GroupSettings {
   readonly ordered: boolean;
   readonly onPoison: "deadLetter" | "block";
   readonly filter?: Filter;
+  /** The most that consumers have at a time; 0: no limit. */
+  readonly maxInFlight: number;
+  /** Deliveries a second, repeated ones included; 0: no limit. */
+  readonly ratePerSecond: number;
+  /** The most of one message group that consumers have at a time, without order; 0: no limit. */
+  readonly messageGroupConcurrency: number;
   readonly mode: "shared" | "broadcast";
   readonly push?: PushSettings;
 }
@@ -104,6 +110,9 @@ export const GROUP_DEFAULTS: GroupSettings = {
   },
   ordered: false,
   onPoison: "deadLetter",
+  maxInFlight: 0,
+  ratePerSecond: 0,
+  messageGroupConcurrency: 0,
   mode: "shared",
 };
 

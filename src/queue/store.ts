@@ -179,6 +179,7 @@ export class QueueStore {
         journal: this.journal,
         deadLetters: this.deadLetters,
         heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
+        seat: () => ({ queue: this.queue, queues: this.route.settings.queues }),
         random: () => this.ports.random(),
         lapsed: (offset, attempt) => note(offset, { kind: "leaseExpired", value: attempt }),
         dead: (offset, reason) => {

@@ -59,6 +59,10 @@ export function mergeGroup(
   }
   const backoff = mergeBackoff(settings.backoff, patch.backoff);
   const merged = { ...settings, ...given(patch), backoff };
+  if (merged.ordered && merged.messageGroupConcurrency > 0) {
+    const detail = "An ordered group has one of a message group in flight";
+    return refuse("invalid_request", detail, { field: "messageGroupConcurrency" });
+  }
   if (pushPatch === undefined) return accept(merged);
   const push = mergePush(settings.push, pushPatch);
   if (!push.ok) return push;

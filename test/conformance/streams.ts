@@ -108,6 +108,24 @@ export const streams: Cases = {
     expect(stats.groups[0]).toMatchObject({ group: "g", lag: 0, inFlight: 0 });
   },
 
+  "the streams of two consumers of a broadcast group each get every message": async (mq) => {
+    const topic = await mq.topic({ queues: 4 });
+    const group = await topic.group().make({ mode: "broadcast", startFrom: "latest" });
+    await topic.send({ body: "before" });
+    const open = [await streamOf(group, "?consumerId=a"), await streamOf(group, "?consumerId=b")];
+    for (const stream of open) stream.say({ credit: 10 });
+    await until("both are known", async () => {
+      const [stats] = (await topic.stats()).groups as unknown as { consumers: Json[] }[];
+      return stats?.consumers.length === 2;
+    });
+    for (let n = 0; n < 4; n += 1) await topic.send({ body: n, messageGroup: `group ${n}` });
+    for (const stream of open) {
+      await stream.ack(...(await stream.count(4)));
+      expect(stream.bodies.map(Number).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
+    }
+    expect((await topic.stats()).groups).toMatchObject([{ lag: 0, inFlight: 0 }]);
+  },
+
   "the credit is the most in flight": async (mq) => {
     const topic = await mq.topic();
     await topic.send(...Array.from({ length: 20 }, (_, body) => ({ body })));

@@ -15,6 +15,7 @@ import { decisions } from "./decisions.ts";
 import { delayRows } from "./delay-rows.ts";
 import { delays } from "./delays.ts";
 import { filters } from "./filters.ts";
+import { flow } from "./flow.ts";
 import { groups } from "./groups.ts";
 import { idempotency } from "./idempotency.ts";
 import type { Target } from "./kit.ts";
@@ -50,6 +51,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "consumer groups": groups,
   broadcast: broadcasting,
   filters,
+  "limits of a group": flow,
   "dead letters": deadLetters,
   "order and growth": ordered,
   reading,

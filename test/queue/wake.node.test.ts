@@ -36,6 +36,7 @@ const groupsOf = (version: number): GroupRoute[] => [
   group("filtered", { filter: { tags: version % 2 === 0 ? ["a"] : ["a", "b"] } }, 3),
   group("blocking", { ordered: true, onPoison: "block", maxAttempts: 1 }, 4),
   group("broadcast", { mode: "broadcast", maxAttempts: 2, backoff: { delaysMs: [100] } }, 5),
+  group("limited", { maxInFlight: 4, ratePerSecond: 20, messageGroupConcurrency: 1 }, 6),
   group(`passing${version}`, {}, 10 + version),
 ];
 
@@ -227,6 +228,7 @@ function knowledge(store: QueueStore, nowMs: number): unknown {
     return {
       name: group.route.name,
       owner: state.owner,
+      paidUntil: state.paidUntil,
       held: store.deadLetters.heldCount(group.number),
       epoch: state.epoch,
       expired: group.route.name === "filtered" ? 0 : state.expired,

@@ -53,7 +53,8 @@ export class Chooser {
     const chosen: Chosen[] = [];
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
-    const full = (): boolean => chosen.length >= ask.maxMessages || room.bytes <= 0;
+    const most = Math.min(ask.maxMessages, this.#memory.flow.room);
+    const full = (): boolean => chosen.length >= most || room.bytes <= 0;
     const into: Taking = { nowMs, until, room, chosen };
     while (!full() && this.#memory.visible.size > 0) {
       const offset = this.#memory.visible.first ?? 0;
@@ -64,6 +65,8 @@ export class Chooser {
     const ready = this.#takeReady(into, full);
     const unfinished = this.#scan(into, full) || ready.unfinished;
     this.#writeLeases(chosen, until);
+    for (const { offset } of chosen) this.#memory.flow.out(offset);
+    this.#memory.flow.gave(chosen.length);
     return { chosen, unfinished: unfinished && chosen.length === 0 };
   }
 
@@ -152,8 +155,8 @@ export class Chooser {
       if (flight === undefined) locks.land(offset);
       else if (!this.#takeFlying(offset, { ...into, flight })) return false;
     }
-    // What follows a retry waits for its end.
-    return retries.length === 0;
+    // In order, what follows a retry waits for its end.
+    return retries.length === 0 || !this.#memory.ordered;
   }
 
   /** `unfinished`: the look for what did not fit into memory goes on in the next turn. */
@@ -221,7 +224,7 @@ export class Chooser {
       if (!this.#takeComebacks(into, full)) return false;
       if (full() || state.cursor >= this.#memory.ports.log.next) return false;
       if (scanned >= SCAN_MAX) {
-        if (filter !== undefined && !this.#memory.ordered) state.scanned();
+        if (filter !== undefined && !this.#memory.apart) state.scanned();
         return true;
       }
       scanned += cost;
@@ -230,7 +233,7 @@ export class Chooser {
         state.cursor++;
         continue;
       }
-      if (!this.#memory.ordered && filter === undefined) {
+      if (!this.#memory.apart && filter === undefined) {
         if (!this.#take(offset, into)) return false;
       } else if (!this.#takeChecked(offset, filter, into)) return false;
       state.cursor = Math.max(state.cursor, offset + 1);
@@ -246,7 +249,7 @@ export class Chooser {
       this.#memory.state.pass(offset);
       return true;
     }
-    const messageGroup = this.#memory.ordered ? readRecordHead(record).messageGroup : undefined;
+    const messageGroup = this.#memory.apart ? readRecordHead(record).messageGroup : undefined;
     if (messageGroup === undefined) return this.#take(offset, into);
     return this.#takeOrdered(offset, messageGroup, into);
   }
@@ -266,18 +269,18 @@ export class Chooser {
     }
   }
 
-  /** The next message of a message group in its order: leased when the group is free, parked when it is not. */
+  /** The next message of a message group: leased when the message group is free, parked when it is not. */
   #takeOrdered(offset: number, messageGroup: string, into: Taking): boolean {
     const after = into.flight === undefined ? undefined : this.#memory.state.cursor;
     const { locks } = this.#memory;
-    const goesOn =
-      !locks.isLocked(messageGroup) ||
-      (this.#batch.has(messageGroup) && locks.goesOn(messageGroup) && locks.isAtScan(messageGroup));
-    if (!goesOn) {
+    const mayGo = locks.mayGoAtScan(messageGroup, this.#batch.has(messageGroup));
+    if (!mayGo) {
       locks.park(messageGroup, offset, after);
       return true;
     }
-    const heldFor = this.#memory.ports.heldFor(this.#memory.state, messageGroup);
+    const heldFor = this.#memory.ordered
+      ? this.#memory.ports.heldFor(this.#memory.state, messageGroup)
+      : undefined;
     if (heldFor !== undefined) {
       locks.hold(messageGroup, heldFor);
       locks.park(messageGroup, offset, after);

@@ -9,6 +9,7 @@
  */
 import { backoffMs } from "../../core/retry.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
+import type { GroupSettings } from "../../protocol/topic.ts";
 import { Chooser, type Ask, type Chosen } from "./chooser.ts";
 import { GroupMemory, type GroupPorts } from "./memory.ts";
 import type { Flight } from "./page.ts";
@@ -62,19 +63,17 @@ export class Group {
   update(route: GroupRoute, nowMs: number): void {
     const before = this.route;
     this.#memory.route = route;
-    const filterChanged =
-      JSON.stringify(before.settings.filter) !== JSON.stringify(route.settings.filter);
-    if (filterChanged) this.state.saveAll();
-    if (filterChanged || before.settings.ordered !== route.settings.ordered) {
-      // What an unordered group passed over is done; say so before order makes gaps mean something else.
-      if (route.settings.ordered) this.state.saveAll();
-      // What waited for its message group stands below the scan, and is met again from the low-water mark.
-      else if (before.settings.ordered) {
-        this.state.cursor = this.state.lowWater(this.#ports.log.next);
-        this.state.saveAll();
-      }
-      this.settle();
+    const { filter, lanes, order } = changesOf(before.settings, route.settings);
+    if (filter) this.state.saveAll();
+    // What an undivided group passed over is done; say so before gaps come to mean something else.
+    if (lanes && isApart(route.settings)) this.state.saveAll();
+    // What waited for its message group stands below the scan, and is met again from the low-water mark.
+    else if (lanes) {
+      this.state.cursor = this.state.lowWater(this.#ports.log.next);
+      this.state.saveAll();
     }
+    if (filter || lanes || order) this.settle();
+    this.#memory.limit(nowMs);
     this.poison.review(nowMs);
   }
 
@@ -92,8 +91,14 @@ export class Group {
 
   // ------------------------------------------------------------ time
 
-  /** When a lease ends or a retry is due next; nothing for what is visible already. */
+  /** When a lease ends, a retry is due or the rate allows more; nothing for what is visible already. */
   nextDueAt(): number | undefined {
+    const dueAt = this.#flightDueAt();
+    const pacedAt = this.#hasAny ? this.#memory.flow.nextAt() : undefined;
+    return pacedAt === undefined || (dueAt ?? Infinity) <= pacedAt ? dueAt : pacedAt;
+  }
+
+  #flightDueAt(): number | undefined {
     const { due } = this.state;
     for (;;) {
       const dueAt = due.topKey;
@@ -108,8 +113,9 @@ export class Group {
 
   /** Leases that ran out and retries that are due become visible, or dead letters. */
   promote(nowMs: number): void {
+    this.#memory.flow.tick(nowMs);
     for (let left = PROMOTED_MAX; left > 0; left--) {
-      const dueAt = this.nextDueAt();
+      const dueAt = this.#flightDueAt();
       if (dueAt === undefined || dueAt > nowMs) return;
       const offset = this.state.due.pop();
       const flight = offset === undefined ? undefined : this.#memory.flight(offset);
@@ -117,8 +123,7 @@ export class Group {
       if (flight.leased) this.#ports.lapsed(flight.offset, flight.attempt);
       if (flight.leased && this.poison.isOut(flight))
         this.poison.failed(flight, "lease_expired", nowMs);
-      else if (!this.#memory.locks.stand(flight.offset, "due"))
-        this.#memory.visible.add(flight.offset);
+      else this.#memory.comesDue(flight.offset);
     }
   }
 
@@ -137,6 +142,10 @@ export class Group {
 
   /** Might a receive find something now? Cheap; a filter may still say no. */
   get mayHave(): boolean {
+    return this.#memory.flow.room > 0 && this.#hasAny;
+  }
+
+  get #hasAny(): boolean {
     if (this.isStopped) return false;
     return (
       this.#memory.visible.size > 0 ||
@@ -155,12 +164,12 @@ export class Group {
   /** About how many messages are visible. */
   get visibleCount(): number {
     if (this.isStopped) return 0;
-    return (
+    const count =
       this.#memory.visible.size +
       this.#memory.locks.readyCount +
       this.#memory.comeback.size +
-      (this.#ports.log.next - this.state.cursor)
-    );
+      (this.#ports.log.next - this.state.cursor);
+    return Math.min(count, this.#memory.flow.room);
   }
 
   /** Leases up to the asked number. `unfinished`: the scan stopped before the tail with nothing found yet. */
@@ -233,7 +242,7 @@ export class Group {
       this.#ports.deadLetters.retry(this.number, flight, dueAt);
       this.state.due.push(dueAt, flight.offset);
     } else this.state.retry(flight, dueAt);
-    this.#memory.locks.stand(flight.offset, "waiting");
+    this.#memory.waits(flight.offset, "waiting");
   }
 
   /** The delivery never left: the message is visible again, at once or after `delayMs`, and the attempt does not count. */
@@ -243,7 +252,7 @@ export class Group {
     const attempt = Math.max(0, flight.attempt - 1);
     const dueAt = nowMs + delayMs;
     this.#memory.visible.delete(offset);
-    this.#memory.locks.stand(offset, "waiting");
+    this.#memory.waits(offset, "waiting");
     if (this.state.flight(offset) === undefined) {
       this.#ports.deadLetters.lease(this.number, flight, { generation, attempt, dueAt });
       this.#ports.deadLetters.retry(this.number, flight, dueAt);
@@ -264,7 +273,7 @@ export class Group {
       this.#ports.deadLetters.extend(this.number, flight, until);
       this.state.due.push(until, flight.offset);
     } else this.state.extend(flight, until);
-    this.#memory.locks.stand(flight.offset, "leased");
+    this.#memory.leased(flight.offset);
     return true;
   }
 
@@ -309,4 +318,22 @@ export class Group {
   flight(offset: number): Flight | undefined {
     return this.#memory.flight(offset);
   }
+}
+
+/** Message groups are told apart, for their order or for a limit of each. */
+const isApart = ({ ordered, messageGroupConcurrency }: GroupSettings): boolean =>
+  ordered || messageGroupConcurrency > 0;
+
+/** What a change of settings makes of what the state means. */
+function changesOf(
+  before: GroupSettings,
+  after: GroupSettings,
+): { readonly filter: boolean; readonly lanes: boolean; readonly order: boolean } {
+  return {
+    filter: JSON.stringify(before.filter) !== JSON.stringify(after.filter),
+    lanes: isApart(before) !== isApart(after),
+    order:
+      before.ordered !== after.ordered ||
+      before.messageGroupConcurrency !== after.messageGroupConcurrency,
+  };
 }

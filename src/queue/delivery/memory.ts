@@ -13,6 +13,7 @@ import { Comeback } from "./comeback.ts";
 import type { DeadLetters, Redriven } from "./dead-letters.ts";
 import { OrderLocks } from "./order.ts";
 import type { Flight } from "./page.ts";
+import { Flow, type Seat } from "./flow.ts";
 import { GroupState } from "./state.ts";
 
 export interface GroupPorts {
@@ -21,6 +22,8 @@ export interface GroupPorts {
   readonly deadLetters: DeadLetters;
   /** The former queue that a message group's order still waits for, if any. */
   heldFor(state: GroupState, messageGroup: string): number | undefined;
+  /** Which of the topic's queues this is. */
+  seat(): Seat;
   /** 0 to below 1, to spread retries. */
   random(): number;
   /** A lease ran out. */
@@ -71,18 +74,22 @@ export class GroupMemory {
   route: GroupRoute;
   /** As the memory was made; the route's setting may be newer for a moment. */
   ordered = false;
+  /** Message groups are told apart: for their order, or for a limit of each. */
+  apart = false;
   /** Ready for use, made from the route's setting as `ordered` is. */
   filter: MessageFilter | undefined;
   readonly state: GroupState;
   readonly ports: GroupPorts;
   readonly visible = new Visible();
   readonly locks = new OrderLocks();
+  readonly flow: Flow;
   readonly comeback = new Comeback();
 
   constructor(route: GroupRoute, ports: GroupPorts, number: number) {
     this.route = route;
     this.ports = ports;
     this.state = new GroupState(number, ports.journal);
+    this.flow = new Flow(this.state);
   }
 
   get number(): number {
@@ -91,11 +98,14 @@ export class GroupMemory {
 
   /** After waking or a change of settings: what follows from the state is made anew. */
   settle(): void {
-    const { ordered, filter } = this.route.settings;
+    const { ordered, messageGroupConcurrency, filter } = this.route.settings;
     this.ordered = ordered;
+    this.apart = ordered || messageGroupConcurrency > 0;
+    this.locks.concurrency = ordered ? 0 : messageGroupConcurrency;
+    this.flow.limit(this.route.settings, this.ports.seat());
     this.filter = filter === undefined ? undefined : makeFilter(filter);
     this.clear();
-    this.state.settle(!ordered && filter !== undefined);
+    this.state.settle(!this.apart && filter !== undefined);
     this.state.due.clear();
     const flying: { flight: Flight; place: number }[] = [];
     for (const flight of this.state.flights()) flying.push({ flight, place: flight.offset });
@@ -109,13 +119,14 @@ export class GroupMemory {
     flying.sort((one, other) => one.place - other.place);
     for (const { flight } of flying) this.#resume(flight);
     // Parked messages are found again by looking at everything that is not done.
-    if (this.ordered) this.state.cursor = this.state.lowWater(this.ports.log.next);
+    if (this.apart) this.state.cursor = this.state.lowWater(this.ports.log.next);
   }
 
   #resume(flight: Flight): void {
     const isHeld = this.isHeld(flight.offset);
     if (!isHeld) this.state.due.push(flight.dueAt, flight.offset);
-    const messageGroup = this.ordered ? this.messageGroupOf(flight.offset) : undefined;
+    if (flight.leased) this.flow.out(flight.offset);
+    const messageGroup = this.apart ? this.messageGroupOf(flight.offset) : undefined;
     if (messageGroup === undefined) return;
     const standing = isHeld ? "held" : flight.leased ? "leased" : "waiting";
     this.locks.fly(messageGroup, flight.offset, standing);
@@ -129,6 +140,42 @@ export class GroupMemory {
     this.visible.clear();
     this.locks.clear();
     this.comeback.clear();
+    this.flow.clear();
+  }
+
+  /** The limits may have changed, or this queue's share of them. */
+  limit(nowMs: number): void {
+    if (!this.flow.limit(this.route.settings, this.ports.seat())) return;
+    this.flow.clear();
+    const flights = [...this.state.flights(), ...this.ports.deadLetters.redriven(this.number)];
+    for (const { offset, leased, dueAt } of flights)
+      if (leased && dueAt > nowMs) this.flow.out(offset);
+  }
+
+  // ------------------------------------------------------------ what is in flight
+
+  /** A consumer has it again, or still. */
+  leased(offset: number): void {
+    this.flow.out(offset);
+    this.locks.stand(offset, "leased");
+  }
+
+  /** It waits for a retry, or for somebody's word. */
+  waits(offset: number, standing: "waiting" | "held"): void {
+    this.flow.back(offset);
+    this.locks.stand(offset, standing);
+  }
+
+  /** It may be delivered again now. */
+  comesDue(offset: number): void {
+    this.flow.back(offset);
+    if (this.locks.stand(offset, "due")) return;
+    const messageGroup = this.apart && !this.ordered ? this.messageGroupOf(offset) : undefined;
+    if (messageGroup === undefined) this.visible.add(offset);
+    else {
+      this.locks.fly(messageGroup, offset, "due");
+      this.locks.settle(messageGroup);
+    }
   }
 
   /** A redriven message waits for its first delivery: for its place in its message group, or for nothing. */
@@ -157,7 +204,9 @@ export class GroupMemory {
       : readRecordHead(decodeEntry(read.entry).record).messageGroup;
   }
 
+  /** It is done with. */
   unlock(offset: number): void {
+    this.flow.back(offset);
     this.locks.land(offset);
   }
 }

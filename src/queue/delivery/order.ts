@@ -1,5 +1,6 @@
 /**
- * The locks of an ordered group: while one message of a message group is in flight, or one contiguous batch, the next ones
+ * The message groups of a group that tells them apart: for order, or for a limit of what is with consumers of each.
+ * In an ordered group, while one message of a message group is in flight, or one contiguous batch, the next ones
  * wait here in order. A retry holds its message group: it is delivered again before anything behind it, and only when
  * nothing of the group is with a consumer. In memory only, rebuilt on waking by scanning again from the low-water mark.
  * Offsets that wait are bounded: past PARKED_MAX a lock keeps only where to look again, so that one blocked message group
@@ -41,6 +42,8 @@ interface Lock {
 }
 
 export class OrderLocks {
+  /** Without order: the most of one message group that consumers have at a time. 0: in order. */
+  concurrency = 0;
   readonly #locks = new Map<string, Lock>();
   readonly #groupOf = new Map<number, string>();
   /** Message groups of which something may go. */
@@ -64,10 +67,6 @@ export class OrderLocks {
     const lock = messageGroup === undefined ? undefined : this.#locks.get(messageGroup);
     if (lock !== undefined) lock.queued = false;
     return messageGroup;
-  }
-
-  isLocked(messageGroup: string): boolean {
-    return this.#locks.has(messageGroup);
   }
 
   #lockOf(messageGroup: string): Lock {
@@ -123,10 +122,10 @@ export class OrderLocks {
   /** Frees the message group when nothing of it is left, or lets it be looked at when something may go. */
   settle(messageGroup: string): void {
     const lock = this.#locks.get(messageGroup);
-    if (lock === undefined || !isFree(lock)) return;
-    if (lock.flying.size === 0 && lock.parked.length === 0 && lock.spilledFrom === undefined) {
+    if (lock === undefined || !this.#isFree(lock)) return;
+    if (lock.flying.size === 0 && !hasParked(lock)) {
       this.#locks.delete(messageGroup);
-    } else if (!lock.queued) {
+    } else if (!lock.queued && (hasParked(lock) || hasDue(lock))) {
       lock.queued = true;
       this.#ready.push(messageGroup);
     }
@@ -135,28 +134,39 @@ export class OrderLocks {
   /** Messages of it that are to be delivered again now, in order; undefined while nothing of it may go. */
   retries(messageGroup: string): number[] | undefined {
     const lock = this.#locks.get(messageGroup);
-    if (lock === undefined || !isFree(lock)) return undefined;
+    if (lock === undefined || !this.#isFree(lock)) return undefined;
     const due: number[] = [];
+    const most = this.concurrency === 0 ? Infinity : this.concurrency - lock.leased;
     for (const [offset, standing] of lock.flying) {
-      if (standing !== "due") break;
-      due.push(offset);
+      if (due.length >= most) break;
+      if (standing === "due") due.push(offset);
+      else if (this.concurrency === 0) break;
     }
     return due;
   }
 
-  /** Of a message group that was free: has all that is in flight gone out by now? Then the next one continues the batch. */
-  goesOn(messageGroup: string): boolean {
+  /**
+   * May the message that the scan meets go at once? In order, when the message group is free, or was when the receive under
+   * way began and all that is in flight has gone out with it: then it continues the batch.
+   */
+  mayGoAtScan(messageGroup: string, isInBatch: boolean): boolean {
     const lock = this.#locks.get(messageGroup);
-    return lock === undefined || (lock.leased === lock.flying.size && lock.heldFor === undefined);
+    if (lock === undefined) return true;
+    if (hasParked(lock)) return false;
+    if (this.concurrency > 0) return lock.leased < this.concurrency;
+    return isInBatch && lock.leased === lock.flying.size && lock.heldFor === undefined;
+  }
+
+  /** May anything of it go to a consumer now? */
+  #isFree(lock: Lock): boolean {
+    if (this.concurrency > 0) return lock.leased < this.concurrency;
+    // Nobody has a message of it, and the first in flight, if there is one, may be delivered again.
+    if (lock.leased > 0 || lock.heldFor !== undefined) return false;
+    for (const standing of lock.flying.values()) return standing === "due";
+    return true;
   }
 
   // ------------------------------------------------------------ waiting
-
-  /** Nothing of it waits here, so what the scan meets next is its next message. */
-  isAtScan(messageGroup: string): boolean {
-    const lock = this.#locks.get(messageGroup);
-    return lock === undefined || (lock.parked.length === 0 && lock.spilledFrom === undefined);
-  }
 
   /** Locks a message group that moved here until its former queue has finished. */
   hold(messageGroup: string, formerQueue: number): void {
@@ -190,6 +200,7 @@ export class OrderLocks {
   /** Takes out the next one that waits. `spilled`: it stands in the log. */
   next(messageGroup: string): number | "spilled" | undefined {
     const lock = this.#locks.get(messageGroup);
+    if (this.concurrency > 0 && (lock?.leased ?? 0) >= this.concurrency) return undefined;
     const offset = lock?.parked.shift();
     if (offset === undefined) return lock?.spilledFrom === undefined ? undefined : "spilled";
     this.#parkedCount--;
@@ -220,16 +231,12 @@ export class OrderLocks {
     lock.spilledFrom = from;
   }
 
-  has(offset: number): boolean {
-    return this.#groupOf.has(offset);
-  }
-
   /** Message groups of which nothing may go, in no order. */
   *held(): Iterable<HeldGroup> {
     for (const [messageGroup, lock] of this.#locks) {
       const more = lock.spilledFrom !== undefined;
       const behind = { messageGroup, waiting: lock.parked.length + lock.late.length, more };
-      const holder = isFree(lock) ? undefined : firstHolder(lock);
+      const holder = this.#isFree(lock) ? undefined : firstHolder(lock, this.concurrency > 0);
       if (holder !== undefined) yield { ...behind, ...holder };
       else if (lock.heldFor !== undefined) {
         const offset = lock.parked[0] ?? lock.spilledFrom ?? 0;
@@ -239,16 +246,23 @@ export class OrderLocks {
   }
 }
 
-function firstHolder(lock: Lock): Pick<HeldGroup, "offset" | "by"> | undefined {
-  for (const [offset, by] of lock.flying) if (by !== "due") return { offset, by };
+/** In order, the first that does not go by itself; else, the first that takes up a place. */
+function firstHolder(
+  lock: Lock,
+  onlyLeased: boolean,
+): Pick<HeldGroup, "offset" | "by"> | undefined {
+  for (const [offset, by] of lock.flying) {
+    if (by === "leased" || (by !== "due" && !onlyLeased)) return { offset, by };
+  }
   return undefined;
 }
 
-/** Nobody has a message of it, and the first in flight, if there is one, may be delivered again. */
-function isFree(lock: Lock): boolean {
-  if (lock.leased > 0 || lock.heldFor !== undefined) return false;
-  for (const standing of lock.flying.values()) return standing === "due";
-  return true;
+/** Does something of it wait behind what is in flight? */
+const hasParked = (lock: Lock): boolean => lock.parked.length > 0 || lock.spilledFrom !== undefined;
+
+function hasDue(lock: Lock): boolean {
+  for (const standing of lock.flying.values()) if (standing === "due") return true;
+  return false;
 }
 
 function parkLate(lock: Lock): void {

@@ -57,7 +57,7 @@ export class Poison {
       this.#ports.deadLetters.hold(this.#number, flight, { ...read, reason, nowMs });
       this.#memory.state.done(offset, 1);
     }
-    this.#memory.locks.stand(offset, "held");
+    this.#memory.waits(offset, "held");
     this.#ports.held(offset, reason);
   }
 
@@ -79,12 +79,13 @@ export class Poison {
 
   // ------------------------------------------------------------ what is held
 
-  /** Message groups of which nothing may go, and held messages that hold nothing but themselves; in no order. */
-  *blocked(): Iterable<Held> {
-    yield* this.#memory.locks.held();
+  /** Message groups of which nothing may go, and every held message; in no order. */
+  blocked(): Held[] {
+    const found: Held[] = [...this.#memory.locks.held()];
+    const holders = new Set(found.map(({ offset }) => offset));
     for (const { offset, held } of this.#ports.deadLetters.redriven(this.#number))
-      if (held && !this.#memory.locks.has(offset))
-        yield { offset, by: "held", waiting: 0, more: false };
+      if (held && !holders.has(offset)) found.push({ offset, by: "held", waiting: 0, more: false });
+    return found;
   }
 
   /** The held message is delivered again, in its place, after so many attempts. False when it is not held. */
@@ -92,7 +93,7 @@ export class Poison {
     const flight = this.#memory.redriven(offset);
     if (flight?.held !== true) return false;
     this.#ports.deadLetters.free(this.#number, flight, attempt, nowMs);
-    if (!this.#memory.locks.stand(offset, "due")) this.#memory.visible.add(offset);
+    this.#memory.comesDue(offset);
     return true;
   }
 

@@ -5,37 +5,28 @@
  *
  * Below `base` (a page number) everything is done. At or above `cursor` nothing was ever delivered.
  */
-import { CodecError, type ByteReader, type ByteWriter } from "../../core/bytes.ts";
+import type { ByteReader, ByteWriter } from "../../core/bytes.ts";
 import { Heap } from "../../core/heap.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
-import { Attempts, readAttempt, writeAttempt, type Attempt } from "./attempts.ts";
-import { readHead, writeHead, type Head } from "./head.ts";
-import { isNews, type Owner } from "./owner.ts";
+import { writeAttempt, type Attempt } from "./attempts.ts";
+import { Head, writePaid } from "./head.ts";
+import { isNews } from "./owner.ts";
 import { DeliveryPage, PAGE_OFFSETS, type Flight } from "./page.ts";
 import { pageOf, Pages } from "./pages.ts";
 
-export class GroupState implements Page, Head {
+export class GroupState extends Head implements Page {
   readonly group: number;
   readonly name: string;
   savedSeq = 0;
   dirtySeq = 0;
-  /** Counts the seeks; receipts of an older one are expired. */
-  epoch = 1;
-  cursor = 0;
-  /** Messages that retention or their own time to live took before the group was done with them. */
-  expired = 0;
-  /** Former queues that have finished everything below their fence (growth.ts). */
-  readonly drainedFrom = new Set<number>();
-  /** Of a broadcast group: whose deliveries these are. */
-  owner: Owner | undefined;
-  readonly attempts = new Attempts();
   /** Due instants of flights; stale entries are recognized by comparing with the flight. */
   readonly due = new Heap();
   readonly #pages: Pages;
   readonly #journal: Journal;
 
   constructor(group: number, journal: Journal) {
+    super();
     this.group = group;
     this.name = `g${group}`;
     this.#pages = new Pages(group);
@@ -46,10 +37,6 @@ export class GroupState implements Page, Head {
 
   get base(): number {
     return this.#pages.base;
-  }
-
-  set base(number: number) {
-    this.#pages.base = number;
   }
 
   flight(offset: number): Flight | undefined {
@@ -210,6 +197,12 @@ export class GroupState implements Page, Head {
     this.drainedFrom.add(from);
   }
 
+  /** Deliveries are paid for until then. */
+  pace(paidUntil: number): void {
+    writePaid(this.#write(this, OPERATION.paced), paidUntil);
+    this.paidUntil = paidUntil;
+  }
+
   /** The consumer has shown itself. */
   seen(nowMs: number): void {
     if (this.owner === undefined || !isNews(this.owner, nowMs)) return;
@@ -248,7 +241,7 @@ export class GroupState implements Page, Head {
     while (page !== undefined && page.complete && page.flights.size === 0) {
       this.#journal.retire(page);
       this.#pages.delete(this.base);
-      page = this.#pages.get(++this.base);
+      page = this.#pages.get(++this.#pages.base);
     }
     this.cursor = Math.max(this.cursor, this.base * PAGE_OFFSETS);
     this.#journal.save(this);
@@ -269,11 +262,11 @@ export class GroupState implements Page, Head {
   // ------------------------------------------------------------ waking
 
   encode(writer: ByteWriter): void {
-    writeHead(writer, this);
+    this.writeHead(writer, this.base);
   }
 
   restoreHead(data: Uint8Array, seq: number): void {
-    readHead(data, this);
+    this.#pages.base = this.readHead(data);
     this.savedSeq = seq;
   }
 
@@ -302,11 +295,6 @@ export class GroupState implements Page, Head {
         if (page !== undefined) this.#applyDone(page, offset);
         return;
       }
-      case OPERATION.scanned: {
-        const cursor = reader.uint();
-        if (head) this.cursor = Math.max(this.cursor, cursor);
-        return;
-      }
       case OPERATION.retry:
       case OPERATION.extend: {
         const offset = reader.uint();
@@ -325,26 +313,10 @@ export class GroupState implements Page, Head {
         this.#applySeek(offset);
         return;
       }
-      case OPERATION.attempt: {
-        const key = reader.text();
-        const attempt = readAttempt(reader);
-        if (head) this.attempts.set(key, attempt);
-        return;
-      }
-      case OPERATION.seen: {
-        const seenAt = reader.uint();
-        if (head && this.owner !== undefined) this.owner = { ...this.owner, seenAt };
-        return;
-      }
       case OPERATION.truncated:
         return this.#replayTruncate(reader, seq, live);
-      case OPERATION.drained: {
-        const from = reader.uint();
-        if (head) this.drainedFrom.add(from);
-        return;
-      }
       default:
-        throw new CodecError(`unknown delivery operation ${kind}`);
+        return this.replayHead(kind, reader, head);
     }
   }
 

@@ -15,6 +15,7 @@ export const OPERATION = {
   drained: 10,
   seen: 71,
   truncated: 72,
+  paced: 73,
   // halves.ts
   checkBegun: 11,
   checkEnded: 12,
