@@ -8,6 +8,15 @@ const DAY_MS = 24 * HOUR_MS;
 
 const recall = (mq: Mq, { id }: { readonly id: string }) => mq.ok("DELETE", `/v1/messages/${id}`);
 
+/** A message of each kind, by how it says when it is due. */
+const kinds = (delayMs: number) => [
+  { body: "plain" },
+  { body: "none", delayMs: 0 },
+  { body: "relative", delayMs },
+  { body: "absolute", deliverAt: Date.now() + delayMs },
+  { body: "grouped", delayMs, messageGroup: "g" },
+];
+
 /** Takes so many and proves that none came before its time, and none much later. */
 async function onTime(topic: Topic, sent: readonly Sent[], lateMsMax: number): Promise<void> {
   const due = new Map(sent.map(({ id, deliverAt }) => [id, there(deliverAt)]));
@@ -78,22 +87,15 @@ export const delayRows: Cases = {
     mq,
   ) => {
     const topic = await mq.topic();
-    const kinds = [
-      { body: "plain" },
-      { body: "none", delayMs: 0 },
-      { body: "relative", delayMs: 600 },
-      { body: "absolute", deliverAt: Date.now() + 600 },
-      { body: "grouped", delayMs: 600, messageGroup: "g" },
-    ];
-    const all = await topic.send(...kinds);
+    const all = await topic.send(...kinds(600));
     expect(bodies(await topic.group("first").take(5)).length).toBe(5);
     for (const each of all)
       await mq.refused([409, "already_delivered"], "DELETE", `/v1/messages/${each.id}`);
-    const again = await topic.send(...kinds.map((kind) => ({ ...kind, dedupId: kind.body })));
+    const again = await topic.send(...kinds(3_000));
     for (const each of again.slice(0, 2))
       await mq.refused([409, "already_delivered"], "DELETE", `/v1/messages/${each.id}`);
     for (const each of again.slice(2)) expect((await recall(mq, each))["id"]).toBe(each.id);
-    const marker = await topic.sendOne({ body: "marker", delayMs: 900 });
+    const marker = await topic.sendOne({ body: "marker", delayMs: 3_500 });
     const taken = await topic.group("second").take(8);
     expect(taken.at(-1)?.id).toBe(marker.id);
     expect(bodies(taken.slice(5))).toEqual(["plain", "none", "marker"]);
