@@ -181,7 +181,11 @@ export const streams: Cases = {
     const topic = await mq.topic({ queues: 3 });
     const group = await topic.group().make();
     const sockets = await Promise.all([streamOf(group), streamOf(group), streamOf(group)]);
-    for (const stream of sockets) stream.say({ credit: 30 });
+    for (const stream of sockets) {
+      stream.say({ credit: 30 });
+      // An answer to a later frame: the credit is known before anything is sent.
+      await stream.settle({ ack: ["nonsense"] });
+    }
     await topic.send(...Array.from({ length: 60 }, (_, body) => ({ body })));
     await until(
       "all came",
