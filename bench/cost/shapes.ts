@@ -4,7 +4,8 @@
  */
 import { CONNECTIONS } from "../kit/load.ts";
 import { ack, prepareAndCommit, receive, send } from "../counted/verbs.ts";
-import { World, type Counts, type WorldOptions } from "../counted/world.ts";
+import type { Counts } from "../counted/counts.ts";
+import { World, type WorldOptions } from "../counted/world.ts";
 
 /** A disk as slow as Cloudflare's. */
 const COMMIT_MS = 10;

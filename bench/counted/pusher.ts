@@ -7,7 +7,7 @@ import type { Clock } from "../../src/platform/clock.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import type { PushRecord } from "../../src/protocol/rpc.ts";
 import { Pusher } from "../../src/push/pusher.ts";
-import type { Counts } from "./world.ts";
+import type { Counts } from "./counts.ts";
 
 const ENDPOINT_MS = 20;
 

@@ -20,31 +20,11 @@ import {
 } from "../../src/protocol/topic.ts";
 import { TestSql } from "../../test/kit/sqlite.node.ts";
 import { EventClock, seeded } from "../../test/kit/event-clock.node.ts";
+import type { Counts } from "./counts.ts";
 import { pushing, type Ring } from "./pusher.ts";
 
 export const TOPIC = { namespace: "default", topic: "orders" };
 export const GROUP = { ...TOPIC, group: "billing" };
-
-export interface Counts {
-  rowsWritten: number;
-  rowsRead: number;
-  bytesWritten: number;
-  alarmsSet: number;
-  /** Each is billed as a request to the object. */
-  alarmsRun: number;
-  flushes: number;
-  /** What clients asked over HTTP: each is billed as a request to the Worker. */
-  requests: number;
-  calls: number;
-  /** From one queue to the bell of another; each is billed as a call. */
-  rings: number;
-  registryCalls: number;
-  /** Calls under way now, and the most that there were. */
-  open: number;
-  openMax: number;
-  /** Time in which an object had a call or an alarm under way, over all objects: the duration that is billed. */
-  activeMs: number;
-}
 
 const isWrite = (query: string): boolean => /^\s*(?:INSERT|UPDATE|DELETE|REPLACE)/iu.test(query);
 
