@@ -1,7 +1,8 @@
 /**
  * The sockets that draw from the same leases: all of a shared group, or those of one consumer of a broadcast group. It leases
- * what they have credit for and deals it out: message by message in turn; in an ordered group each lease to one socket, so
- * that a message group's messages come in order to whoever holds them. It never waits for an ack.
+ * what they have credit for and deals it out when it comes, so that a socket which came meanwhile gets its share: message by
+ * message in turn; in an ordered group each lease to one socket, so that a message group's messages come in order to whoever
+ * holds them. It never waits for an ack.
  */
 import type { Delivery } from "../core/message.ts";
 import type { Leaser } from "../leasing/leaser.ts";
@@ -28,12 +29,21 @@ export interface DeskPorts {
   release(receipts: readonly string[]): void;
 }
 
+/** A lease to be asked for. */
+interface Ask {
+  readonly count: number;
+  /** In an ordered group: who gets all of it. */
+  readonly session?: Session;
+}
+
 export class Desk {
   readonly leaser: Leaser;
   readonly sessions = new Set<Session>();
   readonly #ports: DeskPorts;
   readonly #consumerId: string | undefined;
   #leases = 0;
+  /** Messages that leases on their way were asked for, of which nobody knows yet who gets them. */
+  #asked = 0;
   #restUntil = 0;
 
   constructor(leaser: Leaser, consumerId: string | undefined, ports: DeskPorts) {
@@ -51,20 +61,40 @@ export class Desk {
         clock.after(this.#restUntil - nowMs, () => this.pump());
         return;
       }
-      const places = this.#places(nowMs);
-      if (places.length === 0) return;
+      const ask = this.#ask(nowMs);
+      if (ask === undefined) return;
       const queue = this.leaser.hints.next();
       if (queue === undefined) return;
-      for (const session of places) session.reserved++;
       this.#leases++;
-      void this.#lease(queue, places).finally(() => {
+      this.#reserve(ask, ask.count);
+      void this.#lease(queue, ask).finally(() => {
         this.#leases--;
         this.pump();
       });
     }
   }
 
-  #places(nowMs: number): Session[] {
+  #ask(nowMs: number): Ask | undefined {
+    const free = this.#free(nowMs);
+    const [first] = free;
+    if (first === undefined) return undefined;
+    if (!this.leaser.seat.group.settings.ordered) {
+      const room = [...free.values()].reduce((sum, count) => sum + count, -this.#asked);
+      return room > 0 ? { count: Math.min(room, LEASE_MESSAGES_MAX) } : undefined;
+    }
+    const [session, count] = first;
+    this.#lastInTurn(session);
+    const most = free.size > 1 ? TURN_MESSAGES_MAX : LEASE_MESSAGES_MAX;
+    return { count: Math.min(count, most), session };
+  }
+
+  #reserve({ session }: Ask, count: number): void {
+    if (session === undefined) this.#asked += count;
+    else session.reserved += count;
+  }
+
+  /** How many messages each may be given, in turn. Of those whose key is to be looked at again none, until it was. */
+  #free(nowMs: number): Map<Session, number> {
     const free = new Map<Session, number>();
     for (const session of this.sessions) {
       const count = session.free(nowMs);
@@ -72,41 +102,46 @@ export class Desk {
       if (session.isTrusted(nowMs)) free.set(session, count);
       else if (!this.leaser.hints.isQuiet) this.#ports.verify(session);
     }
-    const [first] = free;
-    if (first === undefined) return [];
-    // Whoever was served last comes last.
-    const [turn] = first;
-    this.sessions.delete(turn);
-    this.sessions.add(turn);
-    if (!this.leaser.seat.group.settings.ordered) return dealt(free, LEASE_MESSAGES_MAX);
-    const [session, count] = first;
-    const most = free.size > 1 ? TURN_MESSAGES_MAX : LEASE_MESSAGES_MAX;
-    return Array.from({ length: Math.min(count, most) }, () => session);
+    return free;
   }
 
-  async #lease(queue: number, places: readonly Session[]): Promise<void> {
+  #lastInTurn(session: Session): void {
+    if (this.sessions.delete(session)) this.sessions.add(session);
+  }
+
+  async #lease(queue: number, ask: Ask): Promise<void> {
     const leased = await this.leaser.lease(queue, {
-      maxMessages: places.length,
+      maxMessages: ask.count,
       invisibleMs: this.leaser.seat.group.settings.invisibleMs,
       bytesMax: LIMITS.pushBytesMax,
       ...(this.#consumerId === undefined ? {} : { consumerId: this.#consumerId }),
     });
-    for (const session of places) session.reserved--;
+    this.#reserve(ask, -ask.count);
     if (!leased.ok) {
       this.#restUntil = this.#ports.clock.nowMs() + REST_MS;
       return;
     }
-    const shares = new Map<Session, Delivery[]>();
-    for (const [index, message] of leased.value.messages.entries()) {
-      const session = places[index];
-      if (session === undefined) continue;
-      const share = shares.get(session);
-      if (share === undefined) shares.set(session, [message]);
+    const { messages } = leased.value;
+    const places =
+      ask.session === undefined ? this.#deal(messages.length) : messages.map(() => ask.session);
+    const shares = new Map<Session | undefined, Delivery[]>();
+    for (const [index, message] of messages.entries()) {
+      const share = shares.get(places[index]);
+      if (share === undefined) shares.set(places[index], [message]);
       else share.push(message);
     }
-    for (const [session, messages] of shares) {
-      const isTaken = this.sessions.has(session) && this.#ports.give(session, messages);
-      if (!isTaken) this.#ports.release(messages.map(({ receipt }) => receipt));
+    for (const [session, share] of shares) {
+      const isTaken =
+        session !== undefined && this.sessions.has(session) && this.#ports.give(session, share);
+      if (!isTaken) this.#ports.release(share.map(({ receipt }) => receipt));
     }
+  }
+
+  #deal(count: number): Session[] {
+    const places = dealt(this.#free(this.#ports.clock.nowMs()), count);
+    const [first] = places;
+    // Whoever was served first comes last.
+    if (first !== undefined) this.#lastInTurn(first);
+    return places;
   }
 }

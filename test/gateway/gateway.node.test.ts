@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { accept, refuse } from "../../src/protocol/errors.ts";
 import { dealt, Session } from "../../src/gateway/session.ts";
-import { STAMP, World } from "./kit.node.ts";
+import { FakeSocket, STAMP, World } from "./kit.node.ts";
 
 const receipts = (messages: readonly { readonly receipt: string }[]): string[] =>
   messages.map(({ receipt }) => receipt);
@@ -110,6 +110,39 @@ test("a lease that comes back to a socket that left is released, or given to ano
   await Promise.all([heard, sent, left]);
   await world.settle();
   expect(await world.figures()).toMatchObject({ lag: 3, inFlight: 0, deadLetters: 0 });
+});
+
+test("a socket that comes while a lease is on its way gets its share of it", async () => {
+  const world = await World.open();
+  const early = await world.join(30);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.gate = promise;
+  await world.send(20);
+  const late = new FakeSocket();
+  world.sockets.add(late);
+  world.gateway.join(late, {});
+  await world.say(late, { credit: 30 });
+  resolve();
+  await world.settle();
+  expect([early.messages.length, late.messages.length]).toEqual([10, 10]);
+  expect(await world.figures()).toMatchObject({ inFlight: 20 });
+});
+
+test("what is leased while its socket wants less is given back, and nobody holds more than his credit", async () => {
+  const world = await World.open();
+  const socket = await world.join(10);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.gate = promise;
+  await world.send(10);
+  await world.say(socket, { credit: 4 });
+  resolve();
+  await world.settle();
+  expect(socket.messages).toHaveLength(4);
+  expect(await world.figures()).toMatchObject({ inFlight: 4, lag: 10 });
+  await world.say(socket, { credit: 10 });
+  expect(socket.messages.map(({ deliveryAttempt }) => deliveryAttempt)).toEqual(
+    Array.from({ length: 10 }, () => 1),
+  );
 });
 
 test("in an ordered group each lease goes to one socket", async () => {

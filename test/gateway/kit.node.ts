@@ -57,6 +57,8 @@ export class World {
   alarmAt: number | undefined;
   erased = 0;
   queueDown = false;
+  /** Answers of the queue wait for it. */
+  gate: Promise<void> = Promise.resolve();
   keyChecks = 0;
   isGood: () => Outcome<boolean> = () => accept(true);
   calls = 0;
@@ -133,9 +135,12 @@ export class World {
 
   #ports(): Ports {
     return {
-      queue: (_seat, _queue, call) => {
+      queue: async (_seat, _queue, call) => {
         this.calls++;
-        return this.queueDown ? Promise.resolve(refuse("unavailable", "down")) : call(this.verbs);
+        if (this.queueDown) return refuse("unavailable", "down");
+        const outcome = await call(this.verbs);
+        await this.gate;
+        return outcome;
       },
       isGood: () => {
         this.keyChecks++;
