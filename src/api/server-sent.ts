@@ -3,6 +3,9 @@
 /** A line that readers pass over: a proxy sees that the stream lives. */
 export const HEARTBEAT = ": halfmq\n\n";
 
+/** The same, and where the stream is, so that a line that breaks before its first event is taken up there. */
+export const heartbeatAt = (id: string): string => `: halfmq\nid: ${id}\n\n`;
+
 export interface ServerSent {
   readonly id: string | number;
   /** Absent: `message`. */

@@ -11,7 +11,7 @@ import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { instant } from "./fields.ts";
 import { operation, topicOf, type Call, type Edge, type Operation } from "./operation.ts";
 import { forbids, scopesOf } from "./scopes.ts";
-import { EVENT_STREAM, eventText, HEARTBEAT } from "./server-sent.ts";
+import { EVENT_STREAM, eventText, HEARTBEAT, heartbeatAt } from "./server-sent.ts";
 
 /** A key is looked at again so often, and a reader hears of a quiet topic. */
 const RECHECK_MS = 4_000;
@@ -49,7 +49,7 @@ function textOf({ message, missed, place }: TailEvent): string {
 function follow(edge: Edge, call: Call, tail: Tail, self: Operation): ReadableStream<Uint8Array> {
   const { request, params } = call;
   return new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(encodeText(HEARTBEAT)),
+    start: (controller) => controller.enqueue(encodeText(heartbeatAt(tail.place))),
     async pull(controller) {
       const now = await edge.authenticate(request);
       const scopes = scopesOf(self);

@@ -12,6 +12,8 @@ interface Event {
 /** One line of a tail, and the events that came over it. */
 class Tail {
   readonly events: Event[] = [];
+  /** What came before the first message. */
+  start = "";
   comments = 0;
   ended = false;
   readonly #abort = new AbortController();
@@ -69,16 +71,17 @@ class Tail {
   }
 
   #take(block: string): void {
-    if (block.startsWith(":")) {
-      this.comments += 1;
-      return;
-    }
     const of = (field: string): string[] =>
       block
         .split("\n")
         .filter((line) => line.startsWith(`${field}: `))
         .map((line) => line.slice(field.length + 2));
     const [id = ""] = of("id");
+    if (block.startsWith(":")) {
+      this.comments += 1;
+      this.start ||= id;
+      return;
+    }
     const [event = "message"] = of("event");
     this.events.push({ id, event, data: of("data").join("\n") });
   }
@@ -125,6 +128,18 @@ export const tails: Cases = {
     await third.count(1);
     expect(third.bodies).toEqual(["new"]);
   },
+
+  "a tail says where it begins, so that a line that breaks before its first message misses nothing":
+    async (mq) => {
+      const topic = await mq.topic({ queues: 3 });
+      await topic.send({ body: "before" });
+      const first = await Tail.open(topic);
+      first.hangUp();
+      await topic.send({ body: "meanwhile" });
+      const second = await Tail.open(topic, "", first.start);
+      await second.count(1);
+      expect(second.bodies).toEqual(["meanwhile"]);
+    },
 
   "a tail begins at the earliest, or at an instant": async (mq) => {
     const topic = await mq.topic();
