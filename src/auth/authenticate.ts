@@ -23,6 +23,7 @@ import { ALL_SCOPES, type Principal } from "./principal.ts";
 export const CACHE_MS = 5_000;
 const CACHE_ENTRIES_MAX = 1_000;
 const KEY_PROTOCOL = /^halfmq\.bearer\.([A-Za-z0-9_-]{1,1024})$/;
+const NAMESPACE_PROTOCOL = /^halfmq\.namespace\.([a-z0-9-]{1,63})$/;
 const NAMESPACE_HEADER = "Halfmq-Namespace";
 const NO_HASH: Uint8Array = new Uint8Array(32);
 
@@ -63,7 +64,7 @@ export function authenticate(
   const text = shownKey(headers);
   if (text === undefined) return UNAUTHENTICATED;
   const digest = sha256(text);
-  const asked = headers.get(NAMESPACE_HEADER) ?? undefined;
+  const asked = headers.get(NAMESPACE_HEADER) ?? offered(headers, NAMESPACE_PROTOCOL);
   if (equalDigests(digest, digestOfRoot(root))) return rootIn(asked ?? DEFAULT_NAMESPACE);
   const name = String.fromCharCode(...digest);
   const cached = known.get(name);
@@ -107,11 +108,19 @@ function keyIn(found: Outcome<Known>, asked: string | undefined): Outcome<Princi
 function shownKey(headers: Headers): string | undefined {
   const header = headers.get("authorization");
   if (header !== null) return /^Bearer +(\S.*)$/i.exec(header)?.[1];
-  if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
-  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",");
-  const [, text] =
-    offered.map((each) => KEY_PROTOCOL.exec(each.trim()) ?? []).find(([all]) => all) ?? [];
+  const text = offered(headers, KEY_PROTOCOL);
   return text === undefined ? undefined : readBase64Url(text);
+}
+
+/** What stands behind a prefix among the subprotocols that a WebSocket's client offers. */
+function offered(headers: Headers, protocol: RegExp): string | undefined {
+  if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
+  const all = (headers.get("sec-websocket-protocol") ?? "").split(",");
+  for (const each of all) {
+    const [, text] = protocol.exec(each.trim()) ?? [];
+    if (text !== undefined) return text;
+  }
+  return undefined;
 }
 
 function readBase64Url(text: string): string | undefined {

@@ -38,6 +38,8 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    // Answered by the runtime, without waking anybody: a client sees that its line lives.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#gateway = new Gateway(this.#ports());
   }
 

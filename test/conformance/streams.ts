@@ -18,10 +18,14 @@ interface Received {
 class Stream {
   readonly socket: Connection;
   readonly frames: Received[] = [];
+  pongs = 0;
 
   constructor(socket: Connection) {
     this.socket = socket;
-    socket.onFrame((text) => this.frames.push(JSON.parse(text) as Received));
+    socket.onFrame((text) => {
+      if (text === "pong") this.pongs += 1;
+      else this.frames.push(JSON.parse(text) as Received);
+    });
   }
 
   get messages(): Message[] {
@@ -325,6 +329,25 @@ export const streams: Cases = {
     });
     await mq.refused([400, "invalid_request"], "GET", path);
     await mq.refused([400, "invalid_request"], "GET", `${path}?unknown=1`);
+  },
+
+  "a ping is answered, so that a client sees that its line lives": async (mq) => {
+    const topic = await mq.topic();
+    const stream = await streamOf(topic.group());
+    stream.socket.send("ping");
+    await until("a pong", () => stream.pongs === 1);
+    expect(stream.frames).toEqual([]);
+  },
+
+  "for browsers the namespace is a subprotocol as well": async (mq) => {
+    const namespace = "stream-namespace";
+    const apart = mq.with(mq.key, { "halfmq-namespace": namespace });
+    const topic = await apart.topic();
+    await topic.send({ body: "here" });
+    const offered = `halfmq, halfmq.bearer.${base64url(mq.key)}, halfmq.namespace.${namespace}`;
+    const stream = await streamOf(topic.group(), "", { "sec-websocket-protocol": offered });
+    stream.say({ credit: 1 });
+    expect(await stream.count(1)).toMatchObject([{ body: "here" }]);
   },
 
   "a stream ends with its group or topic, and says why": async (mq) => {
