@@ -4,7 +4,7 @@
  */
 import { type Check, type CheckFunction, resolutionOf } from "./check.ts";
 import { systemClock } from "./clock.ts";
-import { verifyWebhook } from "./webhook.ts";
+import { answer, type FetchHandler, readSigned, refusal } from "./signed-request.ts";
 
 /** What a check handler needs. */
 export interface CheckHandlerOptions<T = unknown> {
@@ -22,10 +22,7 @@ export interface CheckHandlerOptions<T = unknown> {
 }
 
 /** A fetch-style handler. Its `Request` and `Response` are the runtime's own. */
-export type CheckHandler = (request: Request) => Promise<Response>;
-
-/** A check holds up to 100 messages of 1 MiB in a request of 8 MiB, and Base64 adds a third. */
-export const BODY_BYTES_MAX = 16 * 1024 * 1024;
+export type CheckHandler = FetchHandler;
 
 /**
  * Makes the handler. It answers 200 `{"resolution"}`; 401 for a missing, wrong or old signature; 400 for what is not a check; 405
@@ -35,14 +32,9 @@ export function checkHandler<T = unknown>(options: CheckHandlerOptions<T>): Chec
   const { secret, check, onError, now = systemClock.now } = options;
   if (secret.length === 0) throw new TypeError("a check handler needs a secret");
   return async (request) => {
-    if (request.method !== "POST") return refusal(405, "a check is a POST");
-    const body = await textWithin(request, BODY_BYTES_MAX);
-    if (body === undefined) return refusal(413, "larger than any check");
-    const { headers } = request;
-    if (!(await verifyWebhook({ body, headers, nowMs: now() }, secret))) {
-      return refusal(401, "not signed by this producer group's secret, or too long ago");
-    }
-    const question = parseCheck<T>(body);
+    const read = await readSigned(request, { secret, nowMs: now() });
+    if (!read.ok) return read.response;
+    const question = parseCheck<T>(read.body);
     if (question === undefined) return refusal(400, "not a transaction.check");
     try {
       return answer(200, { resolution: resolutionOf(await check(question)) });
@@ -53,26 +45,6 @@ export function checkHandler<T = unknown>(options: CheckHandlerOptions<T>): Chec
   };
 }
 
-/** The request's text; undefined, and no more is read, when it is longer. Strangers send requests, too. */
-async function textWithin(request: Request, bytesMax: number): Promise<string | undefined> {
-  const reader = request.body?.getReader();
-  if (reader === undefined) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    const chunk = value as Uint8Array;
-    bytes += chunk.length;
-    if (bytes > bytesMax) {
-      await reader.cancel();
-      return undefined;
-    }
-    text += decoder.decode(chunk, { stream: true });
-  }
-}
-
 function parseCheck<T>(body: string): Check<T> | undefined {
   try {
     const event = JSON.parse(body) as { type?: unknown; data?: Check<T> };
@@ -80,13 +52,4 @@ function parseCheck<T>(body: string): Check<T> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function refusal(status: number, detail: string): Response {
-  return answer(status, { status, detail });
-}
-
-function answer(status: number, json: unknown): Response {
-  const headers = { "content-type": "application/json" };
-  return new Response(JSON.stringify(json), { status, headers });
 }

@@ -1,5 +1,4 @@
 /** The question of a check-back, and what counts as its answer. */
-import { fromBase64 } from "./base64.ts";
 import type { MessageData } from "./message.ts";
 import type { Resolution } from "./transaction.ts";
 
@@ -32,9 +31,4 @@ export type CheckFunction<T = unknown> = (
 /** What a listener's or a check's answer means: only the two words decide. */
 export function resolutionOf(answer: unknown): Resolution {
   return answer === "commit" || answer === "rollback" ? answer : "unknown";
-}
-
-/** The bytes of a half message's body that is not JSON; undefined when it is JSON. */
-export function bytesOf(message: MessageData): Uint8Array | undefined {
-  return message.bodyBase64 === undefined ? undefined : fromBase64(message.bodyBase64);
 }

@@ -17,6 +17,7 @@ import { path } from "./path.ts";
 import { ProducerGroups } from "./producer-groups.ts";
 import { sendLinger, type SendLinger, weigh } from "./send-linger.ts";
 import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
+import { type PushHandler, pushHandler, type PushHandlerOptions } from "./push-handler.ts";
 import { retryPolicy, type RetryOptions } from "./retry.ts";
 import type { CheckPolicy } from "./settings.ts";
 import { Schedules } from "./schedules.ts";
@@ -267,6 +268,11 @@ export class HalfMQ {
   /** A consumer of a group. Nothing is sent before its first use. */
   consumer<T = unknown>(topic: string, group: string, options: ConsumerOptions = {}): Consumer<T> {
     return new Consumer<T>(this.#http, topic, group, options);
+  }
+
+  /** A webhook handler for the messages of a group that is pushed: `(request) => Promise<Response>`. See pushHandler. */
+  pushHandler<T = unknown>(options: PushHandlerOptions<T>): PushHandler {
+    return pushHandler({ now: this.#http.clock.now, ...options });
   }
 
   /** What changes among topics, groups, producer groups and routes: `for await (const change of mq.changes())`. */

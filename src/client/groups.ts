@@ -80,6 +80,25 @@ export class Groups {
     return this.#http.call({ method: "GET", path: base(topic, group), ...options });
   }
 
+  /** Ends the push of the group; its secret is forgotten. */
+  async deletePush(topic: string, group: string, options: CallOptions = {}): Promise<void> {
+    await this.#http.call({ method: "DELETE", path: `${base(topic, group)}/push`, ...options });
+  }
+
+  /** A new secret of the push; the old one signs beside it for 24 h. Rejects with `invalid_request` where no URL is set. */
+  rotatePushSecret(
+    topic: string,
+    group: string,
+    options: CallOptions = {},
+  ): Promise<Group & { readonly secret: string }> {
+    return this.#http.call({
+      method: "POST",
+      path: `${base(topic, group)}/secret`,
+      repeatable: false,
+      ...options,
+    });
+  }
+
   list(topic: string, options: ListOptions = {}): Listing<Group> {
     return new Listing(this.#http, path`/v1/topics/${topic}/groups`, options);
   }

@@ -32,7 +32,6 @@ export type {
 export { TransactionProducer } from "./listener.ts";
 export type { TransactionListener, TransactionSendResult } from "./listener.ts";
 
-export { bytesOf } from "./check.ts";
 export type { Check, CheckedMessage, CheckFunction } from "./check.ts";
 export { checkHandler } from "./check-handler.ts";
 export type { CheckHandler, CheckHandlerOptions } from "./check-handler.ts";
@@ -43,9 +42,17 @@ export type { NodeRequest, NodeResponse } from "./node-listener.ts";
 export { signWebhook, verifyWebhook } from "./webhook.ts";
 export type { SignedWebhook, WebhookHeaders } from "./webhook.ts";
 
+export { PushRefusal, pushHandler } from "./push-handler.ts";
+export type {
+  PushContext,
+  PushedMessage,
+  PushHandler,
+  PushHandlerOptions,
+} from "./push-handler.ts";
+
 export { Consumer } from "./consumer.ts";
 export type { ConsumerOptions, LoopOptions, ReceiveOptions, SubscribeOptions } from "./consumer.ts";
-export { Message } from "./message.ts";
+export { bytesOf, Message } from "./message.ts";
 export type { DeliveredData, MessageData } from "./message.ts";
 export { Receipts } from "./receipts.ts";
 export type { NackOptions, ReceiptResult } from "./receipts.ts";

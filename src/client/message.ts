@@ -10,8 +10,9 @@ export interface MessageData<T = unknown> {
   readonly queue?: number;
   /** 0, 1, 2 … without a hole in each queue; absent before the message is visible. */
   readonly offset?: number;
-  /** Absent when the body is not JSON. */
+  /** As `JSON.parse` reads it; absent when the body is not JSON. */
   readonly body?: T;
+  /** The body that is not JSON: `bytesOf` reads it. */
   readonly bodyBase64?: string;
   readonly contentType?: string;
   readonly tag?: string;
@@ -33,6 +34,11 @@ export interface DeliveredData<T = unknown> extends MessageData<T> {
   readonly deliveryAttempt: number;
   readonly receipt: string;
   readonly invisibleUntil: number;
+}
+
+/** The bytes of a body that is not JSON, of a pushed or tailed message or of one in a check; undefined when it is JSON. */
+export function bytesOf(message: MessageData): Uint8Array | undefined {
+  return message.bodyBase64 === undefined ? undefined : fromBase64(message.bodyBase64);
 }
 
 /** What a message asks of the consumer that received it. */

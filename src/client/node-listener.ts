@@ -1,5 +1,5 @@
 /** Mounts a fetch-style handler in a server of `node:http`, which it knows by shape alone: nothing of Node is imported. */
-import { BODY_BYTES_MAX, type CheckHandler } from "./check-handler.ts";
+import { type FetchHandler, SIGNED_BYTES_MAX } from "./signed-request.ts";
 
 /** The part of `IncomingMessage` that is read. */
 export interface NodeRequest extends AsyncIterable<Uint8Array> {
@@ -12,15 +12,21 @@ export interface NodeRequest extends AsyncIterable<Uint8Array> {
 export interface NodeResponse {
   writeHead(status: number, headers: Record<string, string>): unknown;
   end(body: string): unknown;
+  once?(event: "close", run: () => void): unknown;
 }
 
-/** `createServer(nodeListener(mq.checkHandler({…})))`. What the handler throws is answered 500. */
+/**
+ * `createServer(nodeListener(mq.pushHandler({…})))`, or a checkHandler. What the handler throws is answered 500; the signal of
+ * its request is aborted when the caller has hung up.
+ */
 export function nodeListener(
-  handler: CheckHandler,
+  handler: FetchHandler,
 ): (request: NodeRequest, response: NodeResponse) => void {
   const answer = async (request: NodeRequest, response: NodeResponse): Promise<void> => {
     try {
-      const { status, headers, text } = await respond(handler, request);
+      const hungUp = new AbortController();
+      response.once?.("close", () => hungUp.abort());
+      const { status, headers, text } = await respond(handler, request, hungUp.signal);
       response.writeHead(status, headers);
       response.end(text);
     } catch {
@@ -32,8 +38,9 @@ export function nodeListener(
 }
 
 async function respond(
-  handler: CheckHandler,
+  handler: FetchHandler,
   request: NodeRequest,
+  signal: AbortSignal,
 ): Promise<{ status: number; headers: Record<string, string>; text: string }> {
   const { method = "GET", url = "/" } = request;
   const headers = new Headers();
@@ -42,7 +49,8 @@ async function respond(
       headers.set(name, typeof value === "string" ? value : value.join(", "));
   }
   const hasBody = method !== "GET" && method !== "HEAD";
-  const init = hasBody ? { method, headers, body: await textOf(request) } : { method, headers };
+  const head = { method, headers, signal };
+  const init = hasBody ? { ...head, body: await textOf(request) } : head;
   const response = await handler(new Request(new URL(url, "http://localhost"), init));
   const text = await response.text();
   return { status: response.status, headers: Object.fromEntries(response.headers), text };
@@ -56,7 +64,7 @@ async function textOf(request: NodeRequest): Promise<string> {
   for await (const chunk of request) {
     bytes += chunk.length;
     text += decoder.decode(chunk, { stream: true });
-    if (bytes > BODY_BYTES_MAX) break;
+    if (bytes > SIGNED_BYTES_MAX) break;
   }
   return text + decoder.decode();
 }
