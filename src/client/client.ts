@@ -18,6 +18,7 @@ import { ProducerGroups } from "./producer-groups.ts";
 import { sendLinger, type SendLinger, weigh } from "./send-linger.ts";
 import { recall, type MessageStatus, type SentMessage } from "./sent.ts";
 import { type PushHandler, pushHandler, type PushHandlerOptions } from "./push-handler.ts";
+import { tail, type TailedMessage, type TailOptions } from "./tail.ts";
 import { retryPolicy, type RetryOptions } from "./retry.ts";
 import type { CheckPolicy } from "./settings.ts";
 import { Schedules } from "./schedules.ts";
@@ -273,6 +274,14 @@ export class HalfMQ {
   /** A webhook handler for the messages of a group that is pushed: `(request) => Promise<Response>`. See pushHandler. */
   pushHandler<T = unknown>(options: PushHandlerOptions<T>): PushHandler {
     return pushHandler({ now: this.#http.clock.now, ...options });
+  }
+
+  /** A topic's messages as they come, without a group: `for await (const { message } of mq.tail("orders"))`. */
+  tail<T = unknown>(
+    topic: string,
+    options: TailOptions = {},
+  ): AsyncGenerator<TailedMessage<T>, void, undefined> {
+    return tail<T>(this.#http, topic, options);
   }
 
   /** What changes among topics, groups, producer groups and routes: `for await (const change of mq.changes())`. */

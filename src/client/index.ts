@@ -49,6 +49,7 @@ export type {
   PushHandler,
   PushHandlerOptions,
 } from "./push-handler.ts";
+export type { TailedMessage, TailGap, TailOptions } from "./tail.ts";
 
 export { Consumer } from "./consumer.ts";
 export type { ConsumerOptions, LoopOptions, ReceiveOptions, SubscribeOptions } from "./consumer.ts";
