@@ -4,79 +4,32 @@
  */
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import { pause, reasonOf } from "./clock.ts";
+import { consumerLine } from "./consumer-line.ts";
+import type {
+  ConsumerOptions,
+  LoopOptions,
+  ReceiveOptions,
+  SubscribeOptions,
+} from "./consumer-options.ts";
 import { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
 import { Feed, type Poll } from "./feed.ts";
-import type { CallOptions, Http } from "./http.ts";
+import type { Http } from "./http.ts";
 import { newId } from "./id.ts";
 import { bodyTexts } from "./json-text.ts";
-import { LeaseKeeper } from "./lease-keeper.ts";
+import { type KeeperPort, LeaseKeeper } from "./lease-keeper.ts";
 import { Linger } from "./linger.ts";
 import { type DeliveredData, Message, type MessagePort } from "./message.ts";
 import { path } from "./path.ts";
 import { expectOk, type NackOptions, type ReceiptResult, Receipts } from "./receipts.ts";
 import { backoffMs } from "./retry.ts";
-import type { Group, GroupInput } from "./settings.ts";
-import { type MessageHandler, NOT_BEGUN, type StopOptions, Subscription } from "./subscription.ts";
-
-/** How a consumer works. */
-export interface ConsumerOptions {
-  /**
-   * Settings of the group, written by a `PUT` before the first receive: `{startFrom: "latest", ordered: true}`.
-   * What is left out keeps its value; the key needs the scope `manage`. `startFrom` and `mode` of a group that exists cannot
-   * change (`immutable_field`). Default none: the group is made by the first receive, with the broker's defaults.
-   */
-  readonly settings?: GroupInput;
-  /** Who this is, in a group of `mode: "broadcast"` (there required) and in the stats. Default none. */
-  readonly consumerId?: string;
-  /**
-   * How long an ack waits for company. Raising it saves requests and makes it likelier that a crash redelivers what was done.
-   * It does not hold up a subscription's handlers. 0 sends with the next turn of the event loop. Default 5 ms.
-   */
-  readonly ackLingerMs?: number;
-  /**
-   * Hears of everything that a loop rides out, and of each handler's error, with its message where there is one.
-   * Default: nothing; what ends a subscription is also in its `done`.
-   */
-  readonly onError?: (error: unknown, message?: Message) => void;
-}
-
-/** One raw receive. */
-export interface ReceiveOptions extends CallOptions {
-  /** The most messages, 1–1,000. Raising it saves requests; all of them must be done within their lease. Default 16. */
-  readonly maxMessages?: number;
-  /** How long the broker may wait for a first message, 0–20,000 ms. Raising it saves empty answers. Default 0: answers at once. */
-  readonly waitMs?: number;
-  /** The lease, 100 ms–12 h. Raising it gives slow work time; a crash then holds the message longer. Default the group's. */
-  readonly invisibleMs?: number;
-  /** The same one again gives the same batch while its lease lasts. Default: a new one for each call, kept across its retries. */
-  readonly attemptId?: string;
-}
-
-/** How a loop over messages receives. */
-export interface LoopOptions {
-  /**
-   * The most messages in hand, the ones being handled included, 1–1,000. Raising it saves requests; a crash then redelivers more.
-   * At least `concurrency`. In an `ordered` group one message is fetched at a time, so that a failed one costs its followers no
-   * attempt. Default 16.
-   */
-  readonly maxMessages?: number;
-  /** How long the broker may wait for a first message, up to 20,000 ms. Lowering it makes more empty requests. Default 20,000 ms. */
-  readonly waitMs?: number;
-  /**
-   * The lease, 100 ms–12 h; it is prolonged by itself each time half of it has passed, for as long as a handler runs.
-   * Raising it saves requests; a crash then holds its messages longer. Default the group's `invisibleMs`.
-   */
-  readonly invisibleMs?: number;
-}
-
-/** How a subscription works. */
-export interface SubscribeOptions extends LoopOptions {
-  /**
-   * Handlers at a time. Raising it helps handlers that wait for others; messages of no common `messageGroup`, and all of a group
-   * that is not `ordered`, may then end in another order than they came. Default 1.
-   */
-  readonly concurrency?: number;
-}
+import type { Group } from "./settings.ts";
+import {
+  type Begun,
+  type MessageHandler,
+  NOT_BEGUN,
+  type StopOptions,
+  Subscription,
+} from "./subscription.ts";
 
 const ACK_LINGER_MS = 5;
 
@@ -84,7 +37,15 @@ const ACK_LINGER_MS = 5;
 interface Manner {
   readonly invisibleMs: number;
   readonly ordered: boolean;
+  readonly broadcast: boolean;
 }
+
+const NAMELESS = new HalfmqError({
+  code: "invalid_request",
+  detail: "a consumer of a broadcast group says who it is",
+  status: 400,
+  facts: { field: "consumerId" },
+});
 
 /** Made by `mq.consumer(topic, group)`. It holds nothing open until it is used. */
 export class Consumer<T = unknown> {
@@ -211,12 +172,13 @@ export class Consumer<T = unknown> {
       begin: async () => {
         const manner = await this.#learned(options, stopper.signal);
         if (manner === undefined) throw reasonOf(stopper.signal);
-        return {
-          feed: this.#feed(options, manner, stopper.signal),
-          keeper: this.#keeper(manner),
-          room: Math.max(concurrency, manner.ordered ? 1 : maxMessages),
-          batch: manner.ordered ? 1 : LIMITS.receiveMessagesMax,
-        };
+        const room = Math.max(concurrency, manner.ordered ? 1 : maxMessages);
+        if (options.stream === true) return this.#streamed(manner, room, stopper.signal);
+        const batch = manner.ordered ? 1 : LIMITS.receiveMessagesMax;
+        // Half of the room at a time: not a request for each message that was handled.
+        const least = manner.ordered ? 1 : Math.max(1, Math.floor(room / 2));
+        const feed = this.#feed(options, manner, stopper.signal);
+        return { feed, keeper: this.#keeper(manner), room, batch, least };
       },
       handler,
       concurrency,
@@ -317,6 +279,7 @@ export class Consumer<T = unknown> {
     }
     return {
       ordered: group.ordered ?? given.ordered,
+      broadcast: (group.mode ?? this.#options.settings?.mode) === "broadcast",
       invisibleMs: options.invisibleMs ?? group.invisibleMs ?? given.invisibleMs,
     };
   }
@@ -332,9 +295,34 @@ export class Consumer<T = unknown> {
     return new Feed<T>(port, options.waitMs ?? LIMITS.waitMsMax, signal);
   }
 
-  #keeper(manner: Manner): LeaseKeeper {
+  /** Over a stream of the group. What cannot be settled on its socket goes by HTTP. */
+  #streamed(manner: Manner, credit: number, signal: AbortSignal): Begun<T> {
+    const { consumerId, webSocket, ackLingerMs = ACK_LINGER_MS } = this.#options;
+    if (manner.broadcast && consumerId === undefined) throw NAMELESS;
+    const { line, extend, flush } = consumerLine<T>(this.#http, {
+      stream: `${this.#base}/stream`,
+      ...(consumerId === undefined ? {} : { consumerId }),
+      ...(webSocket === undefined ? {} : { webSocket }),
+      credit,
+      ackLingerMs,
+      signal,
+      port: this.#port,
+      receipts: this.receipts,
+      settle: (message, settling) => this.#settle(message, settling),
+      onError: (error) => this.#report(error),
+    });
+    // What came is taken at once: only then is its lease kept.
+    const take = { batch: LIMITS.receiveMessagesMax, least: 1 };
+    return { feed: line, keeper: this.#keeper(manner, extend), room: credit, ...take, flush };
+  }
+
+  #keeper(
+    manner: Manner,
+    extend: KeeperPort["extend"] = (receipts, invisibleMs) =>
+      this.receipts.extend(receipts, invisibleMs),
+  ): LeaseKeeper {
     return new LeaseKeeper(this.#http.clock, manner.invisibleMs, {
-      extend: (receipts, invisibleMs) => this.receipts.extend(receipts, invisibleMs),
+      extend,
       onError: (error) => this.#report(error),
     });
   }

@@ -4,6 +4,7 @@
  */
 import { type Clock, pause, reasonOf } from "./clock.ts";
 import { errorOfAnswer, HalfmqError } from "./error.ts";
+import { toBase64 } from "./base64.ts";
 import { nextDelayMs, type RetryPolicy } from "./retry.ts";
 
 /** What the client hands to `fetch`. */
@@ -145,6 +146,19 @@ export class Http {
       cancel();
       call.signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** Where a WebSocket goes, and the subprotocols that show the key: browsers cannot set headers. */
+  socket(path: string): { readonly url: string; readonly protocols: readonly string[] } {
+    const { base, headers } = this.#settings;
+    const key = (headers["authorization"] ?? "").replace(/^Bearer /u, "");
+    const namespace = headers["halfmq-namespace"];
+    const text = toBase64(new TextEncoder().encode(key));
+    const url = `${base.replace(/^http/u, "ws")}${path}`;
+    const shown = text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const protocols = ["halfmq", `halfmq.bearer.${shown}`];
+    if (namespace !== undefined) protocols.push(`halfmq.namespace.${namespace}`);
+    return { url, protocols };
   }
 
   #url(call: Call): string {

@@ -50,9 +50,15 @@ export type {
   PushHandlerOptions,
 } from "./push-handler.ts";
 export type { TailedMessage, TailGap, TailOptions } from "./tail.ts";
+export type { Socket, SocketMaker } from "./stream-line.ts";
 
 export { Consumer } from "./consumer.ts";
-export type { ConsumerOptions, LoopOptions, ReceiveOptions, SubscribeOptions } from "./consumer.ts";
+export type {
+  ConsumerOptions,
+  LoopOptions,
+  ReceiveOptions,
+  SubscribeOptions,
+} from "./consumer-options.ts";
 export { bytesOf, Message } from "./message.ts";
 export type { DeliveredData, MessageData } from "./message.ts";
 export { Receipts } from "./receipts.ts";

@@ -4,7 +4,6 @@
  */
 import { type Clock, pause } from "./clock.ts";
 import { HalfmqError } from "./error.ts";
-import type { Feed } from "./feed.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import type { Message } from "./message.ts";
 
@@ -32,14 +31,28 @@ export interface Stopped {
   readonly unfinished: number;
 }
 
+/** Where a subscription's messages come from. */
+interface Source<T> {
+  /** At least one message; undefined when no more will come. Rejects for what is not passing. */
+  next(maxMessages: number): Promise<Message<T>[] | undefined>;
+  /** What may still be on its way. Never rejects. */
+  last(): Promise<Message<T>[]>;
+  /** Everything is settled. */
+  close?(): void;
+}
+
 /** What is known once the group was asked for its settings. */
-interface Begun<T> {
-  readonly feed: Feed<T>;
+export interface Begun<T> {
+  readonly feed: Source<T>;
   readonly keeper: LeaseKeeper;
   /** The most in hand, running and waiting. */
   readonly room: number;
   /** The most to ask for at once. */
   readonly batch: number;
+  /** Nothing is asked for while there is room for fewer. */
+  readonly least: number;
+  /** Sends what the source itself holds back of what was settled, and waits for the answers. */
+  readonly flush?: () => Promise<void>;
 }
 
 export interface SubscriptionParts<T> {
@@ -74,7 +87,7 @@ export class Subscription<T = unknown> {
   readonly #waiting: InHand<T>[] = [];
   readonly #running = new Set<InHand<T>>();
   readonly #wakers = new Set<() => void>();
-  #keeper: LeaseKeeper | undefined;
+  #begun: Begun<T> | undefined;
   #stopping: Promise<Stopped> | undefined;
   /** Whether nothing more will be received. */
   #received = false;
@@ -111,11 +124,9 @@ export class Subscription<T = unknown> {
   }
 
   async #receive(): Promise<void> {
-    const { feed, keeper, room, batch } = await this.#parts.begin();
-    this.#keeper = keeper;
+    this.#begun = await this.#parts.begin();
+    const { feed, keeper, room, batch, least } = this.#begun;
     const take = (messages: readonly Message<T>[]): void => this.#take(messages, keeper);
-    // Half of the room at a time: not a request for each message that was handled.
-    const least = batch === 1 ? 1 : Math.max(1, Math.floor(room / 2));
     for (;;) {
       await this.#until(() => room - this.#inHand >= least || this.#stopping !== undefined);
       if (this.#stopping !== undefined) break;
@@ -191,14 +202,16 @@ export class Subscription<T = unknown> {
     const reason = new HalfmqError({ code: "stopped", detail: "the consumer stops" });
     for (const { controller } of this.#running) controller.abort(reason);
     this.#giveBack();
+    await this.#begun?.flush?.();
     await flush();
+    this.#begun?.feed.close?.();
     return { unfinished };
   }
 
   /** What was not begun goes back; what still runs is not kept any longer. */
   #giveBack(): void {
     for (const { message } of this.#waiting.splice(0)) void message.nack(NOT_BEGUN);
-    this.#keeper?.stop();
+    this.#begun?.keeper.stop();
   }
 
   #until(condition: () => boolean): Promise<void> {
