@@ -67,6 +67,12 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "delivered billing 2",
     "acked billing",
   ],
+  "13-push.ts": [
+    "mailed ann at attempt 1",
+    "mailed busy at attempt 2",
+    "dead: nobody, no such address",
+  ],
+  "14-stream-and-tail.ts": ["handled 10 over a stream", "watched 7", "went on to 10"],
   "15-schedules.ts": [
     /^the next report is due at 0[23]:[03]0 in Berlin$/u,
     "tick: not early",
