@@ -72,7 +72,7 @@ test("an unknown route is 404, a known path with another method 405 with Allow",
     "/v1",
     "/v1/topics/",
     "/v1/topics/t/stream",
-    "/v1/schedules/s",
+    "/v1/nowhere/s",
     "/v1/transactions//commit",
   ]) {
     expect(await call("POST", path, {}), path).toMatchObject({
