@@ -9,7 +9,7 @@ export interface Death {
 
 const ORDER_POINTS: readonly KillPoint[] = ["prepared", "local-commit", "decided", "check"];
 const STOCK_POINTS: readonly KillPoint[] = ["before-ack"];
-const PASSES_MAX = 6;
+const PASSES_MAX = 10;
 const AFTER_MS_MAX = 300;
 /** For a place that it does not come by so soon, as when nothing is open to be checked. */
 const PATIENCE_MS = 1_000;

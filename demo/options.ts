@@ -18,7 +18,7 @@ export function optionsFrom(args: readonly string[]): Options {
       orders: { type: "string", default: String(ORDERS_MAX) },
       seed: { type: "string" },
       "kill-broker": { type: "boolean", default: false },
-      "deadline-ms": { type: "string", default: "120000" },
+      "deadline-ms": { type: "string", default: "300000" },
     },
   });
   const seed = values.seed ?? String(Math.floor(Math.random() * 1_000_000));

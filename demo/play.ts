@@ -24,7 +24,8 @@ const POLL_MS = 50;
 const BROKER_KILLS = 4;
 /** Short, so that what a killed service left open is soon asked for, and a check that died with the broker soon asked again. */
 const ANSWER_MS = 1_000;
-const CHECK = { timeoutMs: 300, intervalMs: 300, maxChecks: 100 };
+/** A hundred seconds until one is given up: on a busy machine a service is down for most of the time that its kills take. */
+const CHECK = { timeoutMs: 300, intervalMs: 1_000, maxChecks: 100 };
 
 export class Play {
   readonly #options: Options;
