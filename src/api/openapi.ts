@@ -42,7 +42,8 @@ function inlined(
   definitions: Readonly<Record<string, unknown>> | undefined,
 ): Record<string, unknown> {
   const text = JSON.stringify(schema, (key, value: unknown) => {
-    if (key === "$defs" || key === "id") return undefined;
+    // A schema's own id is a text; a member that is called so is a schema.
+    if (key === "$defs" || (key === "id" && typeof value === "string")) return undefined;
     if (typeof value !== "object" || value === null || !("$ref" in value)) return value;
     return definitions?.[String(value.$ref).replace("#/$defs/", "")] ?? value;
   });

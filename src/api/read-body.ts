@@ -1,7 +1,8 @@
 /**
  * A request's body from the wire to text: bounded while it comes, of the right media type, in sound UTF-8.
- * It never trusts a Content-Length, and never holds more than the limit.
+ * It never trusts a Content-Length, never holds more than the limit, and never waits for ever.
  */
+import { type Clock, systemClock, within } from "../platform/clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { SentText } from "./operation.ts";
@@ -12,6 +13,13 @@ const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };
 /** The client went away in the middle: nobody hears of it, and it is no bug. */
 const BROKEN_OFF = refuse("invalid_request", "The body broke off", { field: "body" });
 
+/** Longer than any line needs between two pieces; a sender that stalls would else hold its request for ever. */
+export const BODY_WAIT_MS = 30_000;
+const STALLED = refuse("invalid_request", "The body stopped coming", {
+  field: "body",
+  limit: BODY_WAIT_MS,
+});
+
 const tooLarge = (actual: number) =>
   refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
     field: "body",
@@ -19,7 +27,10 @@ const tooLarge = (actual: number) =>
     actual,
   });
 
-export async function readBody(request: Request): Promise<Outcome<SentText>> {
+export async function readBody(
+  request: Request,
+  clock: Clock = systemClock,
+): Promise<Outcome<SentText>> {
   const { headers } = request;
   // What the transport has framed at this length is read in one go; everything else is counted as it comes. To look at
   // `body` makes a stream of it, which costs more than a small body itself.
@@ -33,8 +44,11 @@ export async function readBody(request: Request): Promise<Outcome<SentText>> {
       actual: encoding,
     });
   }
-  const whole = stream === undefined ? request.arrayBuffer() : counted(stream);
-  const read = await whole.catch(() => BROKEN_OFF);
+  const whole =
+    stream === undefined
+      ? within(clock, BODY_WAIT_MS, request.arrayBuffer())
+      : counted(stream, clock);
+  const read = (await whole.catch(() => BROKEN_OFF)) ?? STALLED;
   if ("ok" in read) return read;
   const bytes = new Uint8Array(read);
   if (bytes.length > LIMITS.requestBytesMax) return tooLarge(bytes.length);
@@ -61,12 +75,20 @@ function isJson(type: string | null): boolean {
   return /^utf-?8$/i.test(charset);
 }
 
-async function counted(body: ReadableStream<Uint8Array>): Promise<ArrayBuffer | Refusal> {
+async function counted(
+  body: ReadableStream<Uint8Array>,
+  clock: Clock,
+): Promise<ArrayBuffer | Refusal> {
   const reader = body.getReader();
   let chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const piece = await within(clock, BODY_WAIT_MS, reader.read());
+    if (piece === undefined) {
+      void reader.cancel().catch(() => undefined);
+      return STALLED;
+    }
+    const { done, value } = piece;
     if (done) break;
     length += value.length;
     if (length <= LIMITS.requestBytesMax) chunks.push(value);

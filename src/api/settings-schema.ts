@@ -31,14 +31,21 @@ export const topicPatch = z.strictObject({
   flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
 });
 
-const backoff = z.union([
-  z.strictObject({
+/** One object and not a union of two, so that a fault is named in the shape that was meant. */
+const backoff = z
+  .strictObject({
     initialMs: delayMs.optional(),
     factor: z.number().min(1).max(FACTOR_MAX).optional(),
     maxMs: delayMs.optional(),
-  }),
-  z.strictObject({ delaysMs: z.array(delayMs).min(1).max(DELAYS_MAX) }),
-]);
+    delaysMs: z.array(delayMs).min(1).max(DELAYS_MAX).optional(),
+  })
+  .check((payload) => {
+    const { delaysMs, ...curve } = payload.value;
+    if (delaysMs === undefined) return;
+    const [other] = Object.entries(curve).find(([, value]) => value !== undefined) ?? [];
+    if (other !== undefined)
+      addFault(payload, { message: "delaysMs, or the others, not both", path: [other] });
+  });
 
 /** An expression that is stored was parsed here. */
 const sql = z

@@ -23,8 +23,15 @@ export function scheduleVerbs({ objects }: Ground, routes: Routes): Verbs {
     schedule: (namespace, name) => ask(namespace, (scheduler) => scheduler.get(name)),
     schedules: (namespace, query) => ask(namespace, (scheduler) => scheduler.list(query)),
     async putSchedule(namespace, name, rule, content) {
-      const topic = await routes.recent({ namespace, topic: rule.topic }, true);
-      if (!topic.ok) return topic;
+      const at = { namespace, topic: rule.topic };
+      const known = await routes.recent(at, false);
+      if (!known.ok) {
+        // What is refused must not leave a topic behind.
+        const admitted = await ask(namespace, (scheduler) => scheduler.admits(name, rule));
+        if (!admitted.ok) return admitted;
+        const made = await routes.recent(at, true);
+        if (!made.ok) return made;
+      }
       const record = encodeRecord(content);
       return ask(namespace, (scheduler) => scheduler.put(name, rule, record));
     },

@@ -67,6 +67,8 @@ export interface Firing {
 
 /** RPC of `SchedulerObject`: one per namespace that has schedules. */
 export interface SchedulerRpc {
+  /** What a put would be refused for, without putting anything: for who has to make the schedule's topic first. */
+  admits(name: string, rule: ScheduleRule): Promise<Outcome<undefined>>;
   /** Sets all of a schedule but whether it is paused. Its next run is counted from now when cron or time zone are new. */
   put(
     name: string,

@@ -33,6 +33,10 @@ export class SchedulerObject extends DurableObject<Env> implements SchedulerRpc 
     this.#scheduler.alarm();
   }
 
+  admits(...args: Args<"admits">): Rpc<"admits"> {
+    return this.#scheduler.admits(...args);
+  }
+
   put(...args: Args<"put">): Rpc<"put"> {
     return this.#scheduler.put(...args);
   }

@@ -7,7 +7,7 @@
  * [K3] A schedule has one run under way, the namespace a bounded number; a slow topic holds up only its own schedules.
  */
 import { pageOf } from "../core/pages.ts";
-import { accept, refuse, type Refusal } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { SchedulerRpc, ScheduleRule, ScheduleRun, ScheduleView } from "../protocol/rpc.ts";
 import { type Occurrences, parseCron } from "./cron.ts";
@@ -56,12 +56,16 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
 
   // ------------------------------------------------------------ verbs
 
+  async admits(name: string, rule: ScheduleRule): ReturnType<SchedulerRpc["admits"]> {
+    const parsed = this.#parsed(name, rule);
+    return parsed.ok ? accept(undefined) : parsed;
+  }
+
   async put(name: string, rule: ScheduleRule, record: Uint8Array): ReturnType<SchedulerRpc["put"]> {
     const nowMs = this.#nowMs;
-    const parsed = parseCron(rule.cron, rule.timeZone, nowMs);
+    const parsed = this.#parsed(name, rule);
     if (!parsed.ok) return parsed;
     const known = this.#seats.get(name);
-    if (known === undefined && this.#seats.size >= LIMITS.schedulesMax) return FULL;
     const schedule = this.#store.atomically(() => {
       const message = this.#store.putMessage({ topic: rule.topic, record });
       const before = known?.schedule;
@@ -79,6 +83,12 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     this.#seats.set(name, seat);
     this.#pump();
     return accept({ schedule: this.#viewOf(schedule), created: known === undefined });
+  }
+
+  #parsed(name: string, rule: ScheduleRule): Outcome<Occurrences> {
+    const parsed = parseCron(rule.cron, rule.timeZone, this.#nowMs);
+    const isFull = !this.#seats.has(name) && this.#seats.size >= LIMITS.schedulesMax;
+    return parsed.ok && isFull ? FULL : parsed;
   }
 
   async get(name: string): ReturnType<SchedulerRpc["get"]> {

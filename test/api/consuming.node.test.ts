@@ -308,6 +308,8 @@ test.each([
   [{ filter: {} }, "filter.tags"],
   [{ filter: { tags: [] } }, "filter.tags"],
   [{ backoff: { delaysMs: [] } }, "backoff.delaysMs"],
+  [{ backoff: { delaysMs: Array.from({ length: 1_001 }, () => 1) } }, "backoff.delaysMs"],
+  [{ backoff: { delaysMs: [1], factor: 2 } }, "backoff.factor"],
   [{ backoff: { delaysMs: [1], x: 1 } }, "backoff.x"],
   [{ backoff: { initialMs: -1 } }, "backoff.initialMs"],
   [{ paused: true }, "paused"],

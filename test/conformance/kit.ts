@@ -15,6 +15,8 @@ export interface Target {
     path: string,
     headers: Readonly<Record<string, string>>,
   ) => Promise<Connected>;
+  /** Of what is tried at random; absent: the same few tries each time. */
+  readonly chance?: { readonly seed?: number; readonly runs?: number };
 }
 
 /** An open WebSocket, or what was answered instead. */

@@ -198,6 +198,18 @@ export const schedules: Cases = {
     await mq.refused([404, "schedule_not_found"], "GET", path);
   },
 
+  "a schedule that is refused makes no topic": async (mq) => {
+    const topic = unique("topic");
+    const { path } = scheduled(mq);
+    for (const wrong of [{ cron: "61 * * * *" }, { cron: RARELY, timeZone: "Mars/Olympus" }])
+      await mq.refused([400, "invalid_request"], "PUT", path, {
+        topic,
+        message: { body: 1 },
+        ...wrong,
+      });
+    await mq.refused([404, "topic_not_found"], "GET", `/v1/topics/${topic}`);
+  },
+
   "a topic that was deleted fails its runs, and is not made anew by them": async (mq) => {
     const topic = await mq.topic();
     const { path } = scheduled(mq);

@@ -14,6 +14,12 @@ import { there } from "./kit.ts";
 
 const given = process.env["HALFMQ_URL"];
 
+/** More tries than CI makes: HALFMQ_FUZZ_RUNS, and HALFMQ_FUZZ_SEED for others than last time. */
+const chanceOf = ({ HALFMQ_FUZZ_RUNS: runs, HALFMQ_FUZZ_SEED: seed }: NodeJS.ProcessEnv) => ({
+  runs: Number(runs),
+  ...(seed === undefined ? {} : { seed: Number(seed) }),
+});
+
 let url = given ?? "";
 let key = process.env["HALFMQ_KEY"] ?? "";
 let end: () => Promise<void> = () => Promise.resolve();
@@ -41,4 +47,5 @@ conformance(() => ({
   fetch: (path, init) => fetch(`${url}${path}`, init),
   listen: listenOnLoopback,
   connect: (path, headers) => connectTo(url, path, headers),
+  ...(process.env["HALFMQ_FUZZ_RUNS"] === undefined ? {} : { chance: chanceOf(process.env) }),
 }));

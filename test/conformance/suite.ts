@@ -4,6 +4,9 @@
  */
 import { describe, test } from "vitest";
 import { auth } from "./auth.ts";
+import { authMatrix } from "./auth-matrix.ts";
+import { badBodies } from "./bad-input/bodies.ts";
+import { badSurroundings } from "./bad-input/around.ts";
 import { bodyCases } from "./bodies.ts";
 import { checksMore } from "./checks-more.ts";
 import { checks } from "./checks.ts";
@@ -38,6 +41,7 @@ import { webhooks } from "./webhooks.ts";
 export const THEMES: Readonly<Record<string, Cases>> = {
   "how every answer looks": shape,
   keys: auth,
+  "every route and every key": authMatrix,
   topics,
   sending,
   "counting producers": producers,
@@ -65,9 +69,11 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "pushes to failing endpoints": pushFailures,
   streams,
   tails,
+  "bad bodies": badBodies,
+  "bad paths, queries and headers": badSurroundings,
 };
 
-const CASE_TIMEOUT_MS = 30_000;
+const CASE_TIMEOUT_MS = 60_000;
 
 /** Defines every case for one target. */
 export function conformance(target: Target | (() => Target)): void {

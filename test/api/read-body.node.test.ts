@@ -1,0 +1,72 @@
+/** A body that stops coming: whoever sends it is not waited for, with and without a length. */
+import { expect, test } from "vitest";
+import { BODY_WAIT_MS, readBody } from "../../src/api/read-body.ts";
+import { FakeClock, turns } from "../client/fake-clock.node.ts";
+
+/** A sender of these pieces, which then says nothing more. */
+function stalling(pieces: readonly string[], headers: Record<string, string> = {}) {
+  const left = [...pieces];
+  let isCancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const next = left.shift();
+      if (next === undefined) return new Promise<void>(() => {});
+      controller.enqueue(new TextEncoder().encode(next));
+      return undefined;
+    },
+    cancel() {
+      isCancelled = true;
+    },
+  });
+  const request = new Request("http://x/", {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+    duplex: "half",
+  });
+  return { request, isCancelled: () => isCancelled };
+}
+
+const clockOf = (fake: FakeClock) => ({ nowMs: fake.now, after: fake.after });
+
+test.each([
+  ["with a length", { "content-length": "40" }, false],
+  ["without a length", {}, true],
+])("a body %s that stops coming is refused and not waited for", async (_, headers, cancels) => {
+  const fake = new FakeClock();
+  const { request, isCancelled } = stalling(['{"body":'], headers);
+  let answer: unknown;
+  void readBody(request, clockOf(fake)).then((outcome) => (answer = outcome));
+  await fake.advance(BODY_WAIT_MS - 1);
+  expect(answer).toBeUndefined();
+  await fake.advance(1);
+  expect(answer).toMatchObject({
+    ok: false,
+    code: "invalid_request",
+    facts: { field: "body", limit: BODY_WAIT_MS },
+  });
+  expect(isCancelled()).toBe(cancels);
+});
+
+test("a body that comes slowly is read to its end, and leaves no timer behind", async () => {
+  const fake = new FakeClock();
+  const pieces = ['{"a"', ":1", "}"];
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) =>
+      new Promise((resolve) => {
+        fake.after(BODY_WAIT_MS - 1, () => {
+          const next = pieces.shift();
+          if (next === undefined) controller.close();
+          else controller.enqueue(new TextEncoder().encode(next));
+          resolve();
+        });
+      }),
+  });
+  const headers = { "content-type": "application/json" };
+  const init = { method: "POST", headers, body, duplex: "half" } as const;
+  const outcome = readBody(new Request("http://x/", init), clockOf(fake));
+  await fake.advance(5 * BODY_WAIT_MS);
+  expect(await outcome).toMatchObject({ ok: true, value: { text: '{"a":1}' } });
+  await turns();
+  expect(fake.timers).toBe(0);
+});
