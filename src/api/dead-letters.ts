@@ -1,8 +1,8 @@
-/** Dead letters of a group: list, put back, purge. */
+/** Dead letters of a group: list, put back at once or at a rate, purge. */
 import { z } from "zod";
 import { accept } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { notYet, page, word, words } from "./fields.ts";
+import { page, word, words } from "./fields.ts";
 import { deadLetterJson, pageJson } from "./message-json.ts";
 import { answer, groupNameOf, operation, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
@@ -11,7 +11,7 @@ const PATH = "/v1/topics/{topic}/groups/{group}/dead-letters";
 
 const redriveBody = z.strictObject({
   ids: z.array(words(LIMITS.wordBytesMax)).min(1).max(LIMITS.requestReceiptsMax).optional(),
-  ratePerSecond: notYet("ratePerSecond"),
+  ratePerSecond: z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax).optional(),
 });
 
 const consumerOf = ({ consumerId }: { readonly consumerId?: string | undefined }) =>
@@ -39,7 +39,34 @@ export const deadLetterOperations: readonly Operation[] = [
     statuses: [200],
     body: redriveBody,
     async handle(edge, call) {
-      const outcome = await edge.broker.redrive(groupNameOf(call), call.body.ids);
+      const { ids, ratePerSecond } = call.body;
+      const outcome =
+        ratePerSecond === undefined
+          ? await edge.broker.redrive(groupNameOf(call), ids)
+          : await edge.broker.startRedrive(groupNameOf(call), {
+              ratePerSecond,
+              ...(ids === undefined ? {} : { ids }),
+            });
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+  operation({
+    method: "GET",
+    path: `${PATH}/redrive`,
+    summary: "How far the redrive at a rate is",
+    statuses: [200],
+    async handle(edge, call) {
+      const outcome = await edge.broker.redriveProgress(groupNameOf(call));
+      return outcome.ok ? answer(outcome.value) : outcome;
+    },
+  }),
+  operation({
+    method: "DELETE",
+    path: `${PATH}/redrive`,
+    summary: "Stops the redrive at a rate; what it has not come to stays",
+    statuses: [200],
+    async handle(edge, call) {
+      const outcome = await edge.broker.stopRedrive(groupNameOf(call));
       return outcome.ok ? answer(outcome.value) : outcome;
     },
   }),

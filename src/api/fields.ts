@@ -72,16 +72,5 @@ export const page = {
   cursor: z.string().min(1).max(16_384).optional(),
 };
 
-/** A field of the contract that this version does not have: refused, never taken and ignored. */
-export const notYet = (what: string) =>
-  z
-    .unknown()
-    .optional()
-    .check((payload) => {
-      if (payload.value !== undefined)
-        addFault(payload, { message: `${what} is not available yet` });
-    })
-    .meta({ description: `Not available yet: ${what}.` });
-
 /** A request without fields. */
 export const nothing = z.strictObject({});

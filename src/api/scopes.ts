@@ -65,6 +65,8 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   [`POST ${GROUP}/resume`]: CONSUMER,
   [`GET ${GROUP}/dead-letters`]: READ,
   [`POST ${GROUP}/dead-letters/redrive`]: CONSUMER,
+  [`GET ${GROUP}/dead-letters/redrive`]: READ,
+  [`DELETE ${GROUP}/dead-letters/redrive`]: CONSUMER,
   [`DELETE ${GROUP}/dead-letters`]: CONSUMER,
   [`GET ${GROUP}/blocked`]: READ,
   [`POST ${GROUP}/blocked/retry`]: CONSUMER,

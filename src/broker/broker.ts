@@ -25,6 +25,7 @@ import type {
   ProducerGroupRecord,
   PushState,
   QueueStats,
+  RedriveProgress,
   ScheduleRule,
   ScheduleView,
   Scope,
@@ -64,6 +65,12 @@ export interface PageQuery {
 /** Of a broadcast group, one consumer; absent: all. */
 export interface OfConsumer {
   readonly consumerId?: string;
+}
+
+/** Dead letters that come back a few at a time: the named ones, or all that are dead. */
+export interface PacedRedrive {
+  readonly ids?: readonly string[];
+  readonly ratePerSecond: number;
 }
 
 export interface DeadLetter extends Message, OfConsumer {
@@ -224,6 +231,10 @@ interface Messaging {
   deadLetters(at: GroupName, query: OfConsumer & PageQuery): Promise<Outcome<Page<DeadLetter>>>;
   /** Absent ids: all of them. */
   redrive(at: GroupName, ids?: readonly string[]): Promise<Outcome<{ readonly redriven: number }>>;
+  /** Goes on by itself, in place of one that runs; absent ids: all that are dead now. */
+  startRedrive(at: GroupName, redrive: PacedRedrive): Promise<Outcome<RedriveProgress>>;
+  redriveProgress(at: GroupName): Promise<Outcome<RedriveProgress>>;
+  stopRedrive(at: GroupName): Promise<Outcome<RedriveProgress>>;
   purgeDeadLetters(at: GroupName, of: OfConsumer): Promise<Outcome<{ readonly purged: number }>>;
   /** What holds messages of the group back, and why; oldest first. */
   blocked(at: GroupName, query: PageQuery): Promise<Outcome<Page<BlockedView>>>;

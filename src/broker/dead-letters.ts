@@ -1,12 +1,20 @@
 /**
- * Dead letters of a group, over all queues: list, put back, purge; and a word on those that are held instead. A page is sorted by the instant of death; a queue's
- * own cursor is taken as it comes, so each queue gives a share of the page and all of it is shown.
+ * Dead letters of a group, over all queues: list, put back at once or at a rate, purge; and a word on those that are held
+ * instead. A page is sorted by the instant of death; a queue's own cursor is taken as it comes, so each queue gives a share
+ * of the page and all of it is shown. The queues have shares of a rate, too, by how many letters each holds.
  */
 import { parseMessageId } from "../core/ids.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { HeldDecision, Page, QueueRpc, Stamp, TopicRoute } from "../protocol/rpc.ts";
-import type { DeadLetter, GroupName, OfConsumer, PageQuery } from "./broker.ts";
+import type {
+  HeldDecision,
+  Page,
+  QueueRpc,
+  RedriveProgress,
+  Stamp,
+  TopicRoute,
+} from "../protocol/rpc.ts";
+import type { DeadLetter, GroupName, OfConsumer, PacedRedrive, PageQuery } from "./broker.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { bytesOf, queuesOf } from "./lists.ts";
 import { messagesOf } from "../core/message.ts";
@@ -79,9 +87,56 @@ export class DeadLetterBox {
     });
   }
 
+  /** Ends as soon as it is begun in every queue. It takes the place of one that runs. */
+  startRedrive(
+    at: GroupName,
+    { ids, ratePerSecond }: PacedRedrive,
+  ): Promise<Outcome<RedriveProgress>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const [asked, stamp] = [idsByQueue(route, ids), stampOf(route)];
+      const counted = await this.#askAll(route, asked, async (queue, some, number) => {
+        const order = { verb: "count", ...(some && { ids: some }) } as const;
+        const outcome = await queue.pacedRedrive(stamp, at.group, order);
+        return outcome.ok ? accept([number, outcome.value.remaining] as const) : outcome;
+      });
+      if (!counted.ok) return counted;
+      const counts = new Map(counted.value);
+      const total = counted.value.reduce((sum, [, count]) => sum + count, 0);
+      const holders = counted.value.filter(([, count]) => count > 0).map(([queue]) => queue);
+      // Also where there is none: a former redrive is over everywhere.
+      const started = await this.#askAll(route, everywhere(route), (queue, _, number) =>
+        queue.pacedRedrive(stamp, at.group, {
+          verb: "start",
+          ...(ids && { ids: asked.get(number) ?? [] }),
+          ratePerSecond,
+          share: (counts.get(number) ?? 0) / Math.max(1, total),
+          delayMs: (Math.max(0, holders.indexOf(number)) * 1_000) / ratePerSecond,
+        }),
+      );
+      return started.ok ? accept(together(started.value)) : started;
+    });
+  }
+
+  redriveProgress(at: GroupName): Promise<Outcome<RedriveProgress>> {
+    return this.#pacedRedrive(at, "read");
+  }
+
+  stopRedrive(at: GroupName): Promise<Outcome<RedriveProgress>> {
+    return this.#pacedRedrive(at, "stop");
+  }
+
+  #pacedRedrive(at: GroupName, verb: "read" | "stop"): Promise<Outcome<RedriveProgress>> {
+    return this.#routes.useGroup(at, async (route) => {
+      const outcome = await this.#askAll(route, everywhere(route), (queue) =>
+        queue.pacedRedrive(stampOf(route), at.group, { verb }),
+      );
+      return outcome.ok ? accept(together(outcome.value)) : outcome;
+    });
+  }
+
   purge(at: GroupName, { consumerId }: OfConsumer): Promise<Outcome<{ purged: number }>> {
     return this.#routes.useGroup(at, async (route) => {
-      const outcome = await this.#askAll(route, idsByQueue(route, undefined), (queue) =>
+      const outcome = await this.#askAll(route, everywhere(route), (queue) =>
         queue.purgeDeadLetters(stampOf(route), at.group, consumerId),
       );
       if (!outcome.ok) return outcome;
@@ -105,12 +160,18 @@ export class DeadLetterBox {
   async #askAll<T>(
     route: TopicRoute,
     asked: ReadonlyMap<number, readonly string[] | undefined>,
-    call: (queue: QueueRpc, ids: readonly string[] | undefined) => Promise<Outcome<T>>,
+    call: (
+      queue: QueueRpc,
+      ids: readonly string[] | undefined,
+      number: number,
+    ) => Promise<Outcome<T>>,
   ): Promise<Outcome<T[]>> {
     const { namespace, topic } = route;
     const outcomes = await Promise.all(
       Array.from(asked, ([queue, ids]) =>
-        this.#ground.objects.queue({ namespace, topic, queue }, (object) => call(object, ids)),
+        this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
+          call(object, ids, queue),
+        ),
       ),
     );
     const values: T[] = [];
@@ -172,6 +233,27 @@ async function redriveIn(
   }
   return accept({ redriven });
 }
+
+/** What the queues say of one redrive. */
+function together(parts: readonly RedriveProgress[]): RedriveProgress {
+  const begun = parts.filter(({ state }) => state !== "none");
+  const [first] = begun;
+  const sum = (of: "redriven" | "remaining"): number =>
+    begun.reduce((total, part) => total + part[of], 0);
+  const order = ["running", "stopped", "done"] as const;
+  const state = order.find((each) => begun.some((part) => part.state === each));
+  return {
+    state: state ?? "none",
+    ...(first?.ratePerSecond !== undefined && { ratePerSecond: first.ratePerSecond }),
+    ...(first !== undefined && {
+      startedAt: Math.min(...begun.map(({ startedAt = Infinity }) => startedAt)),
+    }),
+    redriven: sum("redriven"),
+    remaining: sum("remaining"),
+  };
+}
+
+const everywhere = (route: TopicRoute) => idsByQueue(route, undefined);
 
 function idsByQueue(
   route: TopicRoute,

@@ -43,6 +43,20 @@ export interface DeadLetter<T = unknown> extends MessageData<T> {
   readonly consumerId?: string;
 }
 
+/** A redrive at a rate, over all queues. */
+export interface RedriveProgress {
+  /** `none`: the group never had one. */
+  readonly state: "none" | "running" | "stopped" | "done";
+  readonly ratePerSecond?: number;
+  readonly startedAt?: number;
+  readonly redriven: number;
+  /** Dead letters that it has not come to. */
+  readonly remaining: number;
+}
+
+/** How many dead letters were put back so far; the rest is said of a redrive at a rate. */
+export type Redriven = Pick<RedriveProgress, "redriven"> & Partial<RedriveProgress>;
+
 /** Of a broadcast group, one consumer; absent: all of them. */
 interface OfConsumer {
   readonly consumerId?: string;
@@ -141,7 +155,10 @@ export class Groups {
     return new Listing(this.#http, `${base(topic, group)}/dead-letters`, options, { consumerId });
   }
 
-  /** Delivers dead letters anew to this group: the named ones, or all. Attempts begin at 1. */
+  /**
+   * Delivers dead letters anew to this group: the named ones, or all. Attempts begin at 1. With `ratePerSecond` (from 0.1) it
+   * answers as soon as that has begun, in place of one that ran; it goes on by itself.
+   */
   async redrive(
     topic: string,
     group: string,
@@ -149,14 +166,28 @@ export class Groups {
       readonly ids?: readonly string[];
       readonly ratePerSecond?: number;
     } = {},
-  ): Promise<void> {
+  ): Promise<Redriven> {
     const { signal, ...json } = options;
-    await this.#http.call({
+    return this.#http.call({
       method: "POST",
-      path: `${base(topic, group)}/dead-letters/redrive`,
+      path: redrivePath(topic, group),
       json,
       ...(signal === undefined ? {} : { signal }),
     });
+  }
+
+  /** How far the redrive at a rate is. */
+  redriveProgress(
+    topic: string,
+    group: string,
+    options: CallOptions = {},
+  ): Promise<RedriveProgress> {
+    return this.#http.call({ method: "GET", path: redrivePath(topic, group), ...options });
+  }
+
+  /** What the redrive at a rate has not come to stays among the dead letters. */
+  stopRedrive(topic: string, group: string, options: CallOptions = {}): Promise<RedriveProgress> {
+    return this.#http.call({ method: "DELETE", path: redrivePath(topic, group), ...options });
   }
 
   /** Message groups that are held, and why; oldest first. */
@@ -199,4 +230,8 @@ export class Groups {
 
 function base(topic: string, group: string): string {
   return path`/v1/topics/${topic}/groups/${group}`;
+}
+
+function redrivePath(topic: string, group: string): string {
+  return `${base(topic, group)}/dead-letters/redrive`;
 }

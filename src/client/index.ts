@@ -69,7 +69,14 @@ export type { HandlerContext, MessageHandler, StopOptions, Stopped } from "./sub
 export { Topics } from "./topics.ts";
 export type { PeekOptions, TopicStats } from "./topics.ts";
 export { Groups } from "./groups.ts";
-export type { Blocked, DeadLetter, IdsOptions, SeekTarget } from "./groups.ts";
+export type {
+  Blocked,
+  DeadLetter,
+  IdsOptions,
+  RedriveProgress,
+  Redriven,
+  SeekTarget,
+} from "./groups.ts";
 export { ProducerGroups } from "./producer-groups.ts";
 export { Schedules } from "./schedules.ts";
 export type { Schedule, ScheduledMessage, ScheduleInput } from "./schedules.ts";

@@ -259,6 +259,31 @@ export interface DeadLetters {
 /** Where a seek goes at one queue. */
 export type SeekTo = "earliest" | "latest" | { readonly at: number } | { readonly offset: number };
 
+/** What an operator says of a redrive at a rate, or asks about it. Absent ids: all that is dead. */
+export type RedriveOrder =
+  /** How many there would be. */
+  | { readonly verb: "count"; readonly ids?: readonly string[] }
+  | {
+      readonly verb: "start";
+      readonly ids?: readonly string[];
+      /** Of the group over all queues; this queue has `share` of it, from 0 for none to 1. */
+      readonly ratePerSecond: number;
+      readonly share: number;
+      /** Before the first, so that queues take turns. */
+      readonly delayMs: number;
+    }
+  | { readonly verb: "read" }
+  | { readonly verb: "stop" };
+
+export interface RedriveProgress {
+  readonly state: "none" | "running" | "stopped" | "done";
+  readonly ratePerSecond?: number;
+  readonly startedAt?: number;
+  readonly redriven: number;
+  /** Dead letters that it has not come to. */
+  readonly remaining: number;
+}
+
 /** What becomes of poisoned messages that are held; absent ids: of all. */
 export interface HeldDecision {
   readonly verb: "retry" | "skip";

@@ -20,6 +20,8 @@ import type {
   Peeked,
   QueueStats,
   ReceiveCall,
+  RedriveOrder,
+  RedriveProgress,
   RingCall,
   SeekTo,
   SettleCall,
@@ -167,6 +169,8 @@ export interface QueueRpc {
     group: string,
     ids?: readonly string[],
   ): Promise<Outcome<{ redriven: number }>>;
+  /** A redrive at a rate, of which a group has one at most. */
+  pacedRedrive(stamp: Stamp, group: string, order: RedriveOrder): Promise<Outcome<RedriveProgress>>;
   purgeDeadLetters(
     stamp: Stamp,
     group: string,

@@ -4,6 +4,7 @@
  */
 import type { Attendants } from "./waiting/attendants.ts";
 import type { Drains } from "./links/drains.ts";
+import type { Redrives } from "./redriving.ts";
 import type { QueueStore } from "./store.ts";
 
 /** The earliest instant at which something of the queue is due; Infinity when nothing ever is. */
@@ -12,13 +13,20 @@ export function nextDueAt(
     store,
     attendants,
     drains,
+    redrives,
     retainAt,
-  }: { store: QueueStore; attendants: Attendants; drains: Drains; retainAt: number },
+  }: {
+    store: QueueStore;
+    attendants: Attendants;
+    drains: Drains;
+    redrives: Redrives;
+    retainAt: number;
+  },
   nowMs: number,
 ): number {
   const dues = [store.links.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
-    dues.push(drains.nextDueAt(nowMs), store.groups.nextDueAt());
+    dues.push(drains.nextDueAt(nowMs), store.groups.nextDueAt(), redrives.nextDueAt());
     for (const group of store.groups) dues.push(attendants.watchAt(group, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
     const { firstStoredAt } = store.messages;

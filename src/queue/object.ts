@@ -172,6 +172,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.redrive(...args);
   }
 
+  pacedRedrive(...args: Args<"pacedRedrive">): Rpc<"pacedRedrive"> {
+    return this.#verbs.pacedRedrive(...args);
+  }
+
   purgeDeadLetters(...args: Args<"purgeDeadLetters">): Rpc<"purgeDeadLetters"> {
     return this.#verbs.purgeDeadLetters(...args);
   }

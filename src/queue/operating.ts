@@ -94,17 +94,27 @@ export function redrive(
       ids === undefined
         ? store.deadLetters.offsets(group.number, LIMITS.redriveMax - redriven)
         : offsetsOf(store, group.number, new Set(ids));
-    for (const offset of offsets) {
-      group.redrive(offset, nowMs);
-      store.trace.note("log", [offset, 1], { kind: "redriven", group: group.number });
-    }
+    putBack(store, group, offsets, nowMs);
     redriven += offsets.length;
   }
   return { redriven };
 }
 
+/** Dead letters of one delivery state come back as new deliveries. */
+export function putBack(
+  store: QueueStore,
+  group: Group,
+  offsets: readonly number[],
+  nowMs: number,
+): void {
+  for (const offset of offsets) {
+    group.redrive(offset, nowMs);
+    store.trace.note("log", [offset, 1], { kind: "redriven", group: group.number });
+  }
+}
+
 /** Where dead letters with these ids stand: an id of this log says it; what came from elsewhere is looked for, page by page. */
-function offsetsOf(store: QueueStore, group: number, ids: Set<string>): number[] {
+export function offsetsOf(store: QueueStore, group: number, ids: Set<string>): number[] {
   const offsets: number[] = [];
   for (const id of ids) {
     const address = parseMessageId(id);

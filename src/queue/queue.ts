@@ -30,6 +30,7 @@ import { Drains, type DrainedPort } from "./links/drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
 import { Outbox } from "./links/outbox.ts";
 import type { RingPort } from "./waiting/rings.ts";
+import { Redrives } from "./redriving.ts";
 import { moveDue } from "./sending.ts";
 import { dropOld, retain } from "./retention.ts";
 import { storeLog, whose } from "./store-log.ts";
@@ -77,6 +78,8 @@ export class Queue {
   /** Pushers and gateways of groups. */
   readonly attendants: Attendants;
   readonly #drains: Drains;
+  /** Redrives at a rate. */
+  readonly redrives: Redrives;
 
   constructor(sql: Sql, ports: QueuePorts, clock: Clock, log: Log) {
     this.#sql = sql;
@@ -110,6 +113,7 @@ export class Queue {
       run: (command) => this.run(command),
       drained: (route, drained, to) => ports.drained(route, drained, to),
     });
+    this.redrives = new Redrives(() => this.store);
     this.#outbox = new Outbox({
       clock,
       log,
@@ -259,6 +263,7 @@ export class Queue {
       this.waits.forgetRings();
       this.attendants.clear();
       this.store = this.#open();
+      this.redrives.wake();
     }
     const { store } = this;
     const fences = [...(before?.fences ?? [])];
@@ -307,6 +312,7 @@ export class Queue {
     if (store.identity.dropping === true) return;
     for (const group of store.groups) group.promote(nowMs);
     store.groups.review(nowMs);
+    this.redrives.advance(nowMs);
     if (moveDue(store, nowMs, SWEEP_MAX)) this.#more = true;
     const { offers, discarded } = sweep(store, nowMs, SWEEP_MAX);
     for (const id of discarded)
@@ -341,8 +347,9 @@ export class Queue {
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    const [store, attendants, drains] = [this.store, this.attendants, this.#drains];
-    let next = nextDueAt({ store, attendants, drains, retainAt: this.#retainAt }, nowMs);
+    const [drains, retainAt] = [this.#drains, this.#retainAt];
+    const { store, attendants, redrives } = this;
+    let next = nextDueAt({ store, attendants, drains, redrives, retainAt }, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;

@@ -239,6 +239,12 @@ export class QueueVerbs implements QueueRpc {
     );
   }
 
+  pacedRedrive(...[stamp, name, order]: Args<"pacedRedrive">): Rpc<"pacedRedrive"> {
+    return this.#queue.grouped(stamp, name, ({ number }, nowMs) =>
+      accept(this.#queue.redrives.order(number, order, nowMs)),
+    );
+  }
+
   purgeDeadLetters(
     ...[stamp, name, consumerId]: Args<"purgeDeadLetters">
   ): Rpc<"purgeDeadLetters"> {

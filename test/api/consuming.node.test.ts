@@ -104,7 +104,7 @@ test.each([
   ["seek", { to: { a: 0 } }, "to.a"],
   ["pause", { x: 1 }, "x"],
   ["dead-letters/redrive", { ids: [] }, "ids"],
-  ["dead-letters/redrive", { ratePerSecond: 1 }, "ratePerSecond"],
+  ["dead-letters/redrive", { ratePerSecond: 0.01 }, "ratePerSecond"],
 ])("%s refuses %j for %s", async (verb, body, field) => {
   const { call, asked } = testEdge();
   const answer = await call("POST", `${GROUP}/${verb}`, body);

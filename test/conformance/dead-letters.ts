@@ -1,10 +1,10 @@
 /** Attempts that run out, dead letters and their redrive. */
 import { expect } from "vitest";
 import { type Cases, type Group, type Mq } from "./client.ts";
-import { bodies, type Json, there, until } from "./kit.ts";
+import { bodies, type Json, sorted, there, until } from "./kit.ts";
 
-async function failing(mq: Mq, settings: Json = {}): Promise<Group> {
-  const topic = await mq.topic();
+async function failing(mq: Mq, settings: Json = {}, ofTopic: Json = {}): Promise<Group> {
+  const topic = await mq.topic(ofTopic);
   return topic.group().make({ maxAttempts: 2, backoff: { delaysMs: [100] }, ...settings });
 }
 
@@ -159,6 +159,54 @@ export const deadLetters: Cases = {
     expect(again.body).toBe(2);
     await group.ack(again);
     expect(bodies((await group.deadLetters()) as never)).toEqual([1, 3]);
+    await group.nothing();
+  },
+
+  "a redrive at a rate puts back no more a second, over all queues, and says how far it is": async (
+    mq,
+  ) => {
+    const group = await failing(mq, { maxAttempts: 1 }, { queues: 2 });
+    await group.topic.send(
+      ...Array.from({ length: 8 }, (_, body) => ({ body, messageGroup: `m${body}` })),
+    );
+    await fail(group, 8);
+    await lettersBecome(group, 8);
+    const path = `${group.path}/dead-letters/redrive`;
+    expect(await mq.ok("GET", path)).toEqual({ state: "none", redriven: 0, remaining: 0 });
+    const began = Date.now();
+    const first = await mq.ok("POST", path, { ratePerSecond: 4 });
+    expect(first).toMatchObject({ state: "running", ratePerSecond: 4 });
+    expect(Number(first["redriven"]) + Number(first["remaining"])).toBe(8);
+    const taken = await group.take(8);
+    // Each of the two queues may begin with one.
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_450);
+    expect(sorted(bodies(taken))).toEqual(sorted([0, 1, 2, 3, 4, 5, 6, 7]));
+    expect(taken.every(({ deliveryAttempt }) => deliveryAttempt === 1)).toBe(true);
+    expect(await mq.ok("GET", path)).toMatchObject({ state: "done", redriven: 8, remaining: 0 });
+  },
+
+  "a redrive at a rate is stopped, another takes its place, and named ids alone are moved": async (
+    mq,
+  ) => {
+    const group = await failing(mq, { maxAttempts: 1 });
+    const sent = await group.topic.send(...Array.from({ length: 5 }, (_, body) => ({ body })));
+    await fail(group, 5);
+    await lettersBecome(group, 5);
+    const path = `${group.path}/dead-letters/redrive`;
+    for (const ratePerSecond of [0, -1, "1", 100_001]) {
+      const answer = await mq.refused([400, "invalid_request"], "POST", path, { ratePerSecond });
+      expect(answer["field"]).toBe("ratePerSecond");
+    }
+    // The next would come in ten seconds.
+    const slow = await mq.ok("POST", path, { ratePerSecond: 0.1 });
+    expect(slow).toMatchObject({ state: "running", redriven: 1, remaining: 4 });
+    expect(await mq.ok("DELETE", path)).toMatchObject({ state: "stopped", remaining: 4 });
+    expect(bodies(await group.take(1))).toEqual([0]);
+    const ids = [there(sent[3]).id, there(sent[2]).id];
+    await mq.ok("POST", path, { ratePerSecond: 0.1, ids });
+    expect(await mq.ok("POST", path, { ratePerSecond: 100, ids })).toMatchObject({ remaining: 0 });
+    expect(bodies(await group.take(2))).toEqual([2, 3]);
+    expect(bodies((await group.deadLetters()) as never)).toEqual([1, 4]);
     await group.nothing();
   },
 

@@ -95,6 +95,23 @@ test("transactions that were prepared before the crash are checked after it", as
   await answers.close();
 });
 
+test("a redrive at a rate goes on after the crash where it was", async () => {
+  const topic = await mq().topic({ queues: 2 });
+  const group = await topic.group().make({ maxAttempts: 1 });
+  await topic.send(...Array.from({ length: 9 }, (_, body) => ({ body, messageGroup: `m${body}` })));
+  const messages = await group.receive({ maxMessages: 100 });
+  const receipts = [...messages, ...(await group.receive({ maxMessages: 100 }))].map(
+    ({ receipt }) => receipt,
+  );
+  await mq().ok("POST", `${group.path}/nack`, { receipts, retry: false });
+  const path = `${group.path}/dead-letters/redrive`;
+  await mq().ok("POST", path, { ratePerSecond: 2 });
+  await crash();
+  const taken = await again(topic).group().take(9);
+  expect(sorted(bodies(taken))).toEqual(sorted([0, 1, 2, 3, 4, 5, 6, 7, 8]));
+  expect(await mq().ok("GET", path)).toMatchObject({ state: "done", redriven: 9, remaining: 0 });
+});
+
 test("rows of prepared, rolled back and discarded transactions are the same after the crash", async () => {
   const topic = await mq().topic();
   const kept = await topic.prepare({ body: "kept", keys: ["k"] });
