@@ -3,9 +3,13 @@
  * decides anything.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { type Door, doorOf } from "./adapters/door.ts";
+import { sqsDoor } from "./adapters/sqs/door.ts";
 import { createApp } from "./api/app.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { sendGate } from "./auth/send-limits.ts";
+import type { Edge } from "./api/operation.ts";
+import { signedRequest, signingPair } from "./auth/signed.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
@@ -26,11 +30,14 @@ export { SchedulerObject } from "./scheduler/object.ts";
 
 const nowMs = (): number => systemClock.nowMs();
 
-type App = ReturnType<typeof createApp>;
+interface Entry {
+  readonly app: ReturnType<typeof createApp>;
+  readonly doors: readonly Door[];
+}
 
 /** One of each per isolate, which has one env: they hold routes and cached values, nothing of a request. */
 let broker: Broker | undefined;
-let app: App | undefined;
+let entry: Entry | undefined;
 
 function brokerOf(env: Env): Broker {
   const objects = durableObjects(env);
@@ -38,20 +45,25 @@ function brokerOf(env: Env): Broker {
   return (broker ??= createBroker({ objects, nowMs, random, autoCreate }));
 }
 
-function makeApp(env: Env): App {
+function makeEntry(env: Env): Entry {
   const gate = sendGate(env);
-  for (const entry of wrongTargets(env.HALFMQ_ALLOWED_TARGETS))
-    log.error("allowed.target.ignored", { entry });
-  return createApp({
+  for (const wrong of wrongTargets(env.HALFMQ_ALLOWED_TARGETS))
+    log.error("allowed.target.ignored", { entry: wrong });
+  const edge: Edge = {
     broker: brokerOf(env),
     authenticate: (request) => authenticate(request.headers, env),
     admit: (caller, messages) => gate.admit(caller, messages),
+    signingPair: (caller) => signingPair(caller, env.HALFMQ_ROOT_KEY ?? ""),
     nowMs,
     newRequestId: idSource(),
     log,
     targets: targetPolicy(env),
     version: env.HALFMQ_VERSION ?? "dev",
-  });
+  };
+  return {
+    app: createApp(edge),
+    doors: [sqsDoor(edge, (request) => signedRequest(request, env))],
+  };
 }
 
 /** The scheduler's way to the queues: it is an object, which knows no other. */
@@ -62,8 +74,12 @@ export class ScheduleSender extends WorkerEntrypoint<Env> implements ScheduleSen
 }
 
 export default {
-  fetch: (request: Request, env: Env, context: ExecutionContext) =>
-    (app ??= makeApp(env)).fetch(request, env, context),
+  fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
+    const { app, doors } = (entry ??= makeEntry(env));
+    const door = doorOf(doors, request);
+    if (door === undefined) return app.fetch(request, env, context);
+    return door.answer(request, (work) => context.waitUntil(work));
+  },
 
   /** Queues whose alarm the platform lost are woken; the alarm itself is what normally runs them. */
   async scheduled(_event: ScheduledController, env: Env): Promise<void> {

@@ -138,4 +138,12 @@ export const keyOperations: readonly Operation[] = [
       return outcome.ok ? answer({ name, deleted: true }) : outcome;
     },
   }),
+  operation({
+    method: "GET",
+    path: "/v1/signing-pair",
+    summary: "What an SDK that signs by AWS Signature Version 4 needs to be this key",
+    statuses: [200],
+    query: nothing,
+    handle: async (edge, { caller }) => answer(edge.signingPair(caller)),
+  }),
 ];

@@ -15,6 +15,8 @@ export interface Edge {
   readonly authenticate: (request: Request) => Promise<Outcome<Principal>> | Outcome<Principal>;
   /** Whether the key's own limits let it send so many messages now. */
   readonly admit: (caller: Principal, messages: number) => Promise<Outcome<undefined>>;
+  /** What an SDK that signs its requests is configured with, to be this caller. */
+  readonly signingPair: (caller: Principal) => { accessKeyId: string; secretAccessKey: string };
   readonly nowMs: () => number;
   readonly newRequestId: () => string;
   readonly log: Log;

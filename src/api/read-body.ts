@@ -1,59 +1,21 @@
-/**
- * A request's body from the wire to text: bounded while it comes, of the right media type, in sound UTF-8.
- * It never trusts a Content-Length, never holds more than the limit, and never waits for ever.
- */
-import { type Clock, systemClock, within } from "../platform/clock.ts";
-import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
-import { LIMITS } from "../protocol/limits.ts";
+/** A request's body from its bytes to text: of the right media type, in sound UTF-8. It never parses it. */
+import { type Clock, systemClock } from "../platform/clock.ts";
+import { readBytes } from "../platform/read-bytes.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type { SentText } from "./operation.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };
 
-/** The client went away in the middle: nobody hears of it, and it is no bug. */
-const BROKEN_OFF = refuse("invalid_request", "The body broke off", { field: "body" });
-
-/** Longer than any line needs between two pieces; a sender that stalls would else hold its request for ever. */
-export const BODY_WAIT_MS = 30_000;
-const STALLED = refuse("invalid_request", "The body stopped coming", {
-  field: "body",
-  limit: BODY_WAIT_MS,
-});
-
-const tooLarge = (actual: number) =>
-  refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
-    field: "body",
-    limit: LIMITS.requestBytesMax,
-    actual,
-  });
-
 export async function readBody(
   request: Request,
   clock: Clock = systemClock,
 ): Promise<Outcome<SentText>> {
-  const { headers } = request;
-  // What the transport has framed at this length is read in one go; everything else is counted as it comes. To look at
-  // `body` makes a stream of it, which costs more than a small body itself.
-  const isSmall = Number(headers.get("content-length") ?? Number.NaN) <= ONE_GO_BYTES_MAX;
-  const stream = isSmall ? undefined : request.body;
-  if (stream === null) return accept(EMPTY);
-  const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding.toLowerCase() !== "identity") {
-    return refuse("unsupported_media_type", "The body must come without a content encoding", {
-      field: "Content-Encoding",
-      actual: encoding,
-    });
-  }
-  const whole =
-    stream === undefined
-      ? within(clock, BODY_WAIT_MS, request.arrayBuffer())
-      : counted(stream, clock);
-  const read = (await whole.catch(() => BROKEN_OFF)) ?? STALLED;
-  if ("ok" in read) return read;
-  const bytes = new Uint8Array(read);
-  if (bytes.length > LIMITS.requestBytesMax) return tooLarge(bytes.length);
+  const read = await readBytes(request, clock);
+  if (!read.ok) return read;
+  const bytes = read.value;
   if (bytes.length === 0) return accept(EMPTY);
-  const type = headers.get("content-type");
+  const type = request.headers.get("content-type");
   if (!isJson(type)) {
     return refuse("unsupported_media_type", "The body must be application/json", {
       field: "Content-Type",
@@ -73,47 +35,4 @@ function isJson(type: string | null): boolean {
   if (type === null || !/^application\/json[ \t]*(?:;|$)/i.test(type.trim())) return false;
   const [, charset = "utf-8"] = /;[ \t]*charset=[ \t]*"?([^\s";]*)/i.exec(type) ?? [];
   return /^utf-?8$/i.test(charset);
-}
-
-async function counted(
-  body: ReadableStream<Uint8Array>,
-  clock: Clock,
-): Promise<ArrayBuffer | Refusal> {
-  const reader = body.getReader();
-  let chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const piece = await within(clock, BODY_WAIT_MS, reader.read());
-    if (piece === undefined) {
-      void reader.cancel().catch(() => undefined);
-      return STALLED;
-    }
-    const { done, value } = piece;
-    if (done) break;
-    length += value.length;
-    if (length <= LIMITS.requestBytesMax) chunks.push(value);
-    else chunks = [];
-    if (length > DISCARDED_BYTES_MAX) {
-      await reader.cancel().catch(() => undefined);
-      break;
-    }
-  }
-  return length > LIMITS.requestBytesMax ? tooLarge(length) : joined(chunks, length);
-}
-
-/**
- * A request that is too large is read to its end and thrown away, so that its sender, still writing, gets the refusal and
- * not a broken connection; but only up to here.
- */
-const DISCARDED_BYTES_MAX = 8 * LIMITS.requestBytesMax;
-const ONE_GO_BYTES_MAX = 256 * 1024;
-
-function joined(chunks: readonly Uint8Array[], length: number): ArrayBuffer {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes.buffer;
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Received } from "../broker/broker.ts";
 import { resultsOf } from "../core/results.ts";
+import { inTwoWrites } from "../platform/two-writes.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
@@ -15,7 +16,6 @@ import {
   type Operation,
 } from "./operation.ts";
 import { plainAck, plainReceive } from "./plain.ts";
-import { inTwoWrites } from "./two-writes.ts";
 import { withoutAbsent } from "./without-absent.ts";
 
 const PATH = "/v1/topics/{topic}/groups/{group}";

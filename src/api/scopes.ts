@@ -83,6 +83,7 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   "PUT /v1/keys/{name}": MANAGER,
   "GET /v1/keys/{name}": MANAGER,
   "DELETE /v1/keys/{name}": MANAGER,
+  "GET /v1/signing-pair": ANY,
 
   "GET /v1/changes": READ,
   "GET /v1/topics/{topic}/tail": READ,

@@ -7,7 +7,7 @@ import { utf8Length } from "../core/bytes.ts";
 import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { delayMs, instant, invisibleMs, whole, word } from "./fields.ts";
+import { delayMs, instant, invisibleMs, whole, word, words } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
 import { addFault } from "./parse.ts";
 
@@ -19,6 +19,12 @@ const CALL_TIMEOUT_MS_MIN = 100;
 const URL_CHARS_MAX = 2_048;
 const KEY_TOPICS_MAX = 100;
 
+/** null takes a label away; an empty text is one. */
+const label = z.union([z.literal(""), words(LIMITS.labelBytesMax), z.null()]);
+
+/** How many a topic has together is judged where they are laid over those that it has. */
+const labels = z.record(words(LIMITS.labelNameBytesMax), label);
+
 export const topicPatch = z.strictObject({
   queues: whole(1, LIMITS.queuesMax).optional(),
   retentionMs: whole(LIMITS.retentionMsMin, LIMITS.retentionMsMax).optional(),
@@ -29,6 +35,7 @@ export const topicPatch = z.strictObject({
   durability: z.enum(["disk", "memory"]).optional(),
   trace: z.boolean().optional(),
   flushSpacingMs: whole(0, FLUSH_SPACING_MS_MAX).optional(),
+  labels: labels.optional(),
 });
 
 /** One object and not a union of two, so that a fault is named in the shape that was meant. */

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { accept } from "../protocol/errors.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
-import type { TopicSettings } from "../protocol/topic.ts";
+import type { TopicPatch } from "../protocol/topic.ts";
 import { nothing, page } from "./fields.ts";
 import { answer, json, operation, topicOf, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
@@ -48,7 +48,7 @@ export const topicOperations: readonly Operation[] = [
     body: topicPatch,
     async handle(edge, call) {
       // The registry lays a partial check policy over the one that it has.
-      const patch = withoutAbsent(call.body) as Partial<TopicSettings>;
+      const patch = withoutAbsent(call.body) as TopicPatch;
       const outcome = await edge.broker.putTopic(topicOf(call), patch);
       if (!outcome.ok) return outcome;
       const { route, created } = outcome.value;

@@ -6,25 +6,26 @@
 import { decodeBase64 } from "../core/base64.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { equalDigests, sha256 } from "../platform/constant-time.ts";
-import { isNamespace, parseKeyText } from "../platform/key-text.ts";
+import { parseKeyText } from "../platform/key-text.ts";
 import { base64url } from "../platform/random.ts";
-import { callObject } from "../platform/stub.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
+import { DEFAULT_NAMESPACE } from "../protocol/rpc.ts";
 import {
-  DEFAULT_NAMESPACE,
-  type Env,
-  type KeyRecord,
-  registryObjectName,
-  type RegistryRpc,
-} from "../protocol/rpc.ts";
-import { ALL_SCOPES, type Principal } from "./principal.ts";
+  type Bindings,
+  findByName,
+  type FoundKey,
+  hasExpired,
+  NAMESPACE_HEADER,
+  principalOf,
+  remember,
+  rootIn,
+} from "./known-keys.ts";
+import type { Principal } from "./principal.ts";
 
 /** A deleted key works on for as long as this. */
 export const CACHE_MS = 5_000;
-const CACHE_ENTRIES_MAX = 1_000;
 const KEY_PROTOCOL = /^halfmq\.bearer\.([A-Za-z0-9_-]{1,1024})$/;
 const NAMESPACE_PROTOCOL = /^halfmq\.namespace\.([a-z0-9-]{1,63})$/;
-const NAMESPACE_HEADER = "Halfmq-Namespace";
 const NO_HASH: Uint8Array = new Uint8Array(32);
 
 const UNAUTHENTICATED = refuse(
@@ -32,9 +33,7 @@ const UNAUTHENTICATED = refuse(
   "Authorization: Bearer with a valid key is required",
 );
 
-interface Known {
-  readonly record: KeyRecord;
-  readonly hash: string;
+interface Known extends FoundKey {
   readonly until: number;
 }
 
@@ -45,11 +44,6 @@ const known = new Map<string, Known>();
  * from the good ones, so that a flood of bad ones does not drive those out.
  */
 const bad = new Map<string, number>();
-
-/** Namespaces that exist, of which none ever goes away. */
-const namespaces = new Map<string, true>();
-
-type Bindings = Pick<Env, "HALFMQ_ROOT_KEY" | "REGISTRY">;
 
 /** Without waiting where everything is known, which is nearly always. */
 export function authenticate(
@@ -84,21 +78,10 @@ function digestOfRoot(key: string): Uint8Array {
 
 function keyIn(found: Outcome<Known>, asked: string | undefined): Outcome<Principal> {
   if (!found.ok) return found;
-  const { record, hash } = found.value;
-  const { namespace, scopes, topics, expiresAt, limits, name } = record;
-  if (asked !== undefined && asked !== namespace) {
+  if (asked !== undefined && asked !== found.value.record.namespace) {
     return refuse("forbidden", "The key belongs to another namespace", { field: NAMESPACE_HEADER });
   }
-  return accept({
-    namespace,
-    scopes,
-    root: false,
-    keyName: name,
-    keyHash: hash,
-    ...(topics === undefined ? {} : { topics }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(limits === undefined ? {} : { limits }),
-  });
+  return accept(principalOf(found.value));
 }
 
 /**
@@ -129,15 +112,6 @@ function readBase64Url(text: string): string | undefined {
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }
 
-function rootIn(namespace: string): Outcome<Principal> {
-  if (!isNamespace(namespace)) {
-    return refuse("invalid_request", "A namespace is 1 to 63 of a-z, 0-9 and -, not - first", {
-      field: NAMESPACE_HEADER,
-    });
-  }
-  return accept({ namespace, scopes: ALL_SCOPES, root: true, keyName: "root" });
-}
-
 async function findKey(
   text: string,
   digest: string,
@@ -151,7 +125,7 @@ async function findKey(
   if (parsed === undefined) return UNAUTHENTICATED;
   // Counted from before the question: the answer may be as old.
   const until = clock.nowMs() + CACHE_MS;
-  const found = await askRegistry(env, parsed.namespace, parsed.name);
+  const found = await findByName(env, parsed.namespace, parsed.name);
   if (!found.ok && found.code !== "key_not_found") return found;
   const isRight = equalDigests(sha256(parsed.secret), found.ok ? found.value.hash : NO_HASH);
   if (!found.ok || !isRight) {
@@ -165,42 +139,4 @@ async function findKey(
 }
 
 const unexpired = (entry: Known, clock: Clock): Outcome<Known> =>
-  entry.record.expiresAt !== undefined && entry.record.expiresAt <= clock.nowMs()
-    ? UNAUTHENTICATED
-    : accept(entry);
-
-/** A read, so that it may be repeated when the registry is on the move. */
-function registryOf<T>(
-  env: Bindings,
-  namespace: string,
-  call: (registry: RegistryRpc) => Promise<Outcome<T>>,
-): Promise<Outcome<T>> {
-  const name = registryObjectName(namespace);
-  return callObject(() => env.REGISTRY.getByName(name) as RegistryRpc, call);
-}
-
-/** A stranger's key must not bring an object to life, which plain workerd would keep a file for. */
-async function askRegistry(
-  env: Bindings,
-  namespace: string,
-  name: string,
-): ReturnType<RegistryRpc["keyHash"]> {
-  if (namespace !== DEFAULT_NAMESPACE && !namespaces.has(namespace)) {
-    const found = await registryOf(env, DEFAULT_NAMESPACE, (registry) =>
-      registry.knowsNamespace(namespace),
-    );
-    if (!found.ok) return found;
-    if (!found.value.known) return refuse("key_not_found", "There is no such namespace");
-    remember(namespaces, namespace, true);
-  }
-  return registryOf(env, namespace, (registry) => registry.keyHash(name));
-}
-
-function remember<V>(cache: Map<string, V>, digest: string, entry: V): void {
-  cache.set(digest, entry);
-  if (cache.size <= CACHE_ENTRIES_MAX) return;
-  for (const oldest of cache.keys()) {
-    cache.delete(oldest);
-    return;
-  }
-}
+  hasExpired(entry.record, clock.nowMs()) ? UNAUTHENTICATED : accept(entry);

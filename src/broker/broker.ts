@@ -36,7 +36,7 @@ import type {
   TransactionState,
   TransactionView,
 } from "../protocol/rpc.ts";
-import type { CheckPolicy, CheckTarget, GroupPatch, TopicSettings } from "../protocol/topic.ts";
+import type { CheckPolicy, CheckTarget, GroupPatch, TopicPatch } from "../protocol/topic.ts";
 
 export type { Delivery, Message };
 
@@ -259,7 +259,7 @@ export interface Catalogue {
   topics(namespace: string, query: PageQuery): Promise<Outcome<Page<TopicRoute>>>;
   putTopic(
     at: TopicName,
-    patch: Partial<TopicSettings>,
+    patch: TopicPatch,
   ): Promise<Outcome<{ readonly route: TopicRoute; readonly created: boolean }>>;
   deleteTopic(at: TopicName, force: boolean): Promise<Outcome<{ readonly deleted: true }>>;
 

@@ -4,7 +4,7 @@
  */
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type { GroupRoute, Page, RegistryRpc, TopicRoute } from "../protocol/rpc.ts";
-import type { GroupPatch, TopicSettings } from "../protocol/topic.ts";
+import type { GroupPatch, TopicPatch } from "../protocol/topic.ts";
 import type { Catalogue, GroupName, KeySettings, PageQuery, TopicName } from "./broker.ts";
 import type { Ground } from "./objects.ts";
 import { pushState } from "./push-state.ts";
@@ -35,7 +35,7 @@ function topicVerbs(ground: Ground, routes: Routes) {
     topic: (at: TopicName) => routes.recent(at, false),
     topics: (namespace: string, query: PageQuery) =>
       ask(namespace, (registry) => registry.listTopics(query)),
-    async putTopic(at: TopicName, patch: Partial<TopicSettings>) {
+    async putTopic(at: TopicName, patch: TopicPatch) {
       const outcome = await ask(at.namespace, (registry) => registry.putTopic(at.topic, patch));
       if (outcome.ok) routes.keep(outcome.value.route);
       return outcome;

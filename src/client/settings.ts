@@ -7,12 +7,13 @@ import type {
   Filter,
   GroupSettings,
   PushSettings,
+  TopicPatch,
   TopicSettings,
 } from "../protocol/topic.ts";
 
 /** What `PUT` of a topic takes; what is left out keeps its value, or the broker's default for a new one. */
 export type TopicInput = Partial<
-  Omit<TopicSettings, "transaction"> & { readonly transaction: Partial<CheckPolicy> }
+  Omit<TopicPatch, "transaction"> & { readonly transaction: Partial<CheckPolicy> }
 >;
 
 /** A topic as the broker shows it. */

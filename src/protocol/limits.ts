@@ -15,6 +15,11 @@ export const LIMITS = {
   keysMax: 16,
   propertiesMax: 128,
   propertiesBytesMax: 16 * 1024,
+  labelsMax: 128,
+  labelNameBytesMax: 512,
+  labelBytesMax: 2_048,
+  /** Names and texts of a topic's labels together. */
+  labelsBytesMax: 16 * 1024,
   contentTypeBytesMax: 256,
   bodyBytesMax: MIB,
   requestBytesMax: 8 * MIB,

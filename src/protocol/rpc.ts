@@ -48,7 +48,7 @@ import type {
 import type { Stamp, TopicRoute } from "./route.ts";
 import type { PushRecord } from "./delivering.ts";
 import type { Page } from "./page.ts";
-import type { CheckTarget, GroupPatch, TopicSettings } from "./topic.ts";
+import type { CheckTarget, GroupPatch, TopicPatch } from "./topic.ts";
 
 export type * from "./consuming.ts";
 export * from "./delivering.ts";
@@ -247,7 +247,7 @@ export interface RegistryRpc {
   topicByIncarnation(incarnation: number): Promise<Outcome<TopicRoute>>;
   putTopic(
     name: string,
-    patch: Partial<TopicSettings>,
+    patch: TopicPatch,
   ): Promise<Outcome<{ route: TopicRoute; created: boolean }>>;
   listTopics(query: { limit: number; cursor?: string }): Promise<Outcome<Page<TopicRoute>>>;
   deleteTopic(name: string, force: boolean): Promise<Outcome<{ deleted: true }>>;

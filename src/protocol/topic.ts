@@ -26,7 +26,14 @@ export interface TopicSettings {
   readonly trace: boolean;
   /** Milliseconds a flush may wait for company (0–50); raising it trades latency for fewer rows. */
   readonly flushSpacingMs: number;
+  /** Texts by name, of no meaning to the broker: who owns the topic, what a door keeps of it. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
+
+/** What a request says of a topic: what is left out stays as it is, and so does each label; null takes a label away. */
+export type TopicPatch = Partial<Omit<TopicSettings, "labels">> & {
+  readonly labels?: Readonly<Record<string, string | null>>;
+};
 
 export const TOPIC_DEFAULTS: TopicSettings = {
   queues: DEFAULTS.queues,

@@ -2,7 +2,9 @@
  * What a change of settings comes to: the merged settings, or why not. Pure; values were validated at the edge, so only
  * relations between old and new are judged here.
  */
+import { utf8Length } from "../core/bytes.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import {
   GROUP_DEFAULTS,
   PUSH_DEFAULTS,
@@ -12,6 +14,7 @@ import {
   type PushPacing,
   type PushPatch,
   type PushSettings,
+  type TopicPatch,
   type TopicSettings,
 } from "../protocol/topic.ts";
 import type { Growth } from "../protocol/rpc.ts";
@@ -20,19 +23,41 @@ import type { Growth } from "../protocol/rpc.ts";
 const given = <T extends object>(patch: T): T =>
   Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)) as T;
 
-export function mergeTopic(
-  settings: TopicSettings,
-  patch: Partial<TopicSettings>,
-): Outcome<TopicSettings> {
+export function mergeTopic(settings: TopicSettings, patch: TopicPatch): Outcome<TopicSettings> {
   const queues = patch.queues ?? settings.queues;
   if (queues < settings.queues) {
     const facts = { field: "queues", limit: settings.queues, actual: queues };
     return refuse("immutable_field", "A topic's queues grow and never shrink", facts);
   }
   const transaction = { ...settings.transaction, ...given(patch.transaction ?? {}) };
-  const { maxBacklog, ...merged } = { ...settings, ...given(patch), transaction };
-  // 0 takes the bound away.
-  return accept(maxBacklog === undefined || maxBacklog === 0 ? merged : { ...merged, maxBacklog });
+  const labels = mergeLabels(settings.labels, patch.labels);
+  if (!labels.ok) return labels;
+  const { maxBacklog, labels: _former, ...merged } = { ...settings, ...given(patch), transaction };
+  return accept({
+    ...merged,
+    // 0 takes the bound away.
+    ...(maxBacklog === undefined || maxBacklog === 0 ? {} : { maxBacklog }),
+    ...(Object.keys(labels.value).length === 0 ? {} : { labels: labels.value }),
+  });
+}
+
+/** Each label for itself, so that two who set different ones do not undo each other's. */
+function mergeLabels(
+  labels: TopicSettings["labels"] = {},
+  patch: TopicPatch["labels"] = {},
+): Outcome<Readonly<Record<string, string>>> {
+  const entries = Object.entries({ ...labels, ...patch });
+  const kept = entries.filter((entry): entry is [string, string] => entry[1] !== null);
+  if (kept.length > LIMITS.labelsMax) {
+    const facts = { field: "labels", limit: LIMITS.labelsMax, actual: kept.length };
+    return refuse("invalid_request", `labels: at most ${LIMITS.labelsMax} of a topic`, facts);
+  }
+  const actual = kept.flat().reduce((sum, text) => sum + utf8Length(text), 0);
+  if (actual > LIMITS.labelsBytesMax) {
+    const facts = { field: "labels", limit: LIMITS.labelsBytesMax, actual };
+    return refuse("invalid_request", `labels: at most ${LIMITS.labelsBytesMax} bytes`, facts);
+  }
+  return accept(Object.fromEntries(kept));
 }
 
 /** The growths of a topic whose queues go from one number to another; the same when they do not. */

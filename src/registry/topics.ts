@@ -10,7 +10,7 @@
  */
 import { accept, ERRORS, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Page, TopicRoute } from "../protocol/rpc.ts";
-import { TOPIC_DEFAULTS, type TopicSettings } from "../protocol/topic.ts";
+import { TOPIC_DEFAULTS, type TopicPatch, type TopicSettings } from "../protocol/topic.ts";
 import type { Changes } from "./changes.ts";
 import { pageOf, type PageQuery } from "../core/pages.ts";
 import { inParallel, KeyedChain } from "./parallel.ts";
@@ -73,10 +73,7 @@ export class Topics {
     );
   }
 
-  put(
-    name: string,
-    patch: Partial<TopicSettings>,
-  ): Promise<Outcome<{ route: TopicRoute; created: boolean }>> {
+  put(name: string, patch: TopicPatch): Promise<Outcome<{ route: TopicRoute; created: boolean }>> {
     return this.#chain.run(name, async () => {
       const found = await this.#findLive(name);
       if (!found.ok) return found;

@@ -72,6 +72,7 @@ export function testEdge(
           ? accept(undefined)
           : refuse("rate_limited", "too many"),
       ),
+    signingPair: ({ keyName }) => ({ accessKeyId: keyName, secretAccessKey: "secret" }),
     nowMs: () => NOW_MS,
     newRequestId: () => `made-${++ids}`,
     log: {

@@ -1,6 +1,7 @@
 /** A body that stops coming: whoever sends it is not waited for, with and without a length. */
 import { expect, test } from "vitest";
-import { BODY_WAIT_MS, readBody } from "../../src/api/read-body.ts";
+import { readBody } from "../../src/api/read-body.ts";
+import { BODY_WAIT_MS } from "../../src/platform/read-bytes.ts";
 import { FakeClock, turns } from "../client/fake-clock.node.ts";
 
 /** A sender of these pieces, which then says nothing more. */

@@ -28,6 +28,19 @@ const needs = (topic: string): readonly (readonly [string, string, string, Json?
 ];
 
 export const auth: Cases = {
+  "a key's signing pair names the key, and is another one when the key is made anew": async (
+    mq,
+  ) => {
+    const { client, path } = await keyOf(mq, { scopes: ["consume"] });
+    const pair = await client.ok("GET", "/v1/signing-pair");
+    expect(pair["accessKeyId"]).toBe(`default.${path.slice("/v1/keys/".length)}`);
+    expect(pair["secretAccessKey"]).toMatch(/^[\w-]{43}$/u);
+    const anew = await mq.ok("PUT", path, { scopes: ["consume"] });
+    const other = await mq.with(String(anew["key"])).ok("GET", "/v1/signing-pair");
+    expect(other["accessKeyId"]).toBe(pair["accessKeyId"]);
+    expect(other["secretAccessKey"]).not.toBe(pair["secretAccessKey"]);
+  },
+
   "without a key, or with a wrong one, every route but health is 401": async (mq) => {
     const topic = await mq.topic();
     const { transactionId } = await topic.prepare({ body: 1 });

@@ -3,6 +3,9 @@ import { expect } from "vitest";
 import { type Cases } from "./client.ts";
 import { bodies, type Json, there, unique } from "./kit.ts";
 
+const many = (count: number, text: string) =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`label-${at}`, text]));
+
 export const topics: Cases = {
   "a topic is made with 201, known with 200, and changed by named fields only": async (mq) => {
     const path = `/v1/topics/${unique("topic")}`;
@@ -16,6 +19,24 @@ export const topics: Cases = {
       dedupWindowMs: 0,
       transaction: { timeoutMs: 6_000, intervalMs: 30_000, maxChecks: 15 },
     });
+  },
+
+  "labels are set and taken away one by one, within their limits": async (mq) => {
+    const topic = await mq.topic({ labels: { owner: "shop", empty: "" } });
+    const shown = async () => (await mq.ok("GET", topic.path))["labels"];
+    expect(await shown()).toEqual({ owner: "shop", empty: "" });
+    await mq.ok("PUT", topic.path, { labels: { stage: "test" } });
+    await mq.ok("PUT", topic.path, { labels: { empty: null }, trace: true });
+    expect(await shown()).toEqual({ owner: "shop", stage: "test" });
+    await mq.ok("PUT", topic.path, { labels: { owner: null, stage: null, unknown: null } });
+    expect(await shown()).toBeUndefined();
+    await mq.ok("PUT", topic.path, { labels: many(128, "") });
+    for (const labels of [{ "one-more": "" }, { "label-0": "x".repeat(2_049) }, { "": "" }])
+      await mq.refused([400, "invalid_request"], "PUT", topic.path, { labels });
+    const large = await mq.refused([400, "invalid_request"], "PUT", topic.path, {
+      labels: many(16, "x".repeat(2_000)),
+    });
+    expect(large).toMatchObject({ field: "labels", limit: 16_384 });
   },
 
   "a topic that nobody made is 404 on every reading route": async (mq) => {

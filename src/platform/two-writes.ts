@@ -3,12 +3,13 @@
  * only by writing to it: the first write goes nowhere, the second one fails. It makes no answer later than a turn of the
  * event loop, and cannot tell of a client that is farther away than that.
  */
-import { encodeText } from "../core/bytes.ts";
-import { pause, systemClock } from "../platform/clock.ts";
+import { pause, systemClock } from "./clock.ts";
+
+const encoder = new TextEncoder();
 
 /** `onGone` is called when the client did not get all of the text. */
 export function inTwoWrites(text: string, onGone: () => void): ReadableStream<Uint8Array> {
-  const bytes = encodeText(text);
+  const bytes = encoder.encode(text);
   const last = bytes.length - 1;
   let hasBegun = false;
   return new ReadableStream<Uint8Array>({

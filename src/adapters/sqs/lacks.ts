@@ -1,0 +1,33 @@
+/**
+ * What SQS has and this door has not, each with its reason: told to who asks for it, and to the reader of docs/doors/sqs.md.
+ * Never taken and ignored.
+ */
+
+/** Actions that are answered with UnsupportedOperation. */
+export const LACKING_ACTIONS: Readonly<Record<string, string>> = {
+  AddPermission: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
+  RemovePermission: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
+};
+
+/** Attributes of queues that are refused when they are set. */
+export const LACKING_ATTRIBUTES: Readonly<Record<string, string>> = {
+  Policy: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
+  KmsMasterKeyId: "There is no key management service; the disk's owner encrypts it.",
+  KmsDataKeyReusePeriodSeconds: "There is no key management service; the disk's owner encrypts it.",
+};
+
+/** Values of attributes that are refused although SQS takes them. */
+export const LACKING_VALUES: Readonly<Record<string, { only: string; reason: string }>> = {
+  DeduplicationScope: {
+    only: "messageGroup",
+    reason: "Deduplication ids count within their message group.",
+  },
+  FifoThroughputLimit: {
+    only: "perMessageGroupId",
+    reason: "Nothing limits the throughput of a queue as a whole.",
+  },
+  SqsManagedSseEnabled: {
+    only: "false",
+    reason: "HalfMQ encrypts nothing itself; the disk's owner does.",
+  },
+};

@@ -1,0 +1,131 @@
+/**
+ * DeleteMessage, ChangeMessageVisibility and their batches: acks, longer leases, and nacks for a visibility of 0. A receipt
+ * handle is a receipt.
+ */
+import type { SettleRequest } from "../../broker/broker.ts";
+import type { Settled } from "../../protocol/rpc.ts";
+import { batchFault, failed, type FailedEntry } from "./batches.ts";
+import { type Context, type Queue, queueAt } from "./context.ts";
+import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
+import type { BatchInput, Input } from "./inputs.ts";
+import { INVISIBLE_MS_MIN } from "./settings.ts";
+
+interface Handle {
+  readonly ReceiptHandle: string;
+}
+interface Visibility extends Handle {
+  readonly VisibilityTimeout: number;
+}
+
+export async function deleteMessage(
+  context: Context,
+  input: Input<"DeleteMessage">,
+): Promise<Result<object>> {
+  const queue = await queueAt(context, input.QueueUrl, ["consume"]);
+  if (!queue.ok) return queue;
+  const faults = await deleteAll(context, queue.value, [input]);
+  return faults.ok ? (faults.value[0] ?? done({})) : faults;
+}
+
+export async function changeMessageVisibility(
+  context: Context,
+  input: Input<"ChangeMessageVisibility">,
+): Promise<Result<object>> {
+  const queue = await queueAt(context, input.QueueUrl, ["consume"]);
+  if (!queue.ok) return queue;
+  const faults = await changeAll(context, queue.value, [input]);
+  return faults.ok ? (faults.value[0] ?? done({})) : faults;
+}
+
+export const deleteMessageBatch = (context: Context, input: BatchInput<Handle>) =>
+  inBatch(context, input, deleteAll);
+export const changeMessageVisibilityBatch = (context: Context, input: BatchInput<Visibility>) =>
+  inBatch(context, input, changeAll);
+
+type Faults = readonly (Fault | undefined)[];
+
+async function inBatch<T>(
+  context: Context,
+  { QueueUrl, Entries }: BatchInput<T>,
+  run: (context: Context, queue: Queue, entries: readonly T[]) => Promise<Result<Faults>>,
+): Promise<Result<object>> {
+  const queue = await queueAt(context, QueueUrl, ["consume"]);
+  if (!queue.ok) return queue;
+  const wrong = batchFault(Entries);
+  if (wrong !== undefined) return wrong;
+  const faults = await run(context, queue.value, Entries);
+  if (!faults.ok) return faults;
+  const Successful: { readonly Id: string }[] = [];
+  const Failed: FailedEntry[] = [];
+  for (const [place, { Id }] of Entries.entries()) {
+    const why = faults.value[place];
+    if (why === undefined) Successful.push({ Id });
+    else Failed.push(failed(Id, why));
+  }
+  return done({ Successful, Failed });
+}
+
+/** As SQS has it: an old handle of a standard queue deletes nothing and is no error, one of a FIFO queue is. */
+async function deleteAll(
+  context: Context,
+  queue: Queue,
+  entries: readonly Handle[],
+): Promise<Result<Faults>> {
+  const settled = await settle(context, queue, {
+    verb: "ack",
+    receipts: entries.map(({ ReceiptHandle }) => ReceiptHandle),
+  });
+  if (!settled.ok) return settled;
+  return done(
+    settled.value.map((each) => {
+      if (each.ok) return undefined;
+      if (each.code === "receipt_invalid") return INVALID;
+      return queue.isFifo ? EXPIRED : undefined;
+    }),
+  );
+}
+
+/** Entries that want the same go together. */
+async function changeAll(
+  context: Context,
+  queue: Queue,
+  entries: readonly Visibility[],
+): Promise<Result<Faults>> {
+  const faults: (Fault | undefined)[] = entries.map(() => undefined);
+  for (const seconds of new Set(entries.map((entry) => entry.VisibilityTimeout))) {
+    const places = [...entries.keys()].filter(
+      (place) => entries[place]?.VisibilityTimeout === seconds,
+    );
+    const receipts = places.map((place) => entries[place]?.ReceiptHandle ?? "");
+    const settled = await settle(
+      context,
+      queue,
+      seconds === 0
+        ? { verb: "nack", receipts, delayMs: 0 }
+        : { verb: "extend", receipts, invisibleMs: Math.max(seconds * 1_000, INVISIBLE_MS_MIN) },
+    );
+    if (!settled.ok) return settled;
+    for (const [index, place] of places.entries()) {
+      const each = settled.value[index];
+      if (each?.ok === false)
+        faults[place] = each.code === "receipt_invalid" ? INVALID : NOT_IN_FLIGHT;
+    }
+  }
+  return done(faults);
+}
+
+async function settle(
+  { edge }: Context,
+  queue: Queue,
+  request: SettleRequest,
+): Promise<Result<readonly Settled[]>> {
+  const outcome = await edge.broker.settle(queue.at, request);
+  return outcome.ok ? done(outcome.value) : faultOf(outcome);
+}
+
+const INVALID = fault("ReceiptHandleIsInvalid", "The input receipt handle is invalid.");
+const EXPIRED = fault("InvalidParameterValue", "The receipt handle has expired.");
+const NOT_IN_FLIGHT = fault(
+  "MessageNotInflight",
+  "The message is not in flight under this receipt handle any more.",
+);

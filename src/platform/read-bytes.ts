@@ -1,0 +1,95 @@
+/**
+ * A request's bytes, bounded while they come. It never trusts a Content-Length, never holds more than the limit, never
+ * waits for ever, and looks at nothing that is in them.
+ */
+import { type Clock, within } from "./clock.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
+
+const NOTHING = new Uint8Array();
+
+/** The client went away in the middle: nobody hears of it, and it is no bug. */
+const BROKEN_OFF = refuse("invalid_request", "The body broke off", { field: "body" });
+
+/** Longer than any line needs between two pieces; a sender that stalls would else hold its request for ever. */
+export const BODY_WAIT_MS = 30_000;
+const STALLED = refuse("invalid_request", "The body stopped coming", {
+  field: "body",
+  limit: BODY_WAIT_MS,
+});
+
+const tooLarge = (actual: number) =>
+  refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
+    field: "body",
+    limit: LIMITS.requestBytesMax,
+    actual,
+  });
+
+/** Empty without a body; refused when it is too large, encoded, or broke off. */
+export async function readBytes(request: Request, clock: Clock): Promise<Outcome<Uint8Array>> {
+  const { headers } = request;
+  // What the transport has framed at this length is read in one go; everything else is counted as it comes. To look at
+  // `body` makes a stream of it, which costs more than a small body itself.
+  const isSmall = Number(headers.get("content-length") ?? Number.NaN) <= ONE_GO_BYTES_MAX;
+  const stream = isSmall ? undefined : request.body;
+  if (stream === null) return accept(NOTHING);
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    return refuse("unsupported_media_type", "The body must come without a content encoding", {
+      field: "Content-Encoding",
+      actual: encoding,
+    });
+  }
+  const whole =
+    stream === undefined
+      ? within(clock, BODY_WAIT_MS, request.arrayBuffer())
+      : counted(stream, clock);
+  const read = (await whole.catch(() => BROKEN_OFF)) ?? STALLED;
+  if ("ok" in read) return read;
+  return read.byteLength > LIMITS.requestBytesMax
+    ? tooLarge(read.byteLength)
+    : accept(new Uint8Array(read));
+}
+
+async function counted(
+  body: ReadableStream<Uint8Array>,
+  clock: Clock,
+): Promise<ArrayBuffer | Refusal> {
+  const reader = body.getReader();
+  let chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const piece = await within(clock, BODY_WAIT_MS, reader.read());
+    if (piece === undefined) {
+      void reader.cancel().catch(() => undefined);
+      return STALLED;
+    }
+    const { done, value } = piece;
+    if (done) break;
+    length += value.length;
+    if (length <= LIMITS.requestBytesMax) chunks.push(value);
+    else chunks = [];
+    if (length > DISCARDED_BYTES_MAX) {
+      await reader.cancel().catch(() => undefined);
+      break;
+    }
+  }
+  return length > LIMITS.requestBytesMax ? tooLarge(length) : joined(chunks, length);
+}
+
+/**
+ * A request that is too large is read to its end and thrown away, so that its sender, still writing, gets the refusal and
+ * not a broken connection; but only up to here.
+ */
+const DISCARDED_BYTES_MAX = 8 * LIMITS.requestBytesMax;
+const ONE_GO_BYTES_MAX = 256 * 1024;
+
+function joined(chunks: readonly Uint8Array[], length: number): ArrayBuffer {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes.buffer;
+}

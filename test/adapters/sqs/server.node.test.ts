@@ -1,0 +1,22 @@
+/** The SQS door of the server of `npm start`, through the unmodified SDK. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { type Server, startServer } from "../../../src/cli/server.ts";
+import { sqsSuite } from "./suite.ts";
+
+let server: Server;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "halfmq-sqs-"));
+  server = await startServer({ dataFolder: folder, onOutput: () => undefined });
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+sqsSuite(() => ({ url: server.url, key: server.rootKey }));

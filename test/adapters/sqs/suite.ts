@@ -1,0 +1,22 @@
+/** All that the SQS door is held to through the unmodified SDK, for one server. */
+import { describe, test } from "vitest";
+import { auth } from "./auth.ts";
+import { batches, fifo } from "./fifo.ts";
+import { type Cases, type Server, worldOf } from "./kit.ts";
+import { native } from "./native.ts";
+import { standard } from "./standard.ts";
+
+const THEMES: Readonly<Record<string, Cases>> = {
+  "standard queues": standard,
+  "FIFO queues": fifo,
+  batches,
+  signatures: auth,
+  "beside the native door": native,
+};
+
+export function sqsSuite(server: () => Server): void {
+  for (const [theme, cases] of Object.entries(THEMES))
+    describe(theme, () => {
+      for (const [name, run] of Object.entries(cases)) test(name, () => run(worldOf(server())));
+    });
+}
