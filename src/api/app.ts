@@ -5,10 +5,11 @@
 import { Hono, type Context } from "hono";
 import type { z } from "zod";
 import type { Principal } from "../auth/principal.ts";
+import { nameFault } from "../core/name.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Scope } from "../protocol/rpc.ts";
 import { CATALOGUE } from "./catalogue.ts";
-import { nameFault, nothing } from "./fields.ts";
+import { nothing } from "./fields.ts";
 import type { Answer, Call, Edge, Operation, SentText } from "./operation.ts";
 import { check, checkQuery, parseJson } from "./parse.ts";
 import { pathOf } from "./path.ts";

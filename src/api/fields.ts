@@ -3,21 +3,12 @@
  */
 import { z } from "zod";
 import { utf8Length } from "../core/bytes.ts";
+import { NAME, nameFault } from "../core/name.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { addFault, type Fault } from "./parse.ts";
+import { addFault } from "./parse.ts";
 
 /** The last instant that a Date can hold. */
 const INSTANT_MAX = 8_640_000_000_000_000;
-const NAME = /^[A-Za-z0-9_\-.%]+$/;
-
-/** What is wrong with a text as a name; undefined when nothing is. */
-export function nameFault(text: string): Pick<Fault, "message" | "limit" | "actual"> | undefined {
-  const limit = LIMITS.nameCharsMax;
-  const actual = text.length;
-  if (actual > limit) return { message: `a name has at most ${limit} characters`, limit, actual };
-  if (text === "." || text === "..") return { message: "a name is not . or .." };
-  return NAME.test(text) ? undefined : { message: "a name is made of A-Z a-z 0-9 _ - . %" };
-}
 
 export const name = z
   .string()

@@ -11,7 +11,7 @@ import { pageJson } from "./message-json.ts";
 import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { plainSend } from "./plain.ts";
-import { bodiesUnder, bodyOf } from "./raw-body.ts";
+import { bodiesUnder, bodyOf } from "../core/raw-body.ts";
 import { forbids, SCOPES } from "./scopes.ts";
 import { withoutAbsent } from "./without-absent.ts";
 

@@ -5,7 +5,7 @@
  * with the same outcome.
  */
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
-import { nameFault } from "./fields.ts";
+import { nameFault } from "../core/name.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 

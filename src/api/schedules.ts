@@ -18,7 +18,7 @@ import {
   type Operation,
 } from "./operation.ts";
 import { pageQuery } from "./page.ts";
-import { bodyUnder } from "./raw-body.ts";
+import { bodyUnder } from "../core/raw-body.ts";
 import { forbids } from "./scopes.ts";
 
 const text = (charsMax: number) => z.string().min(1).max(charsMax);

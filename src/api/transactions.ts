@@ -10,7 +10,7 @@ import { prepareBody, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
 import { plainDecide, plainPrepare } from "./plain.ts";
-import { bodiesUnder, bodyUnder } from "./raw-body.ts";
+import { bodiesUnder, bodyUnder } from "../core/raw-body.ts";
 import { forbids } from "./scopes.ts";
 
 const DECIDER = ["transact"] as const;

@@ -11,3 +11,22 @@ export function problemOf(refusal: Refusal): Readonly<Record<string, unknown>> {
   const type = `urn:halfmq:problem:${code}`;
   return { ...refusal.facts, type, title, status, detail: refusal.detail, code, retryable };
 }
+
+const RETRY_AFTER_MS = 1_000;
+
+/** A refusal as an answer of HTTP, with the headers that its status asks for. */
+export function problemAnswer(refusal: Refusal): {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+} {
+  const body = problemOf(refusal);
+  const status = Number(body["status"]);
+  const headers: Record<string, string> = { "content-type": "application/problem+json" };
+  if (status === 429 || status === 503) {
+    const seconds = Math.ceil((refusal.retryAfterMs ?? RETRY_AFTER_MS) / 1_000);
+    headers["retry-after"] = String(Math.max(1, seconds));
+  }
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  return { status, headers, text: JSON.stringify(body) };
+}

@@ -1,5 +1,5 @@
 /**
- * Finds the text of each message's `body` in a request, so that it is kept exactly as it came: numbers of any size, key
+ * Finds the text of each message's `body` in a request, or of an event's `data`, so that it is kept exactly as it came: numbers of any size, key
  * order, escapes, white space inside. It reads only text that JSON.parse has taken, and agrees with it: of members with
  * the same name the last counts. It keeps no stack, so depth is no matter.
  */
@@ -18,8 +18,16 @@ interface Span {
 }
 
 /** The text of `body` in the object that the whole text is. */
-export function bodyOf(text: string): string | undefined {
-  return textOf(text, member(text, skipSpace(text, 0), "body").span);
+export const bodyOf = (text: string): string | undefined => memberOf(text, "body");
+
+/** The text of a member of the object that the whole text is. */
+export function memberOf(text: string, name: string): string | undefined {
+  return textOf(text, member(text, skipSpace(text, 0), name).span);
+}
+
+/** The text of a member in each object of the array that the whole text is. */
+export function membersOf(text: string, name: string): (string | undefined)[] {
+  return inArray(text, skipSpace(text, 0), name);
 }
 
 /** The text of `body` in the object under a member: `{"message": {"body": …}}`. */
@@ -31,16 +39,20 @@ export function bodyUnder(text: string, name: string): string | undefined {
 /** The text of `body` in each object of the array under a member: `{"messages": [{"body": …}, …]}`. */
 export function bodiesUnder(text: string, name: string): (string | undefined)[] {
   const outer = member(text, skipSpace(text, 0), name).span;
-  const bodies: (string | undefined)[] = [];
-  if (outer === undefined) return bodies;
-  let at = skipSpace(text, outer.start + 1);
+  return outer === undefined ? [] : inArray(text, outer.start, "body");
+}
+
+/** Of the array of objects that starts at `start`. */
+function inArray(text: string, start: number, name: string): (string | undefined)[] {
+  const texts: (string | undefined)[] = [];
+  let at = skipSpace(text, start + 1);
   while (text.charCodeAt(at) !== CLOSE_BRACKET) {
-    const found = member(text, at, "body");
-    bodies.push(textOf(text, found.span));
+    const found = member(text, at, name);
+    texts.push(textOf(text, found.span));
     at = skipSpace(text, found.end);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
-  return bodies;
+  return texts;
 }
 
 const textOf = (text: string, span: Span | undefined): string | undefined =>

@@ -1,7 +1,7 @@
 /** The text of a body is kept exactly as it came, whatever stands around it. */
 import { array, assert, constantFrom, jsonValue, property, tuple } from "fast-check";
 import { expect, test } from "vitest";
-import { bodiesUnder, bodyOf, bodyUnder } from "../../src/api/raw-body.ts";
+import { bodiesUnder, bodyOf, bodyUnder } from "../../src/core/raw-body.ts";
 
 const TEXTS = [
   "null",
