@@ -3,12 +3,13 @@
  * decides anything.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { cloudEventsDoor } from "./adapters/cloudevents/door.ts";
 import { type Door, doorOf } from "./adapters/door.ts";
 import { sqsDoor } from "./adapters/sqs/door.ts";
 import { createApp } from "./api/app.ts";
+import type { Edge } from "./api/operation.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { sendGate } from "./auth/send-limits.ts";
-import type { Edge } from "./api/operation.ts";
 import { signedRequest, signingPair } from "./auth/signed.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
@@ -62,7 +63,10 @@ function makeEntry(env: Env): Entry {
   };
   return {
     app: createApp(edge),
-    doors: [sqsDoor(edge, (request) => signedRequest(request, env))],
+    doors: [
+      sqsDoor(edge, (request) => signedRequest(request, env)),
+      cloudEventsDoor(edge, (request) => edge.authenticate(request)),
+    ],
   };
 }
 

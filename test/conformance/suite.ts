@@ -12,6 +12,7 @@ import { checksMore } from "./checks-more.ts";
 import { checks } from "./checks.ts";
 import { broadcasting } from "./broadcast.ts";
 import { type Cases, Mq } from "./client.ts";
+import { cloudEvents } from "./cloudevents.ts";
 import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { decisions } from "./decisions.ts";
@@ -71,6 +72,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   tails,
   "bad bodies": badBodies,
   "bad paths, queries and headers": badSurroundings,
+  "the door of CloudEvents": cloudEvents,
 };
 
 const CASE_TIMEOUT_MS = 60_000;

@@ -1,0 +1,14 @@
+/**
+ * What CloudEvents over HTTP has and this door has not, each with its reason: what the reader of docs/doors/cloudevents.md is
+ * told. None of it is taken and ignored.
+ */
+export const LACKS: Readonly<Record<string, string>> = {
+  "The key in the query string (`access_token`)":
+    "URLs are logged by everybody on the way: the key is shown in the Authorization header alone.",
+  "Formats other than JSON (Avro, Protobuf, XML)": "JSON is the format that every SDK has.",
+  "A `type` of more than 128 bytes": "The type is the message's tag, by which groups filter.",
+  "Attributes of more than 16 KiB together":
+    "They are properties of the message, which have this room.",
+  "Booleans and integers of extensions":
+    "They are taken, and come out as text, as in every binary event.",
+};
