@@ -2,7 +2,7 @@
  * CRC-32 (IEEE, as zlib's), eight bytes a step, and blobs that carry theirs in their last four bytes.
  * It finds damage, not malice. The seed ties a blob to its place: a row's bytes under another id do not pass.
  */
-import { CodecError } from "./bytes.ts";
+import { CodecError, encodeText } from "./bytes.ts";
 
 /** What a checksum takes behind a blob. */
 export const CRC_BYTES = 4;
@@ -48,6 +48,10 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   for (; at < bytes.length; at++) crc = (crc >>> 8) ^ table(t, (crc ^ view.getUint8(at)) & 0xff);
   return ~crc >>> 0;
 }
+
+/** A seed that ties a blob to the other columns of its row: the blob does not pass once one of them is another. */
+export const seedOf = (...columns: readonly (number | string)[]): number =>
+  crc32(encodeText(columns.join("\0")));
 
 /** The bytes with their checksum behind them. */
 export function withCrc(bytes: Uint8Array, seed = 0): Uint8Array<ArrayBuffer> {

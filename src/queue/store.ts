@@ -24,7 +24,7 @@ import { groupMark, Links, type Parcel } from "./links/links.ts";
 import { Producers } from "./duplicates/producers.ts";
 import { SoftIds } from "./soft.ts";
 import { Trace } from "./trace/trace.ts";
-import { createTables, readMeta, SCHEMA_VERSION, writeMeta } from "./storage/schema.ts";
+import { openStorage, readMeta, writeMeta } from "./storage/schema.ts";
 import { SegmentLog } from "./log/segments.ts";
 import { StandIns } from "./duplicates/stand-ins.ts";
 import type { Sql } from "./storage/storage.ts";
@@ -95,11 +95,7 @@ export class QueueStore {
     this.bounds = bounds;
     this.sql = sql;
     this.ports = ports;
-    createTables(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema]);
-    const schema = readMeta(sql, "schema");
-    if (schema === undefined) writeMeta(sql, "schema", String(SCHEMA_VERSION));
-    else if (schema !== String(SCHEMA_VERSION))
-      throw new Error(`storage has schema ${schema}; this version reads ${SCHEMA_VERSION}`);
+    openStorage(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema]);
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql, bounds.ringDeltas);

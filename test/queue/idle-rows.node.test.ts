@@ -5,7 +5,7 @@ import { accept } from "../../src/protocol/errors.ts";
 import { receive } from "../../src/queue/consuming.ts";
 import { Journal, type Page } from "../../src/queue/storage/journal.ts";
 import { send } from "../../src/queue/sending.ts";
-import { createTables } from "../../src/queue/storage/schema.ts";
+import { openStorage } from "../../src/queue/storage/schema.ts";
 import { LongBodies } from "../../src/queue/log/long-bodies.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
@@ -92,7 +92,7 @@ it("retention writes nothing for groups that are past what it drops", async () =
 
 it("a page longer than a row is kept in several, and leaves none behind", () => {
   const sql = new TestSql();
-  createTables(sql, LongBodies.schema);
+  openStorage(sql, LongBodies.schema);
   let journal = new Journal(sql, 1_024);
   const page: Page & { size: number } = {
     name: "l",

@@ -5,17 +5,20 @@
  * wholly settled ones stand in an archive until retention is over.
  */
 import { ByteReader, ByteWriter, CodecError } from "../../core/bytes.ts";
-import { withCrc, withoutCrc } from "../../core/crc32.ts";
 import { DELAYED_PAGE, DelayedPage, fateCode, type Fate } from "./page.ts";
 import { DueIndex } from "./due-index.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
 import { SegmentLog } from "../log/segments.ts";
-import { bytesOf, type Sql } from "../storage/storage.ts";
+import { Archive } from "../storage/archive.ts";
+import type { Sql } from "../storage/storage.ts";
 
 const VERSION = 1;
 /** Saved pages that stay in memory. */
 const PAGES_MAX = 64;
+
+/** Archived pages that one look for old ones goes through. */
+const ARCHIVED_LOOKED_AT = 64;
 
 const pageOf = (position: number): number => Math.floor(position / DELAYED_PAGE);
 
@@ -25,7 +28,7 @@ export class Delayed implements Page {
   dirtySeq = 0;
   readonly log: SegmentLog;
   readonly index: DueIndex;
-  readonly #sql: Sql;
+  readonly #archive: Archive;
   readonly #journal: Journal;
   readonly #pages = new Map<number, DelayedPage>();
   readonly #pendingDues: number[] = [];
@@ -35,7 +38,7 @@ export class Delayed implements Page {
   #retimedSeq = 0;
 
   constructor(sql: Sql, journal: Journal) {
-    this.#sql = sql;
+    this.#archive = new Archive(sql, "delayed_archive");
     this.#journal = journal;
     this.index = new DueIndex(sql);
     this.log = new SegmentLog(sql, {
@@ -165,9 +168,8 @@ export class Delayed implements Page {
 
   /** An archived page is past every operation. */
   #findArchived(number: number): DelayedPage | undefined {
-    for (const row of this.#sql.exec("SELECT data FROM delayed_archive WHERE no = ?", number))
-      return DelayedPage.decode(number, withoutCrc(bytesOf(row["data"])), Infinity);
-    return undefined;
+    const data = this.#archive.find(number);
+    return data === undefined ? undefined : DelayedPage.decode(number, data, Infinity);
   }
 
   /** Pages that are as they are saved can be read again. */
@@ -183,12 +185,7 @@ export class Delayed implements Page {
     if (!page.complete) return;
     const writer = new ByteWriter(32_768);
     page.encode(writer);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO delayed_archive (no, until, data) VALUES (?, ?, ?)",
-      page.number,
-      page.newestAt,
-      withCrc(writer.view()),
-    );
+    this.#archive.put(page.number, page.newestAt, writer.view());
     this.#journal.retire(page);
     this.#pages.delete(page.number);
   }
@@ -198,13 +195,10 @@ export class Delayed implements Page {
    * before rows of the log go.
    */
   dropSettled(settledBefore: number, beforeDrop: () => void): void {
-    for (const row of this.#sql.exec(
-      "SELECT no, until FROM delayed_archive ORDER BY no LIMIT 64",
-    )) {
-      if (Number(row["until"]) > settledBefore) continue;
-      const number = Number(row["no"]);
+    for (const { number, until } of this.#archive.oldest(ARCHIVED_LOOKED_AT)) {
+      if (until > settledBefore) continue;
       beforeDrop();
-      this.#sql.exec("DELETE FROM delayed_archive WHERE no = ?", number);
+      this.#archive.remove(number);
       this.#pages.delete(number);
       this.log.dropPage(number, DELAYED_PAGE);
       return;

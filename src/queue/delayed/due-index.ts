@@ -18,6 +18,7 @@ import {
 } from "./due-chunk.ts";
 import { DueRun } from "./due-run.ts";
 import { DueTail } from "./due-tail.ts";
+import { CodecError } from "../../core/bytes.ts";
 import { bytesOf, numberOf, type Sql } from "../storage/storage.ts";
 
 export interface DueIndexOptions {
@@ -208,7 +209,9 @@ export class DueIndex {
       runs.set(run.id, run);
       runOfChunk.set(head.id, run);
     }
+    let isStated = false;
     for (const row of this.#sql.exec("SELECT body FROM due_state WHERE id = 1")) {
+      isStated = true;
       const state = decodeState(bytesOf(row["body"]));
       this.#nextRunId = state.nextRunId;
       this.#nextChunkId = state.nextChunkId;
@@ -218,6 +221,8 @@ export class DueIndex {
       // A chunk that was read to its end since then is gone, and its progress with it.
       for (const progress of state.progress) runOfChunk.get(progress.chunkId)?.resume(progress);
     }
+    // The two are written together.
+    if (!isStated && runs.size > 0) throw new CodecError("the state of the due index is missing");
     this.#runs = runs;
     return runs;
   }

@@ -4,7 +4,8 @@
  * stands in its place until somebody decides; one that is redriven, or freed from its hold, is in flight again from here,
  * until it is acked or fails anew. It decides nothing: group.ts does.
  */
-import { bytesOf, textOf, type Sql } from "../storage/storage.ts";
+import { DeadLetterRows, type DeadLetterRow } from "./dead-letter-rows.ts";
+import type { Sql } from "../storage/storage.ts";
 import type { Flight } from "./page.ts";
 
 export interface DeadLetter {
@@ -39,6 +40,7 @@ interface Death {
 
 export class DeadLetters {
   readonly #sql: Sql;
+  readonly #rows: DeadLetterRows;
   /** group → offset → flight, of redriven ones. */
   readonly #redriven = new Map<number, Map<number, Redriven>>();
   readonly #counts = new Map<number, number>();
@@ -46,21 +48,14 @@ export class DeadLetters {
 
   constructor(sql: Sql) {
     this.#sql = sql;
-    for (const row of sql.exec(
-      "SELECT grp, offset, standing, generation, attempts, due_at, after FROM dead_letter WHERE standing <> 0",
-    )) {
-      const attempt = Number(row["attempts"]);
-      const held = Number(row["standing"]) === STANDING.held;
-      this.#of(Number(row["grp"])).set(Number(row["offset"]), {
-        offset: Number(row["offset"]),
-        generation: Number(row["generation"]),
-        attempt,
-        dueAt: Number(row["due_at"]),
-        leased: attempt > 0 && !held,
-        after: Number(row["after"]),
-        held,
-      });
-      if (held) this.#addHeld(Number(row["grp"]), 1);
+    this.#rows = new DeadLetterRows(sql);
+    for (const row of this.#rows.read("standing <> 0")) {
+      const { group, offset, generation, attempts, dueAt, after } = row;
+      const held = row.standing === STANDING.held;
+      const leased = attempts > 0 && !held;
+      const flight = { offset, generation, attempt: attempts, dueAt, leased, after, held };
+      this.#of(group).set(offset, flight);
+      if (held) this.#addHeld(group, 1);
     }
     for (const row of sql.exec(
       "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE standing = 0 GROUP BY grp",
@@ -114,44 +109,33 @@ export class DeadLetters {
   /** How often a dead letter was delivered; undefined for what is none. */
   attemptsOf(group: number, offset: number): number | undefined {
     if (this.count(group) === 0) return undefined;
-    for (const row of this.#sql.exec(
-      "SELECT attempts FROM dead_letter WHERE grp = ? AND offset = ? AND standing = 0",
-      group,
-      offset,
-    ))
-      return Number(row["attempts"]);
-    return undefined;
+    const row = this.#rows.find(group, offset);
+    return row?.standing === STANDING.dead ? row.attempts : undefined;
   }
 
   content(group: number, offset: number): { entry: Uint8Array; storedAt: number } | undefined {
     if (this.flight(group, offset) === undefined) return undefined;
-    for (const row of this.#sql.exec(
-      "SELECT entry, stored_at FROM dead_letter WHERE grp = ? AND offset = ?",
-      group,
-      offset,
-    )) {
-      return { entry: bytesOf(row["entry"]), storedAt: Number(row["stored_at"]) };
-    }
+    for (const { entry, storedAt } of this.#rows.whole("grp = ? AND offset = ?", group, offset))
+      return { entry, storedAt };
     return undefined;
   }
 
   #insert(group: number, flight: Flight, death: Death, standing: number): void {
     // An older death of the same offset, before a seek, gives its row to the new one.
     if (this.has(group, flight.offset)) this.#count(group, -1);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO dead_letter (grp, offset, stored_at, dead_at, attempts, generation, reason, standing, due_at, after, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    const row: DeadLetterRow = {
       group,
-      flight.offset,
-      death.storedAt,
-      death.nowMs,
-      flight.attempt,
-      flight.generation,
-      death.reason,
+      offset: flight.offset,
+      storedAt: death.storedAt,
+      deadAt: death.nowMs,
+      attempts: flight.attempt,
+      generation: flight.generation,
+      reason: death.reason,
       standing,
-      NEVER,
-      flight.offset,
-      death.entry,
-    );
+      dueAt: NEVER,
+      after: flight.offset,
+    };
+    this.#rows.insert(row, death.entry);
   }
 
   add(group: number, flight: Flight, death: Death): void {
@@ -169,16 +153,14 @@ export class DeadLetters {
 
   /** One that was redriven, or freed before, stays where it is. */
   holdAgain(group: number, flight: Redriven, reason: string, nowMs: number): void {
-    this.#sql.exec(
-      "UPDATE dead_letter SET standing = 2, dead_at = ?, attempts = ?, generation = ?, due_at = ?, reason = ? WHERE grp = ? AND offset = ?",
-      nowMs,
-      flight.attempt,
-      flight.generation,
-      NEVER,
+    this.#rows.change(group, flight.offset, {
+      standing: STANDING.held,
+      deadAt: nowMs,
+      attempts: flight.attempt,
+      generation: flight.generation,
+      dueAt: NEVER,
       reason,
-      group,
-      flight.offset,
-    );
+    });
     this.#setHeld(group, flight);
   }
 
@@ -191,78 +173,46 @@ export class DeadLetters {
   /** A held one may be delivered again now, in its place, after so many attempts. */
   free(group: number, flight: Redriven, attempt: number, nowMs: number): void {
     const { offset } = flight;
-    this.#sql.exec(
-      "UPDATE dead_letter SET standing = 1, attempts = ?, due_at = ? WHERE grp = ? AND offset = ?",
-      attempt,
-      nowMs,
-      group,
-      offset,
-    );
+    const standing = STANDING.flying;
+    this.#rows.change(group, offset, { standing, attempts: attempt, dueAt: nowMs });
     this.#of(group).set(offset, { ...flight, attempt, dueAt: nowMs, held: false });
     this.#addHeld(group, -1);
   }
 
   /** A held one becomes a dead letter. */
   giveUp(group: number, offset: number): void {
-    this.#sql.exec(
-      "UPDATE dead_letter SET standing = 0 WHERE grp = ? AND offset = ?",
-      group,
-      offset,
-    );
+    this.#rows.change(group, offset, { standing: STANDING.dead });
     this.#of(group).delete(offset);
     this.#addHeld(group, -1);
     this.#count(group, 1);
   }
 
   reasonOf(group: number, offset: number): string {
-    for (const row of this.#sql.exec(
-      "SELECT reason FROM dead_letter WHERE grp = ? AND offset = ?",
-      group,
-      offset,
-    ))
-      return textOf(row["reason"]);
-    return "";
+    return this.#rows.find(group, offset)?.reason ?? "";
   }
 
   // ------------------------------------------------------------ in flight again
 
   buryAgain(group: number, flight: Flight, reason: string, nowMs: number): void {
-    this.#sql.exec(
-      "UPDATE dead_letter SET standing = 0, dead_at = ?, attempts = ?, generation = ?, reason = ? WHERE grp = ? AND offset = ?",
-      nowMs,
-      flight.attempt,
-      flight.generation,
+    this.#rows.change(group, flight.offset, {
+      standing: STANDING.dead,
+      deadAt: nowMs,
+      attempts: flight.attempt,
+      generation: flight.generation,
       reason,
-      group,
-      flight.offset,
-    );
+    });
     this.#of(group).delete(flight.offset);
     this.#count(group, 1);
   }
 
   /** In flight again; `after`: what the log held then comes before it in an ordered group. */
   redrive(group: number, offset: number, after: number, nowMs: number): void {
-    this.#sql.exec(
-      "UPDATE dead_letter SET standing = 1, attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
-      nowMs,
-      after,
-      group,
-      offset,
-    );
-    for (const row of this.#sql.exec(
-      "SELECT generation FROM dead_letter WHERE grp = ? AND offset = ?",
-      group,
-      offset,
-    )) {
-      this.#of(group).set(offset, {
-        offset,
-        generation: Number(row["generation"]),
-        attempt: 0,
-        dueAt: nowMs,
-        leased: false,
-        after,
-        held: false,
-      });
+    const standing = STANDING.flying;
+    const row = this.#rows.change(group, offset, { standing, attempts: 0, dueAt: nowMs, after });
+    if (row !== undefined) {
+      const { generation } = row;
+      const flight = { offset, generation, attempt: 0, dueAt: nowMs, leased: false, after };
+      this.#of(group).set(offset, { ...flight, held: false });
     }
     this.#count(group, -1);
   }
@@ -271,25 +221,13 @@ export class DeadLetters {
   restart(group: number, offset: number, after: number, nowMs: number): void {
     const flight = this.flight(group, offset);
     if (flight === undefined) return;
-    this.#sql.exec(
-      "UPDATE dead_letter SET attempts = 0, due_at = ?, after = ? WHERE grp = ? AND offset = ?",
-      nowMs,
-      after,
-      group,
-      offset,
-    );
+    this.#rows.change(group, offset, { attempts: 0, dueAt: nowMs, after });
     this.#of(group).set(offset, { ...flight, attempt: 0, dueAt: nowMs, leased: false, after });
   }
 
   #save(group: number, flight: Flight): void {
-    this.#sql.exec(
-      "UPDATE dead_letter SET generation = ?, attempts = ?, due_at = ? WHERE grp = ? AND offset = ?",
-      flight.generation,
-      flight.attempt,
-      flight.dueAt,
-      group,
-      flight.offset,
-    );
+    const { generation, attempt, dueAt } = flight;
+    this.#rows.change(group, flight.offset, { generation, attempts: attempt, dueAt });
   }
 
   lease(
@@ -332,14 +270,13 @@ export class DeadLetters {
     after: number,
     { limit, bytesMax }: { readonly limit: number; readonly bytesMax: number },
   ): { readonly items: readonly DeadLetter[]; readonly more: boolean } {
-    const rest =
-      "FROM dead_letter WHERE grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
+    const which = "grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
     // Lengths are looked at before any entry is: a thousand of the largest would be a gigabyte.
     let count = 0;
     let bytes = 0;
     let more = false;
     for (const row of this.#sql.exec(
-      `SELECT length(entry) AS n ${rest}`,
+      `SELECT length(entry) AS n FROM dead_letter WHERE ${which}`,
       group,
       after,
       limit + 1,
@@ -349,22 +286,13 @@ export class DeadLetters {
       if (more) break;
       count++;
     }
-    const items = Array.from(this.#sql.exec(`SELECT * ${rest}`, group, after, count), (row) => ({
-      offset: Number(row["offset"]),
-      storedAt: Number(row["stored_at"]),
-      deadAt: Number(row["dead_at"]),
-      attempts: Number(row["attempts"]),
-      reason: textOf(row["reason"]),
-      entry: bytesOf(row["entry"]),
-    }));
-    return { items, more };
+    return { items: [...this.#rows.whole(which, group, after, count)], more };
   }
 
   /** Without their entries. */
   offsets(group: number, limit: number): number[] {
-    const query =
-      "SELECT offset FROM dead_letter WHERE grp = ? AND standing = 0 ORDER BY offset LIMIT ?";
-    return Array.from(this.#sql.exec(query, group, limit), (row) => Number(row["offset"]));
+    const which = "grp = ? AND standing = 0 ORDER BY offset LIMIT ?";
+    return Array.from(this.#rows.read(which, group, limit), ({ offset }) => offset);
   }
 
   purge(group: number): number {
@@ -385,7 +313,10 @@ export class DeadLetters {
   /** Copies are kept for a bounded time. */
   dropBefore(deadBefore: number): void {
     if (this.#counts.size === 0) return;
-    this.#sql.exec("DELETE FROM dead_letter WHERE standing = 0 AND dead_at < ?", deadBefore);
+    const old = "standing = 0 AND dead_at < ?";
+    // Each must say so itself before it goes.
+    if ([...this.#rows.read(old, deadBefore)].length === 0) return;
+    this.#sql.exec(`DELETE FROM dead_letter WHERE ${old}`, deadBefore);
     this.#counts.clear();
     for (const row of this.#sql.exec(
       "SELECT grp, COUNT(*) AS n FROM dead_letter WHERE standing = 0 GROUP BY grp",

@@ -1,8 +1,8 @@
-/** Pages of the half log that are wholly decided, each a row that is read when it is asked for. Storage only. */
+/** Pages of the half log that are wholly decided, and some of them in memory that were read lately. Storage only. */
 import { ByteWriter } from "../../core/bytes.ts";
-import { withCrc, withoutCrc } from "../../core/crc32.ts";
+import { Archive, type Archived } from "../storage/archive.ts";
+import type { Sql } from "../storage/storage.ts";
 import { HalfPage } from "./page.ts";
-import { bytesOf, type Sql } from "../storage/storage.ts";
 
 /** Pages read lately. */
 const LATELY_MAX = 8;
@@ -10,47 +10,37 @@ const LATELY_MAX = 8;
 const OLDEST_MAX = 16;
 
 export class HalfArchive {
-  readonly #sql: Sql;
+  readonly #rows: Archive;
   readonly #lately = new Map<number, HalfPage>();
 
   constructor(sql: Sql) {
-    this.#sql = sql;
+    this.#rows = new Archive(sql, "half_archive");
   }
 
   find(number: number): HalfPage | undefined {
     const known = this.#lately.get(number);
     if (known !== undefined) return known;
-    for (const row of this.#sql.exec("SELECT data FROM half_archive WHERE no = ?", number)) {
-      const page = HalfPage.decode(number, withoutCrc(bytesOf(row["data"])), 0);
-      if (this.#lately.size >= LATELY_MAX) this.#lately.clear();
-      this.#lately.set(number, page);
-      return page;
-    }
-    return undefined;
+    const data = this.#rows.find(number);
+    if (data === undefined) return undefined;
+    const page = HalfPage.decode(number, data, 0);
+    if (this.#lately.size >= LATELY_MAX) this.#lately.clear();
+    this.#lately.set(number, page);
+    return page;
   }
 
   /** `until`: nothing of the page counts after this instant, decisions' own time aside. */
   put(page: HalfPage, until: number): void {
     const writer = new ByteWriter(16_384);
     page.encode(writer);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO half_archive (no, until, data) VALUES (?, ?, ?)",
-      page.number,
-      until,
-      withCrc(writer.view()),
-    );
+    this.#rows.put(page.number, until, writer.view());
   }
 
   remove(number: number): void {
     this.#lately.delete(number);
-    this.#sql.exec("DELETE FROM half_archive WHERE no = ?", number);
+    this.#rows.remove(number);
   }
 
-  oldest(): { number: number; until: number }[] {
-    const query = `SELECT no, until FROM half_archive ORDER BY no LIMIT ${OLDEST_MAX}`;
-    return Array.from(this.#sql.exec(query), (row) => ({
-      number: Number(row["no"]),
-      until: Number(row["until"]),
-    }));
+  oldest(): Archived[] {
+    return this.#rows.oldest(OLDEST_MAX);
   }
 }

@@ -225,7 +225,10 @@ export class Halves implements Page {
   }
 
   #find(number: number): HalfPage | undefined {
-    return this.#pages.get(number) ?? this.#archive.find(number);
+    const page = this.#pages.get(number) ?? this.#archive.find(number);
+    if (page === undefined && this.#shelf.has(number) && this.log.holds(number * HALF_PAGE))
+      throw new CodecError(`half page ${number} is missing`);
+    return page;
   }
 
   // ------------------------------------------------------------ archive

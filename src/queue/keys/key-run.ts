@@ -89,11 +89,11 @@ export function encodeBlob({ turn, records }: KeyBlob): Uint8Array<ArrayBuffer> 
     writeKey(key, 0, text);
     writer.raw(key).blob(record);
   }
-  return writer.finish();
+  return withCrc(writer.view());
 }
 
-export function decodeBlob(bytes: Uint8Array): KeyBlob {
-  const reader = new ByteReader(bytes);
+export function decodeBlob(sealed: Uint8Array): KeyBlob {
+  const reader = new ByteReader(withoutCrc(sealed));
   const version = reader.byte();
   if (version !== VERSION) throw new CodecError(`unknown key blob version ${version}`);
   const turn = reader.uint();

@@ -4,14 +4,31 @@
  * before the flush is on disk. In memory stand the newest segments and a few stretches read lately, never the backlog.
  * The log does not know what its entries mean; `head` is its owner's summary of a segment, readable without the body.
  */
-import { CRC_BYTES, withCrc, withoutCrc } from "../../core/crc32.ts";
+import { CodecError } from "../../core/bytes.ts";
+import { CRC_BYTES, seedOf, withCrc, withoutCrc } from "../../core/crc32.ts";
 import { LongBodies, PART_BYTES } from "./long-bodies.ts";
 import { readMeta, writeMeta } from "../storage/schema.ts";
 import { Pending, Segment, startsOf } from "./segment.ts";
 import { SegmentMemory, STRETCH_BYTES } from "./segment-memory.ts";
-import { bytesOf, type Sql } from "../storage/storage.ts";
+import { bytesOf, type Sql, type SqlValue } from "../storage/storage.ts";
 
 const NO_HEAD = new Uint8Array();
+/** All of a row but its body and keys: what its seal covers, with the head. */
+const COLUMNS = "first, count, stored_at, bytes, total, length(keys) AS key_bytes, head";
+
+/** A row without its body. */
+interface SegmentRow {
+  readonly first: number;
+  readonly count: number;
+  readonly storedAt: number;
+  /** Of head and body. */
+  readonly bytes: number;
+  /** Bytes of all rows from the log's first on, this one's included. */
+  readonly total: number;
+  readonly head: Uint8Array;
+  /** Of what is sealed in this row. */
+  readonly seed: number;
+}
 
 export interface SegmentOptions {
   readonly table: "message_log" | "half_log" | "delayed_log";
@@ -54,18 +71,32 @@ export class SegmentLog {
       this.#total = total;
       this.#lastStoredAt = storedAt;
     }
-    const columns = `SELECT first, count, stored_at, bytes, total FROM ${this.#options.table} ORDER BY first`;
-    for (const row of this.#sql.exec(`${columns} DESC LIMIT 1`)) {
-      this.#next = Number(row["first"]) + Number(row["count"]);
-      this.#total = Number(row["total"]);
-      this.#lastStoredAt = Number(row["stored_at"]);
+    for (const { first, count, total, storedAt } of this.#rows("ORDER BY first DESC LIMIT 1")) {
+      this.#next = first + count;
+      this.#total = total;
+      this.#lastStoredAt = storedAt;
       this.#first = this.#next;
     }
-    for (const row of this.#sql.exec(`${columns} LIMIT 1`)) {
-      this.#first = Number(row["first"]);
-      this.#firstStoredAt = Number(row["stored_at"]);
-      this.#bytes = this.#total - Number(row["total"]) + Number(row["bytes"]);
+    for (const { first, storedAt, total, bytes } of this.#rows("ORDER BY first LIMIT 1")) {
+      this.#first = first;
+      this.#firstStoredAt = storedAt;
+      this.#bytes = this.#total - total + bytes;
     }
+  }
+
+  /** Rows as they were written, without their bodies. */
+  *#rows(which: string, ...bindings: number[]): Generator<SegmentRow> {
+    const query = `SELECT ${COLUMNS} FROM ${this.#options.table} ${which}`;
+    for (const row of this.#sql.exec(query, ...bindings)) yield this.#open(row);
+  }
+
+  #open(row: Record<string, SqlValue>): SegmentRow {
+    const [first, count] = [Number(row["first"]), Number(row["count"])];
+    const [storedAt, bytes] = [Number(row["stored_at"]), Number(row["bytes"])];
+    const [total, keyBytes] = [Number(row["total"]), Number(row["key_bytes"] ?? 0)];
+    const seed = seedOf(this.#options.table, first, count, storedAt, bytes, total, keyBytes);
+    const head = withoutCrc(bytesOf(row["head"]), seed);
+    return { first, count, storedAt, bytes, total, head, seed };
   }
 
   /** The oldest position held. */
@@ -141,36 +172,41 @@ export class SegmentLog {
   }
 
   #writeSegment(pending: Pending, from: number, to: number, keys: Uint8Array | undefined): void {
-    const sealed = withCrc(pending.body(from, to));
+    const { table } = this.#options;
+    const [first, count] = [this.#next, to - from];
+    const body = pending.body(from, to);
     const head = this.#summary(pending, from, to);
-    const bytes = sealed.length + head.length;
+    const bytes = body.length + CRC_BYTES + head.length;
     this.#total += bytes;
     this.#bytes += bytes;
-    const row = this.#long.write(this.#next, sealed);
+    const [storedAt, keyBytes] = [this.#pendingAt, keys?.length ?? 0];
+    const seed = seedOf(table, first, count, storedAt, bytes, this.#total, keyBytes);
+    const sealed = withCrc(body, seed);
+    const row = this.#long.write(first, sealed);
     this.#sql.exec(
-      `INSERT INTO ${this.#options.table} (first, count, stored_at, bytes, total, head, keys, parts, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      this.#next,
-      to - from,
-      this.#pendingAt,
+      `INSERT INTO ${table} (first, count, stored_at, bytes, total, head, keys, parts, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      first,
+      count,
+      storedAt,
       bytes,
       this.#total,
-      withCrc(head),
+      withCrc(head, seed),
       keys ?? null,
       row.parts,
       row.head,
     );
-    this.#firstStoredAt ??= this.#pendingAt;
+    this.#firstStoredAt ??= storedAt;
     this.#memory.appended(
       new Segment({
-        first: this.#next,
-        storedAt: this.#pendingAt,
+        first,
+        storedAt,
         head,
         bytes,
         body: sealed.subarray(0, -CRC_BYTES),
         starts: pending.starts(from, to),
       }),
     );
-    this.#next += to - from;
+    this.#next += count;
   }
 
   #summary(pending: Pending, from: number, to: number): Uint8Array {
@@ -204,26 +240,27 @@ export class SegmentLog {
     const { table } = this.#options;
     const segments: Segment[] = [];
     let read = 0;
-    const query = `SELECT first, stored_at, bytes, head, parts, body FROM ${table}
+    const query = `SELECT ${COLUMNS}, parts, body FROM ${table}
       WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
     for (const row of this.#sql.exec(query, position)) {
-      const bytes = Number(row["bytes"]);
-      if (segments.length > 0 && read + bytes > STRETCH_BYTES) break;
-      const [first, storedAt] = [Number(row["first"]), Number(row["stored_at"])];
-      const sealed = this.#long.read(first, bytesOf(row["body"]), Number(row["parts"]));
-      const body = withoutCrc(sealed);
-      const head = withoutCrc(bytesOf(row["head"]));
-      segments.push(new Segment({ first, storedAt, head, bytes, body, starts: startsOf(body) }));
-      read += bytes;
+      if (segments.length > 0 && read + Number(row["bytes"]) > STRETCH_BYTES) break;
+      const { seed, ...opened } = this.#open(row);
+      const sealed = this.#long.read(opened.first, bytesOf(row["body"]), Number(row["parts"]));
+      const body = withoutCrc(sealed, seed);
+      segments.push(new Segment({ ...opened, body, starts: startsOf(body) }));
+      read += opened.bytes;
     }
-    return this.#memory.loaded(segments, position);
+    const found = this.#memory.loaded(segments, position);
+    // Only pages are dropped from the middle of a log.
+    if (found === undefined && this.#options.pageEntries === undefined)
+      throw new CodecError(`${table} has no row with ${position}`);
+    return found;
   }
 
   /** Is the position's row still there? Reads no body. */
   holds(position: number): boolean {
-    const query = `SELECT first, count FROM ${this.#options.table} WHERE first <= ? ORDER BY first DESC LIMIT 1`;
-    for (const row of this.#sql.exec(query, position))
-      return position < Number(row["first"]) + Number(row["count"]);
+    const rows = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", position);
+    for (const { first, count } of rows) return position < first + count;
     return false;
   }
 
@@ -231,18 +268,21 @@ export class SegmentLog {
   heads(
     position: number,
     limit: number,
-  ): { first: number; count: number; storedAt: number; head: Uint8Array }[] {
-    const heads = [];
-    const query = `SELECT first, count, stored_at, head FROM ${this.#options.table} WHERE first >= ? ORDER BY first LIMIT ?`;
-    for (const row of this.#sql.exec(query, position, limit)) {
-      heads.push({
-        first: Number(row["first"]),
-        count: Number(row["count"]),
-        storedAt: Number(row["stored_at"]),
-        head: withoutCrc(bytesOf(row["head"])),
-      });
+  ): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "head">[] {
+    const rows = [...this.#rows("WHERE first >= ? ORDER BY first LIMIT ?", position, limit)];
+    for (const [index, { first }] of rows.entries()) {
+      const before = rows[index - 1];
+      if (before !== undefined) this.#checkGap(before.first + before.count, first);
     }
-    return heads;
+    return rows;
+  }
+
+  /** Rows follow each other, but for pages that were dropped as a whole. */
+  #checkGap(end: number, next: number): void {
+    const { table, pageEntries } = this.#options;
+    const isPages =
+      pageEntries !== undefined && end % pageEntries === 0 && next % pageEntries === 0;
+    if (next !== end && !isPages) throw new CodecError(`${table} has no row with ${end}`);
   }
 
   /** Key blobs of rows from a position on, in order. */
@@ -260,15 +300,14 @@ export class SegmentLog {
     }
     let low = this.#first;
     let high = this.#next;
-    const query = `SELECT first, count, stored_at FROM ${this.#options.table} WHERE first <= ? ORDER BY first DESC LIMIT 1`;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       let found = false;
-      for (const row of this.#sql.exec(query, middle)) {
+      const rows = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", middle);
+      for (const { first, count, storedAt } of rows) {
         found = true;
-        const first = Number(row["first"]);
-        if (Number(row["stored_at"]) >= atMs) high = Math.max(low, first);
-        else low = first + Number(row["count"]);
+        if (storedAt >= atMs) high = Math.max(low, first);
+        else low = first + count;
       }
       if (!found) break;
     }
@@ -276,46 +315,32 @@ export class SegmentLog {
   }
 
   /** The segment rows that may go first: oldest first, at most `limit`. */
-  oldest(limit: number): { first: number; count: number; storedAt: number; bytes: number }[] {
-    const rows = [];
-    const query = `SELECT first, count, stored_at, bytes FROM ${this.#options.table} ORDER BY first LIMIT ?`;
-    for (const row of this.#sql.exec(query, limit)) {
-      rows.push({
-        first: Number(row["first"]),
-        count: Number(row["count"]),
-        storedAt: Number(row["stored_at"]),
-        bytes: Number(row["bytes"]),
-      });
-    }
-    return rows;
+  oldest(limit: number): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "bytes">[] {
+    return [...this.#rows("ORDER BY first LIMIT ?", limit)];
   }
 
   /** Drops everything below the position, which is a segment's first or `next`. Not while entries are pending. */
   truncate(position: number): void {
-    const { table } = this.#options;
     this.#drop(this.#first, position);
     this.#first = position;
     this.#bytes = 0;
     this.#firstStoredAt = undefined;
-    const oldest = `SELECT total, bytes, stored_at FROM ${table} ORDER BY first LIMIT 1`;
-    for (const row of this.#sql.exec(oldest)) {
-      this.#firstStoredAt = Number(row["stored_at"]);
-      this.#bytes = this.#total - Number(row["total"]) + Number(row["bytes"]);
+    for (const { total, bytes, storedAt } of this.#rows("ORDER BY first LIMIT 1")) {
+      this.#firstStoredAt = storedAt;
+      this.#bytes = this.#total - total + bytes;
     }
     this.#memory.forgetBelow(this.#first);
   }
 
   /** Drops the rows of one page, wherever it stands in the log. */
   dropPage(page: number, pageEntries: number): void {
-    const { table } = this.#options;
     const from = page * pageEntries;
     this.#drop(from, from + pageEntries);
     this.#first = this.#next;
     this.#firstStoredAt = undefined;
-    const oldest = `SELECT first, stored_at FROM ${table} ORDER BY first LIMIT 1`;
-    for (const row of this.#sql.exec(oldest)) {
-      this.#first = Number(row["first"]);
-      this.#firstStoredAt = Number(row["stored_at"]);
+    for (const { first, storedAt } of this.#rows("ORDER BY first LIMIT 1")) {
+      this.#first = first;
+      this.#firstStoredAt = storedAt;
     }
     this.#memory.forgetBelow(this.#first);
   }

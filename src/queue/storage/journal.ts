@@ -8,8 +8,8 @@
  * [J2] An operation changes a page only if its flush is newer than the page's row.
  * The journal knows nothing of what operations mean, and never reads a clock.
  */
-import { ByteReader, ByteWriter } from "../../core/bytes.ts";
-import { withCrc, withoutCrc } from "../../core/crc32.ts";
+import { ByteReader, ByteWriter, CodecError } from "../../core/bytes.ts";
+import { seedOf, withCrc, withoutCrc } from "../../core/crc32.ts";
 import { LongBodies } from "../log/long-bodies.ts";
 import { bytesOf, textOf, type Sql, type SqlValue } from "./storage.ts";
 
@@ -31,6 +31,8 @@ export interface SavedPage {
 
 export interface SavedDelta {
   readonly seq: number;
+  /** The delta before it; 0 for the first. */
+  readonly previous: number;
   readonly operations: Uint8Array;
 }
 
@@ -44,6 +46,8 @@ export class Journal {
   /** Names of pages that are longer than a row. */
   readonly #long = new Set<string>();
   #seq = 0;
+  /** The newest delta's flush. */
+  #deltaSeq = 0;
   #wrote = false;
   /** The oldest flush whose delta carries keys that may stand nowhere else; 0 when there is none. */
   #keyedSeq = 0;
@@ -68,6 +72,10 @@ export class Journal {
 
   /** Everything saved but pages of delayed messages, producers and traces, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
   load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
+    // A name that is damaged would else be a page that was never saved.
+    for (const row of this.#sql.exec("SELECT name, seq, seal FROM page"))
+      if (seedOf(textOf(row["name"]), Number(row["seq"])) !== row["seal"])
+        throw new CodecError(`the name of page ${textOf(row["name"])} is damaged`);
     const pages: SavedPage[] = [];
     for (const row of this.#sql.exec(
       "SELECT name, seq, parts, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
@@ -76,16 +84,30 @@ export class Journal {
       pages.push({ name, ...this.#saved(name, row) });
     }
     const deltas: SavedDelta[] = [];
-    const query = "SELECT seq, keys IS NOT NULL AS keyed, data FROM delta ORDER BY seq";
+    const bySlot = new Map<number, number>();
+    const query = "SELECT slot, seq, length(keys) AS key_bytes, data FROM delta ORDER BY seq";
     for (const row of this.#sql.exec(query)) {
-      const seq = Number(row["seq"]);
-      deltas.push({ seq, operations: withoutCrc(bytesOf(row["data"])) });
-      if (this.#keyedSeq === 0 && row["keyed"] === 1) this.#keyedSeq = seq;
+      const [slot, seq] = [Number(row["slot"]), Number(row["seq"])];
+      const keyBytes = Number(row["key_bytes"] ?? 0);
+      const data = withoutCrc(bytesOf(row["data"]), seedOf("delta", slot, seq, keyBytes));
+      const reader = new ByteReader(data);
+      deltas.push({ seq, previous: seq - reader.uint(), operations: reader.rest() });
+      bySlot.set(slot, seq);
+      if (this.#keyedSeq === 0 && keyBytes > 0) this.#keyedSeq = seq;
     }
+    for (const delta of deltas) this.#checkChain(delta, bySlot);
     for (const row of this.#sql.exec("SELECT MAX(seq) AS seq FROM page"))
       this.#seq = Number(row["seq"] ?? 0);
     for (const { seq } of deltas) this.#seq = Math.max(this.#seq, seq);
+    this.#deltaSeq = deltas.at(-1)?.seq ?? 0;
     return { pages, deltas };
+  }
+
+  /** A delta whose row is gone was overwritten by a newer one, or is lost. */
+  #checkChain({ seq, previous }: SavedDelta, bySlot: ReadonlyMap<number, number>): void {
+    const inItsPlace = bySlot.get(previous % this.#ring) ?? 0;
+    if (previous > 0 && inItsPlace < previous)
+      throw new CodecError(`delta ${previous} is missing before ${seq}`);
   }
 
   /** One saved page. */
@@ -99,7 +121,8 @@ export class Journal {
     const parts = Number(row["parts"]);
     if (parts > 0) this.#long.add(name);
     const sealed = this.#rest(name).read(0, bytesOf(row["data"]), parts);
-    return { seq: Number(row["seq"]), data: withoutCrc(sealed) };
+    const seq = Number(row["seq"]);
+    return { seq, data: withoutCrc(sealed, seedOf(name, seq)) };
   }
 
   /** What does not fit into the page's row. */
@@ -176,12 +199,14 @@ export class Journal {
     this.#scratch.reset();
     page.encode(this.#scratch);
     this.#dropRest(page.name);
-    const { head, parts } = this.#rest(page.name).write(0, withCrc(this.#scratch.view()));
+    const seed = seedOf(page.name, this.seq);
+    const { head, parts } = this.#rest(page.name).write(0, withCrc(this.#scratch.view(), seed));
     if (parts > 0) this.#long.add(page.name);
     this.#sql.exec(
-      "INSERT INTO page (name, seq, parts, data) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, parts = excluded.parts, data = excluded.data",
+      "INSERT INTO page (name, seq, seal, parts, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, seal = excluded.seal, parts = excluded.parts, data = excluded.data",
       page.name,
       this.seq,
+      seed,
       parts,
       head,
     );
@@ -211,18 +236,25 @@ export class Journal {
     }
     for (const page of this.#saves) this.#write(page);
     this.#saves.clear();
-    if (writesDelta) {
-      this.#sql.exec(
-        "INSERT INTO delta (slot, seq, keys, data) VALUES (?, ?, ?, ?) ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, keys = excluded.keys, data = excluded.data",
-        this.seq % this.#ring,
-        this.seq,
-        keys ?? null,
-        withCrc(this.#operations.view()),
-      );
-      if (keys !== undefined && this.#keyedSeq === 0) this.#keyedSeq = this.seq;
-      this.#operations.reset();
-      this.#wrote = false;
-    }
+    if (writesDelta) this.#writeDelta(keys);
     this.#seq++;
+  }
+
+  #writeDelta(keys: Uint8Array | undefined): void {
+    const { seq } = this;
+    const slot = seq % this.#ring;
+    this.#scratch.reset();
+    this.#scratch.uint(seq - this.#deltaSeq).raw(this.#operations.view());
+    this.#sql.exec(
+      "INSERT INTO delta (slot, seq, keys, data) VALUES (?, ?, ?, ?) ON CONFLICT (slot) DO UPDATE SET seq = excluded.seq, keys = excluded.keys, data = excluded.data",
+      slot,
+      seq,
+      keys ?? null,
+      withCrc(this.#scratch.view(), seedOf("delta", slot, seq, keys?.length ?? 0)),
+    );
+    if (keys !== undefined && this.#keyedSeq === 0) this.#keyedSeq = seq;
+    this.#deltaSeq = seq;
+    this.#operations.reset();
+    this.#wrote = false;
   }
 }

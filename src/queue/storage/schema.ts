@@ -1,6 +1,7 @@
 /**
  * The tables of a queue object, with who writes each and when its rows die. No table has a secondary index: each would
- * cost another written row. Blobs are sealed with a checksum; their layouts carry versions of their own.
+ * cost another written row. Every row is sealed: a checksum stands over its blob, seeded with the row's other columns, so that
+ * whatever is read as it was not written shows. Layouts carry versions of their own.
  *
  * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
@@ -12,6 +13,8 @@
  * dead_letter one row per dead letter or held message with its own copy; a dead letter is deleted on purge, ack after redrive,
  *             or after 30 days, a held one when somebody decided and its fate is over
  */
+import { CodecError } from "../../core/bytes.ts";
+import { seedOf } from "../../core/crc32.ts";
 import { textOf, type Sql } from "./storage.ts";
 
 const SEGMENTS = (name: string): string => `
@@ -33,33 +36,58 @@ const TABLES: readonly string[] = [
   SEGMENTS("half_log"),
   SEGMENTS("delayed_log"),
   "CREATE TABLE IF NOT EXISTS delta (slot INTEGER PRIMARY KEY, seq INTEGER NOT NULL, keys BLOB, data BLOB NOT NULL) STRICT",
-  "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, parts INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
-  "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
-  "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+  "CREATE TABLE IF NOT EXISTS page (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, seal INTEGER NOT NULL, parts INTEGER NOT NULL, data BLOB NOT NULL) STRICT, WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS half_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, seal INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+  "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, seal INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
-    standing INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, entry BLOB NOT NULL,
+    standing INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, seal INTEGER NOT NULL,
+    entry BLOB NOT NULL,
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
 /** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-export const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
+const SCHEMA = "schema";
 
-export function createTables(sql: Sql, more: readonly string[]): void {
+/** Makes the tables, and refuses storage of another version or with a fact that is not as it was written. */
+export function openStorage(sql: Sql, more: readonly string[]): void {
   for (const statement of [...TABLES, ...more]) sql.exec(statement);
+  let version: string | undefined;
+  for (const row of sql.exec("SELECT name, value FROM meta")) {
+    const [name, value] = [textOf(row["name"]), textOf(row["value"])];
+    // Must be readable whatever it says.
+    if (name === SCHEMA) version = value;
+    else unsealed(name, value);
+  }
+  if (version === undefined) writeRow(sql, SCHEMA, String(SCHEMA_VERSION));
+  else if (version !== String(SCHEMA_VERSION))
+    throw new Error(`storage has schema ${version}; this version reads ${SCHEMA_VERSION}`);
 }
 
 export function readMeta(sql: Sql, name: string): string | undefined {
   for (const row of sql.exec("SELECT value FROM meta WHERE name = ?", name))
-    return textOf(row["value"]);
+    return unsealed(name, textOf(row["value"]));
   return undefined;
 }
 
 export function writeMeta(sql: Sql, name: string, value: string): void {
+  writeRow(sql, name, sealed(name, value));
+}
+
+function writeRow(sql: Sql, name: string, value: string): void {
   sql.exec(
     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     name,
     value,
   );
+}
+
+const sealed = (name: string, value: string): string => `${seedOf(name, value)} ${value}`;
+
+function unsealed(name: string, text: string): string {
+  const value = text.slice(text.indexOf(" ") + 1);
+  if (text !== sealed(name, value)) throw new CodecError(`the fact ${name} is damaged`);
+  return value;
 }

@@ -1,0 +1,63 @@
+/**
+ * Pages of state that nothing changes any more, each a row that is read when it is asked for, in order of their numbers.
+ * Storage only: when a page goes is its owner's.
+ */
+import { CodecError } from "../../core/bytes.ts";
+import { seedOf, withCrc, withoutCrc } from "../../core/crc32.ts";
+import { bytesOf, type Sql, type SqlValue } from "./storage.ts";
+
+export interface Archived {
+  readonly number: number;
+  /** As the owner said when it put the page here. */
+  readonly until: number;
+}
+
+export class Archive {
+  readonly #sql: Sql;
+  readonly #table: "half_archive" | "delayed_archive";
+
+  /** Looks at all rows without their pages: a number that is damaged would else be a page that is not here. */
+  constructor(sql: Sql, table: "half_archive" | "delayed_archive") {
+    this.#sql = sql;
+    this.#table = table;
+    for (const row of sql.exec(`SELECT no, until, seal FROM ${table}`)) this.#open(row);
+  }
+
+  #open(row: Record<string, SqlValue>): Archived {
+    const [number, until] = [Number(row["no"]), Number(row["until"])];
+    if (seedOf(this.#table, number, until) !== row["seal"])
+      throw new CodecError(`${this.#table} ${number} is damaged`);
+    return { number, until };
+  }
+
+  /** The page's bytes. */
+  find(number: number): Uint8Array | undefined {
+    const query = `SELECT no, until, seal, data FROM ${this.#table} WHERE no = ?`;
+    for (const row of this.#sql.exec(query, number)) {
+      const { until } = this.#open(row);
+      return withoutCrc(bytesOf(row["data"]), seedOf(this.#table, number, until));
+    }
+    return undefined;
+  }
+
+  put(number: number, until: number, page: Uint8Array): void {
+    const seal = seedOf(this.#table, number, until);
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO ${this.#table} (no, until, seal, data) VALUES (?, ?, ?, ?)`,
+      number,
+      until,
+      seal,
+      withCrc(page, seal),
+    );
+  }
+
+  remove(number: number): void {
+    this.#sql.exec(`DELETE FROM ${this.#table} WHERE no = ?`, number);
+  }
+
+  /** At most so many, lowest numbers first. */
+  oldest(limit: number): Archived[] {
+    const query = `SELECT no, until, seal FROM ${this.#table} ORDER BY no LIMIT ?`;
+    return Array.from(this.#sql.exec(query, limit), (row) => this.#open(row));
+  }
+}
