@@ -4,6 +4,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { cloudEventsDoor } from "./adapters/cloudevents/door.ts";
+import { cloudflareQueuesDoor } from "./adapters/cloudflare-queues/door.ts";
 import { type Door, doorOf } from "./adapters/door.ts";
 import { sqsDoor } from "./adapters/sqs/door.ts";
 import { createApp } from "./api/app.ts";
@@ -66,6 +67,7 @@ function makeEntry(env: Env): Entry {
     doors: [
       sqsDoor(edge, (request) => signedRequest(request, env)),
       cloudEventsDoor(edge, (request) => edge.authenticate(request)),
+      cloudflareQueuesDoor(edge, (headers) => authenticate(headers, env)),
     ],
   };
 }
