@@ -1,15 +1,9 @@
 /**
- * Requests that are signed with AWS Signature Version 4 instead of showing a key. A key's signing secret is made of the root
- * key and what the registry keeps of the key, so that nothing more is stored, the stored hash alone signs nothing, and a key that
- * was made anew has another one. It never says which part of a wrong signature was wrong.
+ * Requests that are signed with AWS Signature Version 4 instead of showing a key. It never says which part of a wrong signature
+ * was wrong.
  */
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
 import { type Clock, systemClock } from "../platform/clock.ts";
-import { isNamespace } from "../platform/key-text.ts";
-import { base64url } from "../platform/random.ts";
 import {
-  type Claim,
   claimOf,
   isSignedBy,
   isTimely,
@@ -17,25 +11,9 @@ import {
   type SignedRequest,
 } from "../platform/sigv4.ts";
 import { accept, type Outcome, refuse } from "../protocol/errors.ts";
-import { DEFAULT_NAMESPACE } from "../protocol/rpc.ts";
-import { CACHE_MS } from "./authenticate.ts";
-import {
-  type Bindings,
-  findByName,
-  type FoundKey,
-  hasExpired,
-  principalOf,
-  remember,
-  rootIn,
-} from "./known-keys.ts";
+import type { Bindings } from "./known-keys.ts";
 import type { Principal } from "./principal.ts";
-
-/** What an SDK that signs is configured with. */
-export interface SigningPair {
-  /** `<namespace>.<name>`; of the root key `root`, or `root@<namespace>`. */
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
+import { signerOf } from "./signing-keys.ts";
 
 /** A request whose signature can be judged as soon as its body is there. */
 export interface Signed {
@@ -44,11 +22,6 @@ export interface Signed {
   /** The caller, if this body is what was signed. */
   verify(body: Uint8Array): Outcome<Principal>;
 }
-
-const ROOT_ID = /^root(?:@([a-z0-9-]{1,63}))?$/;
-const KEY_ID = /^([a-z0-9][a-z0-9-]{0,62})\.([A-Za-z0-9_\-.%]{1,127})$/;
-const PURPOSE = "halfmq sigv4 1";
-const encoder = new TextEncoder();
 
 /** Why a request is from nobody; never more than that. */
 type Unsigned = "missing" | "wrong" | "late";
@@ -59,44 +32,17 @@ const MISSING = unsigned("missing", "A request is signed with AWS Signature Vers
 const WRONG = unsigned("wrong", "The signature is not one of this request by a known key");
 const LATE = unsigned("late", "The request was signed too long ago, or ahead of time");
 
-interface Found extends FoundKey {
-  readonly until: number;
-}
-
-/** By access key id. One that is unknown is asked for each time, so that a new key works at once. */
-const known = new Map<string, Found>();
-
-/** The pair of whoever shows a key by itself. */
-export function signingPair(caller: Principal, rootKey: string): SigningPair {
-  const { namespace, keyName, keyHash } = caller;
-  if (caller.root || keyHash === undefined) {
-    const id = namespace === DEFAULT_NAMESPACE ? "root" : `root@${namespace}`;
-    return { accessKeyId: id, secretAccessKey: rootKey };
-  }
-  const accessKeyId = `${namespace}.${keyName}`;
-  return { accessKeyId, secretAccessKey: secretOf(accessKeyId, keyHash, rootKey) };
-}
-
-const secretOf = (accessKeyId: string, keyHash: string, rootKey: string): string =>
-  base64url(
-    hmac(sha256, encoder.encode(rootKey), encoder.encode(`${PURPOSE}\0${accessKeyId}\0${keyHash}`)),
-  );
-
 /** Reads who claims to have signed, before the body is read. */
 export async function signedRequest(
   request: SignedRequest,
   env: Bindings,
   clock: Clock = systemClock,
 ): Promise<Outcome<Signed>> {
-  const rootKey = env.HALFMQ_ROOT_KEY;
-  if (rootKey === undefined || rootKey === "") {
-    return refuse("not_configured", "The deployment has no HALFMQ_ROOT_KEY");
-  }
   const claim = claimOf(request);
   if (claim === undefined) return MISSING;
   if (claim === "malformed" || !signsEnough(claim, request.headers)) return WRONG;
   if (!isTimely(claim, clock.nowMs())) return LATE;
-  const signer = await signerOf(claim, rootKey, env, clock);
+  const signer = await signerOf(claim.accessKeyId, env, clock);
   if (!signer.ok) return signer;
   const { secret, principal } = signer.value;
   return accept({
@@ -106,49 +52,4 @@ export async function signedRequest(
         ? accept(principal)
         : WRONG,
   });
-}
-
-interface Signer {
-  readonly secret: string;
-  /** Absent for an id that nobody has: its signature is judged all the same, by a secret that nobody knows. */
-  readonly principal?: Principal;
-}
-
-async function signerOf(
-  { accessKeyId }: Claim,
-  rootKey: string,
-  env: Bindings,
-  clock: Clock,
-): Promise<Outcome<Signer>> {
-  const [isRoot, namespace = DEFAULT_NAMESPACE] = ROOT_ID.exec(accessKeyId) ?? [];
-  if (isRoot !== undefined && isNamespace(namespace)) {
-    const root = rootIn(namespace);
-    return root.ok ? accept({ secret: rootKey, principal: root.value }) : root;
-  }
-  const key = await keyOf(accessKeyId, env, clock);
-  if (!key.ok) return key;
-  const found = key.value;
-  const secret = secretOf(accessKeyId, found?.hash ?? "", rootKey);
-  if (found === undefined || hasExpired(found.record, clock.nowMs())) return accept({ secret });
-  return accept({ secret, principal: principalOf(found) });
-}
-
-async function keyOf(
-  accessKeyId: string,
-  env: Bindings,
-  clock: Clock,
-): Promise<Outcome<FoundKey | undefined>> {
-  const [, namespace, name] = KEY_ID.exec(accessKeyId) ?? [];
-  if (namespace === undefined || name === undefined) return accept(undefined);
-  const cached = known.get(accessKeyId);
-  if (cached !== undefined && cached.until > clock.nowMs()) return accept(cached);
-  known.delete(accessKeyId);
-  // Counted from before the question: the answer may be as old.
-  const until = clock.nowMs() + CACHE_MS;
-  const answer = await findByName(env, namespace, name);
-  if (!answer.ok) return answer.code === "key_not_found" ? accept(undefined) : answer;
-  const { record, hash } = answer.value;
-  const found = { record, hash: base64url(hash), until };
-  remember(known, accessKeyId, found);
-  return accept(found);
 }
