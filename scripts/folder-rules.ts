@@ -103,7 +103,17 @@ function rules(): IForbiddenRuleType[] {
     from: {},
     to: { circular: true },
   };
-  return [circles, ...Object.entries(FOLDERS).flatMap(([name, rule]) => rulesOf(name, rule))];
+  const doors: IForbiddenRuleType = {
+    name: "no door knows another",
+    severity: "error",
+    from: { path: "^src/adapters/([^/]+)/" },
+    to: { path: "^src/adapters/[^/]+/", pathNot: "^src/adapters/$1/" },
+  };
+  return [
+    circles,
+    doors,
+    ...Object.entries(FOLDERS).flatMap(([name, rule]) => rulesOf(name, rule)),
+  ];
 }
 
 function rulesOf(name: string, { may, mayTypes = [], packages }: FolderRule): IForbiddenRuleType[] {

@@ -6,13 +6,14 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { cloudEventsDoor } from "./adapters/cloudevents/door.ts";
 import { cloudflareQueuesDoor } from "./adapters/cloudflare-queues/door.ts";
 import { type Door, doorOf } from "./adapters/door.ts";
+import { rocketmqDoor } from "./adapters/rocketmq/door.ts";
 import { sqsDoor } from "./adapters/sqs/door.ts";
 import { createApp } from "./api/app.ts";
 import type { Edge } from "./api/operation.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { sendGate } from "./auth/send-limits.ts";
 import { signedRequest } from "./auth/signed.ts";
-import { signingPair } from "./auth/signing-keys.ts";
+import { signerOf, signingPair } from "./auth/signing-keys.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
@@ -69,6 +70,7 @@ function makeEntry(env: Env): Entry {
       sqsDoor(edge, (request) => signedRequest(request, env)),
       cloudEventsDoor(edge, (request) => edge.authenticate(request)),
       cloudflareQueuesDoor(edge, (headers) => authenticate(headers, env)),
+      rocketmqDoor(edge, (accessKeyId) => signerOf(accessKeyId, env, systemClock)),
     ],
   };
 }

@@ -1,12 +1,13 @@
 /** docs/conformance.md and the tests agree: every row of the reference is a test, or has a reason. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { ROCKETMQ_CASES } from "../adapters/rocketmq/suite.ts";
 import { THEMES } from "./suite.ts";
 
 const between = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
-/** Transactions, delay and recall, filters, sending. */
-const ROWS = [...between(1, 66), ...between(77, 92), ...between(143, 162), ...between(185, 206)];
+/** Transactions, delay and recall, one of order and four of consuming over HTTP, filters, sending. */
+const ROWS = [...between(1, 92), 115, ...between(139, 162), ...between(185, 206)];
 const page = readFileSync(new URL("../../docs/conformance.md", import.meta.url), "utf8");
 
 interface Row {
@@ -26,13 +27,17 @@ const rows: readonly Row[] = page
       : { row: Number(row), tests: held.split("<br>") };
   });
 
-/** The suite's cases, and the tests of rows that need to kill the server. */
+/** The suites' cases, and the tests of rows that need to kill the server, or none. */
 function namesOfTests(): string[] {
-  const cases = Object.values(THEMES).flatMap((theme) => Object.keys(theme));
-  const folder = new URL("../e2e/", import.meta.url);
-  const text = readdirSync(folder)
-    .filter((file) => file.endsWith(".test.ts"))
-    .map((file) => readFileSync(new URL(file, folder), "utf8"))
+  const themes = [...Object.values(THEMES), ROCKETMQ_CASES];
+  const cases = themes.flatMap((theme) => Object.keys(theme));
+  const folders = ["../e2e/", "../adapters/rocketmq/"].map(
+    (path) => new URL(path, import.meta.url),
+  );
+  const text = folders
+    .flatMap((folder) => readdirSync(folder).map((file) => new URL(file, folder)))
+    .filter(({ pathname }) => pathname.endsWith(".test.ts"))
+    .map((file) => readFileSync(file, "utf8"))
     .join("\n");
   const others = [...text.matchAll(/"(rows? \d[^"]*)"/gu)].map(([, name]) => name ?? "");
   return [...cases, ...others];

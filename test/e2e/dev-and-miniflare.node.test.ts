@@ -7,9 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterEach, expect, test } from "vitest";
-import { compatibilityDate, workerBundle } from "../../src/cli/bundle.ts";
+import { startMiniflare } from "../kit/miniflare.node.ts";
 import { walkMainPath } from "./main-path.node.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -58,28 +57,8 @@ test(
 test(
   "the main path runs under miniflare with the built bundle",
   async () => {
-    const objects = {
-      QUEUE: { className: "QueueObject", useSQLite: true },
-      REGISTRY: { className: "RegistryObject", useSQLite: true },
-      COORDINATOR: { className: "CoordinatorObject", useSQLite: true },
-      PUSHER: { className: "PusherObject", useSQLite: true },
-      SCHEDULER: { className: "SchedulerObject", useSQLite: true },
-      GATEWAY: { className: "GatewayObject", useSQLite: true },
-    };
-    const miniflare = new Miniflare(
-      convertV4MiniflareOptions({
-        name: "halfmq",
-        modules: [{ type: "ESModule", path: "worker.js", contents: await workerBundle() }],
-        compatibilityDate: await compatibilityDate(),
-        host: "127.0.0.1",
-        port: 0,
-        bindings: { HALFMQ_ROOT_KEY: KEY, HALFMQ_LOOPBACK: "1" },
-        durableObjects: objects,
-        resourcePersistencePath: await temporaryFolder(),
-      }),
-    );
-    cleanups.push(() => miniflare.dispose());
-    const url = (await miniflare.ready).origin;
+    const { url, stop } = await startMiniflare(KEY, await temporaryFolder());
+    cleanups.push(stop);
     await walkMainPath({ key: KEY, fetch: (path, init) => fetch(url + path, init) });
   },
   PATIENCE_MS,

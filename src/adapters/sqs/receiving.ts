@@ -1,7 +1,8 @@
 /** ReceiveMessage: leases messages and shows them as SQS does, with the attributes that were asked for. */
+import { encodeBase64 } from "../../core/base64.ts";
 import type { Delivery } from "../../broker/broker.ts";
+import { textOf } from "../text-body.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
-import { textOf } from "./body.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
 import type { Input } from "./inputs.ts";
 import {
@@ -95,7 +96,8 @@ function messageOut(
   receivedAt: number,
 ): MessageOut {
   const { content, receipt } = delivery;
-  const body = textOf(content);
+  const sent = textOf(content);
+  const body = typeof sent === "string" ? sent : encodeBase64(sent);
   const attributes = chosen(attributesOf(content.properties), own);
   const known = Object.entries(systemAttributes(queue, delivery, receivedAt)).filter(
     ([name]) => system.includes("All") || system.includes(name),

@@ -4,7 +4,7 @@ import type { Content } from "../../core/record.ts";
 import { sha256 } from "../../platform/constant-time.ts";
 import type { SentMessage } from "../../protocol/rpc.ts";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { bodyOf } from "./body.ts";
+import { bodyOf } from "../text-body.ts";
 import { batchFault, failed, type FailedEntry } from "./batches.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
