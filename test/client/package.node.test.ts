@@ -47,8 +47,8 @@ test("holds the client and what it shares with the server, and asks for nothing 
     (path) => !/^dist\/(?:client|protocol)\/[\w-]+\.(?:d\.ts|js)$/u.test(path),
   );
   expect(others.toSorted()).toEqual(["LICENSE", "README.md", "package.json"]);
-  for (const entry of ["dist/client/index.js", "dist/client/index.d.ts"]) {
-    expect(files).toContain(entry);
+  for (const entry of ["index.js", "index.d.ts", "databases.js", "databases.d.ts"]) {
+    expect(files).toContain(`dist/client/${entry}`);
   }
   const manifest: unknown = JSON.parse(
     await readFile(join(folder, "node_modules/halfmq/package.json"), "utf8"),
@@ -59,10 +59,16 @@ test("holds the client and what it shares with the server, and asks for nothing 
 
 test("plain Node imports it and calls with it", async () => {
   const program = `
-    import { HalfMQ, HalfmqError, LIMITS } from "halfmq";
+    import { DatabaseSync } from "node:sqlite";
+    import { HalfMQ, HalfmqError, LIMITS, RollbackError } from "halfmq";
+    import { onSqlite, transactionTable } from "halfmq/databases";
+    const table = transactionTable(onSqlite(new DatabaseSync(":memory:")));
+    await table.create();
+    await table.answer({ transactionId: "t" });
+    const late = await table.run({ id: "t" }, () => 1).catch((error) => error instanceof RollbackError);
     const fetch = async (url, { headers }) => Response.json({ url, key: headers["idempotency-key"] });
     const mq = new HalfMQ({ url: "http://127.0.0.1:1", key: "k", fetch });
-    console.log(JSON.stringify({ ...(await mq.health()), error: HalfmqError.name, ms: LIMITS.waitMsMax }));
+    console.log(JSON.stringify({ ...(await mq.health()), error: HalfmqError.name, ms: LIMITS.waitMsMax, late }));
   `;
   await writeFile(join(folder, "program.js"), program);
   const { stdout } = await run(process.execPath, ["program.js"], { cwd: folder, env });
@@ -70,6 +76,7 @@ test("plain Node imports it and calls with it", async () => {
     url: "http://127.0.0.1:1/v1/health",
     error: "HalfmqError",
     ms: 20_000,
+    late: true,
   });
 });
 
@@ -79,7 +86,13 @@ test.each([
 ])("a consumer's TypeScript reads its declarations (%s, %s)", async (module, moduleResolution) => {
   const program = `
     import { HalfMQ, isHalfmqError, type SentMessage } from "halfmq";
+    import { once, onPostgres, type PostgresClient } from "halfmq/databases";
     const mq = new HalfMQ({ url: "http://127.0.0.1:1", key: "k" });
+    interface Client extends PostgresClient { listen(): void }
+    export const handled = (pool: { connect(): Promise<Client> }): Promise<boolean> =>
+      once(onPostgres(pool), { id: "m" }, (client) => client.listen(), { handler: "h" });
+    // @ts-expect-error -- who handles must be said
+    export const nameless = (pool: { connect(): Promise<Client> }) => once(onPostgres(pool), { id: "m" }, () => 1, {});
     export async function main(): Promise<string | undefined> {
       const sent: SentMessage = await mq.send("t", { body: { order: 1 } });
       for await (const message of mq.consumer<{ order: number }>("t", "g")) {

@@ -79,6 +79,13 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "paused",
     "0 schedules are left",
   ],
+  "16-once.ts": [
+    "sold",
+    "too late: nothing is sold and nothing is sent",
+    "booked: true",
+    "booked at attempt 2: false",
+    "in the account: 300",
+  ],
 };
 
 let folder: string;

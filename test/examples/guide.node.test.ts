@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { blocks, read, ROOT } from "../docs/markdown.node.ts";
 
 const CLIENT_GUIDE = "docs/guides/typescript-client.md";
-const GUIDES = [CLIENT_GUIDE, "docs/guides/schedules.md"];
+const GUIDES = [CLIENT_GUIDE, "docs/guides/schedules.md", "docs/guides/once.md"];
 const LINES_MAX = 150;
 
 /** The same whatever its indentation. */
