@@ -13,11 +13,13 @@ import { checks } from "./checks.ts";
 import { broadcasting } from "./broadcast.ts";
 import { type Cases, Mq } from "./client.ts";
 import { cloudEvents } from "./cloudevents.ts";
+import { clusterRows } from "./cluster-rows.ts";
 import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { decisions } from "./decisions.ts";
 import { delayRows } from "./delay-rows.ts";
 import { delays } from "./delays.ts";
+import { fifoRows } from "./fifo-rows.ts";
 import { filters } from "./filters.ts";
 import { flow } from "./flow.ts";
 import { groups } from "./groups.ts";
@@ -29,6 +31,7 @@ import { pushes } from "./pushes.ts";
 import { pushFailures } from "./push-failures.ts";
 import { reach } from "./reach.ts";
 import { reading } from "./reading.ts";
+import { retryRows } from "./retry-rows.ts";
 import { room } from "./room.ts";
 import { schedules } from "./schedules.ts";
 import { sendingRows } from "./sending-rows.ts";
@@ -49,6 +52,9 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   bodies: bodyCases,
   delays,
   "rows of delay and recall": delayRows,
+  "rows of order": fifoRows,
+  "rows of retries": retryRows,
+  "rows of clustering and offsets": clusterRows,
   "rows of sending": sendingRows,
   "room for more": room,
   schedules,

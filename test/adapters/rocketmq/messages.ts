@@ -159,7 +159,7 @@ export const messages: Cases = {
     expect(bodiesOf(await consumer.consumeMessage(16, 30))).toEqual(["one"]);
   },
 
-  "row 142: an ack without handles is MissingReceiptHandle": async (door) => {
+  "row 142b: an ack without handles is MissingReceiptHandle": async (door) => {
     expect(await thrown(door.consumer().ackMessage([]))).toBe("MissingReceiptHandle");
   },
 
