@@ -14,6 +14,17 @@ const redriveBody = z.strictObject({
   ratePerSecond: z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax).optional(),
 });
 
+const IDS_MAX = 100;
+/** Ids with commas between them, of which none has one. */
+const idList = z
+  .string()
+  .regex(
+    new RegExp(
+      `^[\\w-]{1,${LIMITS.wordBytesMax}}(?:,[\\w-]{1,${LIMITS.wordBytesMax}}){0,${IDS_MAX - 1}}$`,
+      "u",
+    ),
+  );
+
 const consumerOf = ({ consumerId }: { readonly consumerId?: string | undefined }) =>
   consumerId === undefined ? {} : { consumerId };
 
@@ -73,11 +84,16 @@ export const deadLetterOperations: readonly Operation[] = [
   operation({
     method: "DELETE",
     path: PATH,
-    summary: "Deletes all dead letters of the group",
+    summary: "Deletes dead letters of the group; without ids, all of them",
     statuses: [200],
-    query: z.strictObject({ consumerId: word.optional() }),
+    query: z.strictObject({ consumerId: word.optional(), ids: idList.optional() }),
     async handle(edge, call) {
-      const outcome = await edge.broker.purgeDeadLetters(groupNameOf(call), consumerOf(call.query));
+      const { ids } = call.query;
+      const which = {
+        ...consumerOf(call.query),
+        ...(ids === undefined ? {} : { ids: ids.split(",") }),
+      };
+      const outcome = await edge.broker.purgeDeadLetters(groupNameOf(call), which);
       return outcome.ok ? answer(outcome.value) : outcome;
     },
   }),

@@ -235,7 +235,11 @@ interface Messaging {
   startRedrive(at: GroupName, redrive: PacedRedrive): Promise<Outcome<RedriveProgress>>;
   redriveProgress(at: GroupName): Promise<Outcome<RedriveProgress>>;
   stopRedrive(at: GroupName): Promise<Outcome<RedriveProgress>>;
-  purgeDeadLetters(at: GroupName, of: OfConsumer): Promise<Outcome<{ readonly purged: number }>>;
+  /** Absent ids: all of them. */
+  purgeDeadLetters(
+    at: GroupName,
+    which: OfConsumer & { readonly ids?: readonly string[] },
+  ): Promise<Outcome<{ readonly purged: number }>>;
   /** What holds messages of the group back, and why; oldest first. */
   blocked(at: GroupName, query: PageQuery): Promise<Outcome<Page<BlockedView>>>;
   /** Poisoned messages go on; absent ids: all of them. */

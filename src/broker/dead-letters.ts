@@ -134,10 +134,13 @@ export class DeadLetterBox {
     });
   }
 
-  purge(at: GroupName, { consumerId }: OfConsumer): Promise<Outcome<{ purged: number }>> {
+  purge(
+    at: GroupName,
+    { ids, ...whose }: OfConsumer & { readonly ids?: readonly string[] },
+  ): Promise<Outcome<{ purged: number }>> {
     return this.#routes.useGroup(at, async (route) => {
-      const outcome = await this.#askAll(route, everywhere(route), (queue) =>
-        queue.purgeDeadLetters(stampOf(route), at.group, consumerId),
+      const outcome = await this.#askAll(route, idsByQueue(route, ids), (queue, some) =>
+        queue.purgeDeadLetters(stampOf(route), at.group, { ...whose, ...(some && { ids: some }) }),
       );
       if (!outcome.ok) return outcome;
       return accept({ purged: outcome.value.reduce((sum, each) => sum + each.purged, 0) });

@@ -56,7 +56,7 @@ export function createBroker(ground: Ground): Broker {
     startRedrive: (at, redrive) => deadLetters.startRedrive(at, redrive),
     redriveProgress: (at) => deadLetters.redriveProgress(at),
     stopRedrive: (at) => deadLetters.stopRedrive(at),
-    purgeDeadLetters: (at, of) => deadLetters.purge(at, of),
+    purgeDeadLetters: (at, which) => deadLetters.purge(at, which),
     blocked: (at, query) => lists.blocked(at, query),
     decideHeld: (at, decision) => deadLetters.decideHeld(at, decision),
     peek: (at, query) => lists.peek(at, query),

@@ -217,13 +217,18 @@ export class Groups {
     });
   }
 
-  /** Drops all dead letters. */
+  /** Drops dead letters: those with the ids, up to 100, or all of them. */
   async purgeDeadLetters(
     topic: string,
     group: string,
-    { consumerId, ...options }: CallOptions & OfConsumer = {},
+    {
+      consumerId,
+      ids,
+      ...options
+    }: CallOptions & OfConsumer & { readonly ids?: readonly string[] } = {},
   ): Promise<void> {
-    const where = `${base(topic, group)}/dead-letters${query({ consumerId })}`;
+    const which = { consumerId, ids: ids?.join(",") };
+    const where = `${base(topic, group)}/dead-letters${query(which)}`;
     await this.#http.call({ method: "DELETE", path: where, ...options });
   }
 }

@@ -174,7 +174,7 @@ export interface QueueRpc {
   purgeDeadLetters(
     stamp: Stamp,
     group: string,
-    consumerId?: string,
+    which: { readonly consumerId?: string; readonly ids?: readonly string[] },
   ): Promise<Outcome<{ purged: number }>>;
   /** What holds messages of the group back, by offset, behind the one whose cursor is `after`. */
   blocked(

@@ -139,6 +139,21 @@ export function offsetsOf(store: QueueStore, group: number, ids: Set<string>): n
   return offsets.toSorted((one, other) => one - other);
 }
 
-export function purgeDeadLetters(store: QueueStore, groups: readonly Group[]): { purged: number } {
-  return { purged: groups.reduce((sum, { number }) => sum + store.deadLetters.purge(number), 0) };
+/** Absent ids: all of them. */
+export function purgeDeadLetters(
+  store: QueueStore,
+  groups: readonly Group[],
+  ids?: readonly string[],
+): { purged: number } {
+  let purged = 0;
+  for (const { number } of groups) {
+    if (ids === undefined) {
+      purged += store.deadLetters.purge(number);
+      continue;
+    }
+    const offsets = offsetsOf(store, number, new Set(ids));
+    for (const offset of offsets) store.deadLetters.forgive(number, offset);
+    purged += offsets.length;
+  }
+  return { purged };
 }

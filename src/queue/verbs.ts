@@ -246,10 +246,10 @@ export class QueueVerbs implements QueueRpc {
   }
 
   purgeDeadLetters(
-    ...[stamp, name, consumerId]: Args<"purgeDeadLetters">
+    ...[stamp, name, { consumerId, ids }]: Args<"purgeDeadLetters">
   ): Rpc<"purgeDeadLetters"> {
     return this.#queue.grouped(stamp, name, () =>
-      accept(purgeDeadLetters(this.#queue.store, this.#of(name, consumerId))),
+      accept(purgeDeadLetters(this.#queue.store, this.#of(name, consumerId), ids)),
     );
   }
 

@@ -45,6 +45,25 @@ export const deadLetters: Cases = {
     });
   },
 
+  "dead letters are deleted by their ids, and the others stay": async (mq) => {
+    const group = await failing(mq, {}, { queues: 2 });
+    const sent = await group.topic.send(...["a", "b", "c"].map((body) => ({ body })));
+    for (let left = 3; left > 0;) {
+      const messages = await group.receive({ maxMessages: 3, waitMs: 5_000 });
+      const receipts = messages.map(({ receipt }) => receipt);
+      await mq.ok("POST", `${group.path}/nack`, { receipts, retry: false });
+      left -= messages.length;
+    }
+    await lettersBecome(group, 3);
+    const path = `${group.path}/dead-letters`;
+    const [a, b] = sent.map(({ id }) => id);
+    expect(await mq.ok("DELETE", `${path}?ids=${a},${b},unknown`)).toEqual({ purged: 2 });
+    expect(await mq.ok("DELETE", `${path}?ids=${a}`)).toEqual({ purged: 0 });
+    expect((await lettersBecome(group, 1)).map((letter) => letter["body"])).toEqual(["c"]);
+    await mq.refused([400, "invalid_request"], "DELETE", `${path}?ids=`);
+    expect(await mq.ok("DELETE", path)).toEqual({ purged: 1 });
+  },
+
   "a list of large dead letters comes in answers of at most 8 MiB, and shows each once": async (
     mq,
   ) => {

@@ -146,7 +146,7 @@ it("goes on with what others leave of it, and ends with its group", async () => 
   await bench.run(consumer.verbs.redrive(consumer.stamp, "g", [idOf(1), idOf(2), idOf(3)]));
   await bench.pass(1_000);
   expect(await order(consumer, { verb: "read" })).toMatchObject({ redriven: 2, remaining: 5 });
-  await bench.run(consumer.verbs.purgeDeadLetters(consumer.stamp, "g"));
+  await bench.run(consumer.verbs.purgeDeadLetters(consumer.stamp, "g", {}));
   await bench.pass(1_000);
   expect(await order(consumer, { verb: "read" })).toMatchObject({ state: "done", redriven: 2 });
 

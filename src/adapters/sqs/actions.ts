@@ -3,19 +3,19 @@ import type { z } from "zod";
 import type { Context } from "./context.ts";
 import { done, fault, type Fault, type Result } from "./faults.ts";
 import { INPUTS, type Input } from "./inputs.ts";
+import { listDeadLetterSourceQueues, listQueues } from "./listing.ts";
 import { LACKING_ACTIONS } from "./lacks.ts";
+import { cancelMessageMoveTask, listMessageMoveTasks, startMessageMoveTask } from "./move-tasks.ts";
 import {
   createQueue,
-  deleteQueue,
   getQueueAttributes,
   getQueueUrl,
-  listQueues,
   listQueueTags,
-  purgeQueue,
   setQueueAttributes,
   tagQueue,
   untagQueue,
 } from "./queues.ts";
+import { deleteQueue, purgeQueue } from "./removing.ts";
 import { receiveMessage } from "./receiving.ts";
 import { sendMessage, sendMessageBatch } from "./sending.ts";
 import {
@@ -49,6 +49,10 @@ const ACTIONS: Omit<Actions, "ReceiveMessage"> = {
   TagQueue: tagQueue,
   UntagQueue: untagQueue,
   ListQueueTags: listQueueTags,
+  ListDeadLetterSourceQueues: listDeadLetterSourceQueues,
+  StartMessageMoveTask: startMessageMoveTask,
+  ListMessageMoveTasks: listMessageMoveTasks,
+  CancelMessageMoveTask: cancelMessageMoveTask,
   SendMessage: sendMessage,
   SendMessageBatch: sendMessageBatch,
   DeleteMessage: deleteMessage,

@@ -6,7 +6,9 @@ import type { GroupPatch, TopicPatch } from "../../protocol/topic.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { arnOf, type Context, OWN_LABEL, type Queue } from "./context.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
+import { gather } from "./gathering.ts";
 import { LACKING_ATTRIBUTES, LACKING_VALUES } from "./lacks.ts";
+import { shownPolicies } from "./redrive-policy.ts";
 import { INVISIBLE_MS_MIN, NUMBERS, ownLabel, settingsOf } from "./settings.ts";
 
 type Texts = Readonly<Record<string, string>>;
@@ -24,6 +26,8 @@ const FIFO_ONLY = new Set([
 ]);
 /** Kept in a setting of the topic or the group, not in a label. */
 const SETTINGS = new Set(["MessageRetentionPeriod", "VisibilityTimeout"]);
+/** Judged and kept by redrive-policy.ts. */
+const POLICIES = new Set(["RedrivePolicy", "RedriveAllowPolicy"]);
 /** Said by the queue's name, or the only value there is: nothing to keep. */
 const IMPLIED = new Set(["FifoQueue", ...Object.keys(LACKING_VALUES)]);
 
@@ -31,6 +35,7 @@ const IMPLIED = new Set(["FifoQueue", ...Object.keys(LACKING_VALUES)]);
 export function changeOf(isFifo: boolean, attributes: Texts, nowMs: number): Result<Change> {
   const labels: Record<string, string> = { [`${OWN_LABEL}modifiedAt`]: String(nowMs) };
   for (const [name, value] of Object.entries(attributes)) {
+    if (POLICIES.has(name)) continue;
     const wrong = attributeFault(isFifo, name, value);
     if (wrong !== undefined) return wrong;
     if (!SETTINGS.has(name) && !IMPLIED.has(name)) labels[OWN_LABEL + name] = value;
@@ -109,6 +114,7 @@ export function settingAttributes(context: Context, queue: Queue): Texts {
     MaximumMessageSize: String(maximumMessageSize),
     ReceiveMessageWaitTimeSeconds: String(waitSeconds),
     SqsManagedSseEnabled: "false",
+    ...shownPolicies(context, queue),
     ...(isFifo
       ? {
           FifoQueue: "true",
@@ -147,6 +153,8 @@ export async function shownAttributes(
 ): Promise<Result<Texts>> {
   const isAll = names.includes("All");
   const counts = isAll || COUNTS.some((name) => names.includes(name));
+  const gathered = counts ? await gather(context, queue) : done(undefined);
+  if (!gathered.ok) return gathered;
   const counted = counts ? await countAttributes(context, queue) : done({});
   if (!counted.ok) return counted;
   const all: Texts = { ...settingAttributes(context, queue), ...counted.value };
@@ -158,6 +166,4 @@ export async function shownAttributes(
 
 /** Names that a queue may simply not have. */
 const isKnown = (name: string): boolean =>
-  name in LACKING_ATTRIBUTES ||
-  FIFO_ONLY.has(name) ||
-  ["FifoQueue", "RedrivePolicy", "RedriveAllowPolicy"].includes(name);
+  name in LACKING_ATTRIBUTES || FIFO_ONLY.has(name) || POLICIES.has(name) || name === "FifoQueue";

@@ -27,6 +27,9 @@ export const GROUP = "sqs";
 /** Begins the names of labels that the door keeps for itself; all others are tags. */
 export const OWN_LABEL = "sqs:";
 
+/** Any scope: who may touch the queue at all may look at it. */
+export const ANY: readonly Scope[] = ["send", "transact", "consume", "manage"];
+
 export interface Queue {
   readonly name: string;
   readonly at: GroupName;
@@ -36,6 +39,7 @@ export interface Queue {
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,80}$/;
+const ARN = /^arn:[a-z-]+:sqs:[^:]*:([^:]+):([^:]+)$/;
 const FIFO_NAME = /^(?=.{6,80}$)[A-Za-z0-9_-]+\.fifo$/;
 
 export const isFifoName = (name: string): boolean => FIFO_NAME.test(name);
@@ -46,6 +50,12 @@ export const urlOf = ({ origin, caller }: Context, name: string): string =>
   `${origin}/${caller.namespace}/${name}`;
 export const arnOf = ({ region, caller }: Context, name: string): string =>
   `arn:aws:sqs:${region}:${caller.namespace}:${name}`;
+
+/** The caller's queue that an ARN names. The region is taken as it comes: there is one. */
+export function nameOfArn({ caller }: Context, arn: string): string | undefined {
+  const [, account, name] = ARN.exec(arn) ?? [];
+  return account === caller.namespace ? name : undefined;
+}
 
 /** The refusal of a caller who has none of the scopes for this topic. */
 export function forbids(

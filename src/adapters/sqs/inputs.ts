@@ -63,6 +63,14 @@ export const INPUTS = {
   TagQueue: z.object({ ...queue, Tags: z.record(text, text) }),
   UntagQueue: z.object({ ...queue, TagKeys: z.array(text) }),
   ListQueueTags: z.object(queue),
+  ListDeadLetterSourceQueues: z.object({ ...queue, ...page }),
+  StartMessageMoveTask: z.object({
+    SourceArn: name,
+    DestinationArn: name.optional(),
+    MaxNumberOfMessagesPerSecond: count(1, 500).optional(),
+  }),
+  ListMessageMoveTasks: z.object({ SourceArn: name, MaxResults: count(1, 10).optional() }),
+  CancelMessageMoveTask: z.object({ TaskHandle: name }),
   SendMessage: z.object({ ...queue, ...message }),
   SendMessageBatch: batchOf(message),
   ReceiveMessage: z.object({

@@ -1,13 +1,14 @@
-/** CreateQueue, GetQueueUrl, ListQueues, Get- and SetQueueAttributes, PurgeQueue, DeleteQueue and the tags. */
+/** CreateQueue, GetQueueUrl, Get- and SetQueueAttributes, and the tags. */
 import type { TopicPatch } from "../../protocol/topic.ts";
 import {
-  changeOf,
   type Change,
+  changeOf,
   settingAttributes,
   shownAttributes,
   withDefaults,
 } from "./attributes.ts";
 import {
+  ANY,
   type Context,
   findTopic,
   forbids,
@@ -23,14 +24,17 @@ import {
   urlOf,
 } from "./context.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
+import { leaveTarget } from "./gathering.ts";
 import type { Input } from "./inputs.ts";
+import { sourcesThere } from "./listing.ts";
+import {
+  linkSource,
+  type PolicyChange,
+  policyChange,
+  policyOf,
+  sourceLabels,
+} from "./redrive-policy.ts";
 import { tagFault, tagsOf } from "./tags.ts";
-
-const ANY = ["send", "transact", "consume", "manage"] as const;
-/** Without MaxResults a list shows so many. */
-const LIST_MAX = 1_000;
-/** Pages of topics that one list looks through; then it says where it goes on. */
-const PAGES_MAX = 100;
 
 /** A queue that is there is taken as it is, when nothing that is said of it differs. */
 export async function createQueue(
@@ -60,22 +64,50 @@ export async function createQueue(
     const differs = differenceFault(context, queue, attributes);
     return differs ?? done({ QueueUrl: urlOf(context, name) });
   }
+  const policy = await policyChange(context, name, attributes);
+  if (!policy.ok) return policy;
+  // Some may have named it as their target before it was there, or after it was deleted.
+  const sources = await sourcesThere(context, name);
+  if (!sources.ok) return sources;
   const whole = withDefaults(isFifo, known.value === undefined, change.value);
-  const made = await make(context, name, withTags(whole, tags));
+  const labels = { ...tags, ...sourceLabels(sources.value) };
+  const made = await make(context, name, withPolicy(withLabels(whole, labels), policy.value));
   return made ?? done({ QueueUrl: urlOf(context, name) });
 }
 
-const withTags = ({ topic, group }: Change, tags: Readonly<Record<string, string>>): Change => ({
-  topic: { ...topic, labels: { ...topic.labels, ...tags } },
+const withLabels = (
+  { topic, group }: Change,
+  labels: NonNullable<TopicPatch["labels"]>,
+): Change => ({
+  topic: { ...topic, labels: { ...topic.labels, ...labels } },
   group,
 });
 
-/** The topic first: a group that is there says that the queue is whole. */
-async function make({ edge, caller }: Context, name: string, change: Change) {
+/** With the target that has to hear of it first. */
+const withPolicy = (change: Change, { labels, maxAttempts, target }: PolicyChange) => {
+  const { topic, group } = withLabels(change, labels);
+  return {
+    topic,
+    group: maxAttempts === undefined ? group : { ...group, maxAttempts },
+    target,
+  };
+};
+
+/** The target of a redrive policy first, then the topic: a group that is there says that the queue is whole. */
+async function make(
+  context: Context,
+  name: string,
+  { topic: topicPatch, group: groupPatch, target }: ReturnType<typeof withPolicy>,
+): Promise<Fault | undefined> {
+  const { edge, caller } = context;
+  if (target !== undefined) {
+    const unlinked = await linkSource(context, target.name, name, true);
+    if (unlinked !== undefined) return unlinked;
+  }
   const at = { namespace: caller.namespace, topic: name };
-  const topic = await edge.broker.putTopic(at, change.topic);
+  const topic = await edge.broker.putTopic(at, topicPatch);
   if (!topic.ok) return faultOf(topic);
-  const group = await edge.broker.putGroup({ ...at, group: GROUP }, change.group);
+  const group = await edge.broker.putGroup({ ...at, group: GROUP }, groupPatch);
   return group.ok ? undefined : faultOf(group);
 }
 
@@ -86,11 +118,26 @@ function differenceFault(
 ): Fault | undefined {
   const has = settingAttributes(context, queue);
   const differs = Object.entries(attributes).find(
-    ([name, value]) => (has[name] ?? "false") !== value,
+    ([name, value]) => !isSameAttribute(name, has[name], value),
   );
   if (differs === undefined) return undefined;
   const detail = `A queue already exists with the same name and a different value for attribute ${differs[0]}`;
   return fault("QueueNameExists", detail);
+}
+
+/** A policy may be written in several ways. */
+const isSameAttribute = (name: string, has: string | undefined, value: string): boolean =>
+  name.startsWith("Redrive")
+    ? policyText(has ?? "") === policyText(value)
+    : (has ?? "false") === value;
+
+function policyText(text: string): string {
+  try {
+    const { maxReceiveCount: most, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    return JSON.stringify(most === undefined ? rest : { ...rest, most: Number(most) });
+  } catch {
+    return text;
+  }
 }
 
 export async function getQueueUrl(
@@ -100,49 +147,6 @@ export async function getQueueUrl(
   if (owner !== undefined && owner !== context.caller.namespace) return noQueue();
   const queue = await queueNamed(context, name, ANY);
   return queue.ok ? done({ QueueUrl: urlOf(context, name) }) : queue;
-}
-
-interface ListQuery {
-  readonly MaxResults?: number | undefined;
-  readonly NextToken?: string | undefined;
-}
-
-export async function listQueues(
-  context: Context,
-  { QueueNamePrefix: prefix = "", ...page }: Input<"ListQueues">,
-): Promise<Result<object>> {
-  const found = await queuesThat(context, page, ({ name }) => name.startsWith(prefix));
-  if (!found.ok) return found;
-  const { names, NextToken } = found.value;
-  return done({
-    ...(names.length === 0 ? {} : { QueueUrls: names.map((name) => urlOf(context, name)) }),
-    ...(NextToken === undefined ? {} : { NextToken }),
-  });
-}
-
-/** Queues that the key reaches, oldest first. A page may be short, or empty, and go on. */
-async function queuesThat(
-  context: Context,
-  { MaxResults: most = LIST_MAX, NextToken: first }: ListQuery,
-  wanted: (queue: Queue) => boolean,
-): Promise<Result<{ readonly names: string[]; readonly NextToken?: string }>> {
-  const { edge, caller } = context;
-  const names: string[] = [];
-  let cursor = first;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    // Never more than there is room for, so that the registry's cursor is the list's.
-    const query = { limit: most - names.length, ...(cursor === undefined ? {} : { cursor }) };
-    const page = await edge.broker.topics(caller.namespace, query);
-    if (!page.ok) return faultOf(page);
-    for (const route of page.value.items) {
-      const queue = queueOf(route);
-      if (queue === undefined || forbids(context, ANY, queue.name) !== undefined) continue;
-      if (wanted(queue)) names.push(queue.name);
-    }
-    cursor = page.value.nextCursor;
-    if (cursor === undefined || names.length >= most) break;
-  }
-  return done(cursor === undefined ? { names } : { names, NextToken: cursor });
 }
 
 export async function getQueueAttributes(
@@ -165,54 +169,17 @@ export async function setQueueAttributes(
   const queue = found.value;
   const change = changeOf(queue.isFifo, attributes, context.nowMs);
   if (!change.ok) return change;
-  return (await make(context, queue.name, change.value)) ?? done({});
+  const policy = await policyChange(context, queue.name, attributes);
+  if (!policy.ok) return policy;
+  const wrong = await make(context, queue.name, withPolicy(change.value, policy.value));
+  if (wrong !== undefined) return wrong;
+  const former = policyOf(queue)?.target;
+  const isSame = attributes["RedrivePolicy"] === undefined || former === policy.value.target?.name;
+  if (former === undefined || isSame) return done({});
+  // What died under the former policy goes where that said.
+  const left = await leaveTarget(context, queue);
+  return left.ok ? done({}) : left;
 }
-
-/** Whatever waits for this group is passed over; delayed messages come in their time. */
-export async function purgeQueue(
-  context: Context,
-  { QueueUrl }: Input<"PurgeQueue">,
-): Promise<Result<object>> {
-  const queue = await queueAt(context, QueueUrl, ["consume"]);
-  if (!queue.ok) return queue;
-  const outcome = await context.edge.broker.seek(queue.value.at, "latest");
-  return outcome.ok ? done({}) : faultOf(outcome);
-}
-
-/** The topic goes with its last group; where native groups read it, only this door's part goes. */
-export async function deleteQueue(
-  context: Context,
-  { QueueUrl }: Input<"DeleteQueue">,
-): Promise<Result<object>> {
-  const found = await queueAt(context, QueueUrl, ["manage"]);
-  if (!found.ok) return found;
-  const { at, route } = found.value;
-  const { broker } = context.edge;
-  if (route.groups.length > 1) {
-    const group = await broker.deleteGroup(at);
-    if (!group.ok) return faultOf(group);
-    const topic = await broker.putTopic(at, withoutLabels(route.settings.labels));
-    return topic.ok ? done({}) : faultOf(topic);
-  }
-  const gone = await broker.deleteTopic(at, false);
-  if (gone.ok) return done({});
-  if (gone.code !== "topic_in_use" || holdsOthersWork(gone.facts)) return faultOf(gone);
-  // Delayed messages go with their queue, as SQS has it.
-  const forced = await broker.deleteTopic(at, true);
-  return forced.ok ? done({}) : faultOf(forced);
-}
-
-/** Undecided transactions, and messages that are still on their way to other topics, are not the queue's. */
-const holdsOthersWork = (facts: Readonly<Record<string, unknown>> = {}): boolean =>
-  facts["prepared"] !== 0 || facts["forwarding"] !== 0;
-
-const withoutLabels = (labels: Readonly<Record<string, string>> = {}): TopicPatch => ({
-  labels: Object.fromEntries(
-    Object.keys(labels)
-      .filter((name) => name.startsWith(OWN_LABEL))
-      .map((name) => [name, null]),
-  ),
-});
 
 export async function tagQueue(
   context: Context,

@@ -1,9 +1,10 @@
 /** ReceiveMessage: leases messages and shows them as SQS does, with the attributes that were asked for. */
 import { encodeBase64 } from "../../core/base64.ts";
-import type { Delivery } from "../../broker/broker.ts";
+import type { Delivery, Received } from "../../broker/broker.ts";
 import { textOf } from "../text-body.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
+import { gather } from "./gathering.ts";
 import type { Input } from "./inputs.ts";
 import {
   type Attributes,
@@ -13,6 +14,7 @@ import {
   md5Hex,
   OWN_PROPERTY,
 } from "./message-attributes.ts";
+import { sourcesOf } from "./redrive-policy.ts";
 import { sequenceNumber } from "./sequence.ts";
 import { INVISIBLE_MS_MIN, settingsOf } from "./settings.ts";
 
@@ -39,6 +41,8 @@ const SYSTEM: ReadonlySet<string> = new Set([
   "SentTimestamp",
   "SequenceNumber",
 ]);
+
+const SLICE_MS = 2_000;
 
 export interface ReceiveOut {
   readonly output: { readonly Messages?: readonly MessageOut[] };
@@ -80,13 +84,29 @@ export async function receiveMessage(
 type Asked = { readonly system: readonly string[]; readonly own: readonly string[] };
 type ReceiveRequest = Parameters<Context["edge"]["broker"]["receive"]>[1];
 
-async function receive({ edge, outlive, signal }: Context, queue: Queue, request: ReceiveRequest) {
-  const received = edge.broker.receive(queue.at, request);
-  // A client that went away must not take its wait's end, or what is to be given back, with it.
-  if (request.signal !== undefined)
-    signal.addEventListener("abort", () => outlive(received), { once: true });
-  const outcome = await received;
-  return outcome.ok ? done(outcome.value) : faultOf(outcome);
+/** Of a dead letter queue a wait is cut, so that what dies meanwhile is fetched. */
+async function receive(
+  context: Context,
+  queue: Queue,
+  { waitMs, ...request }: ReceiveRequest,
+): Promise<Result<Received>> {
+  const { edge, outlive, signal } = context;
+  const isTarget = sourcesOf(queue).length > 0;
+  const until = edge.nowMs() + waitMs;
+  for (;;) {
+    const gathered = await gather(context, queue);
+    if (!gathered.ok) return gathered;
+    const leftMs = Math.max(0, until - edge.nowMs());
+    const sliceMs = isTarget ? Math.min(leftMs, SLICE_MS) : leftMs;
+    const received = edge.broker.receive(queue.at, { ...request, waitMs: sliceMs });
+    // A client that went away must not take its wait's end, or what is to be given back, with it.
+    if (request.signal !== undefined)
+      signal.addEventListener("abort", () => outlive(received), { once: true });
+    const outcome = await received;
+    if (!outcome.ok) return faultOf(outcome);
+    const isOver = outcome.value.messages.length > 0 || signal.aborted || leftMs <= sliceMs;
+    if (isOver) return done(outcome.value);
+  }
 }
 
 function messageOut(
@@ -128,7 +148,7 @@ function systemAttributes(
     AWSTraceHeader: own("AWSTraceHeader"),
     DeadLetterQueueSourceArn: own("DeadLetterQueueSourceArn"),
     MessageGroupId: content.messageGroup,
-    MessageDeduplicationId: isFifo ? content.dedupId : undefined,
+    MessageDeduplicationId: isFifo ? (own("MessageDeduplicationId") ?? content.dedupId) : undefined,
     SequenceNumber: isFifo ? sequenceNumber(queue, offset) : undefined,
   };
   return Object.fromEntries(

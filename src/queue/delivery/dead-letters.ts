@@ -249,7 +249,7 @@ export class DeadLetters {
     this.#save(group, flight);
   }
 
-  /** A dead letter that comes again by itself. */
+  /** A dead letter that comes again by itself, or is purged. */
   forgive(group: number, offset: number): void {
     this.#sql.exec("DELETE FROM dead_letter WHERE grp = ? AND offset = ?", group, offset);
     this.#count(group, -1);

@@ -2,6 +2,7 @@
 import { describe, test } from "vitest";
 import { auth } from "./auth.ts";
 import { batches, fifo } from "./fifo.ts";
+import { deadLetters, moveTasks } from "./dead-letters.ts";
 import { type Cases, type Server, worldOf } from "./kit.ts";
 import { native } from "./native.ts";
 import { standard } from "./standard.ts";
@@ -10,6 +11,8 @@ const THEMES: Readonly<Record<string, Cases>> = {
   "standard queues": standard,
   "FIFO queues": fifo,
   batches,
+  "dead letter queues": deadLetters,
+  "move tasks": moveTasks,
   signatures: auth,
   "beside the native door": native,
 };
