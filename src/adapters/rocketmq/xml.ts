@@ -8,10 +8,10 @@ import { done, fault, type Result } from "./faults.ts";
 export const CONTENT_TYPE = "text/xml;charset=utf-8";
 const NAMESPACE = "http://mq.aliyuncs.com/doc/v1/";
 const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
-const CDATA_BEGIN = "<![CDATA[";
-const CDATA_END = "]]>";
 /** Handles, or a message's parts; more are no request of this protocol. */
 const LEAVES_MAX = 1_000;
+/** They mean nothing here, and are few: a namespace. */
+const ATTRIBUTES_MAX = 100;
 const SIGN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
 /** Whether XML 1.0 can say the text: control characters and lone surrogates it cannot. */
@@ -21,14 +21,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
   ">": "&gt;",
-  '"': "&quot;",
-  "'": "&apos;",
   // A reader would make a line feed of it.
   "\r": "&#13;",
 };
 
 const escaped = (text: string): string =>
-  text.replaceAll(/[&<>"'\r]/g, (sign) => ENTITIES[sign] ?? sign);
+  text.replaceAll(/[&<>\r]/g, (sign) => ENTITIES[sign] ?? sign);
 
 /** Names and texts in the order in which they stand; undefined ones are left out. */
 export type Leaves = Readonly<Record<string, string | number | undefined>>;
@@ -77,37 +75,52 @@ function fail(why: string): never {
 
 function parse(text: string, reading: Reading): readonly Leaf[] {
   const parser = new SaxesParser();
-  /** Behind the last markup, so that the next CDATA begins with the first sign of one that comes. */
-  let behind = 0;
-  const mark = (): void => {
-    behind = parser.position;
-  };
   parser.on("error", ({ message }) => fail(message));
   parser.on("doctype", () => fail("there is no document type here"));
-  parser.on("comment", mark);
-  parser.on("processinginstruction", mark);
-  parser.on("opentag", ({ name }) => {
-    mark();
-    reading.open(name);
-  });
-  parser.on("closetag", () => {
-    mark();
-    reading.close();
-  });
+  parser.on("opentag", ({ name }) => reading.open(name));
+  parser.on("attribute", () => reading.attribute());
+  parser.on("closetag", () => reading.close());
   parser.on("text", (part) => reading.text(part));
-  // As it came: the parser makes line feeds of carriage returns, and SDKs that write CDATA cannot escape them.
-  parser.on("cdata", () => {
-    const from = text.indexOf(CDATA_BEGIN, behind) + CDATA_BEGIN.length;
-    mark();
-    reading.text(text.slice(from, behind - CDATA_END.length));
-  });
-  parser.write(text).close();
+  parser.on("cdata", (part) => reading.text(part));
+  parser.write(text.includes("\r") ? withReturns(text) : text).close();
   return reading.leaves;
+}
+
+/** How markup begins, and what ends it; the first that fits counts. */
+const MARKUP = [
+  ["<![CDATA[", "]]>"],
+  ["<!--", "-->"],
+  ["<?", "?>"],
+  ["<", ">"],
+] as const;
+
+/**
+ * The document with the carriage returns of its text as entities, CDATA included. A parser makes line feeds of plain ones, as XML
+ * wants it; but SDKs write the body of a message as it is, and mean it so.
+ */
+function withReturns(text: string): string {
+  let written = "";
+  let at = 0;
+  while (at < text.length) {
+    const from = text.indexOf("<", at);
+    const before = text.slice(at, from < 0 ? undefined : from);
+    written += before.trim() === "" ? before : before.replaceAll("\r", "&#13;");
+    if (from < 0) return written;
+    const [begin, end] = MARKUP.find(([sign]) => text.startsWith(sign, from)) ?? MARKUP[3];
+    const to = text.indexOf(end, from + begin.length);
+    // Not well formed, which the parser finds, too.
+    if (to < 0) return written + text.slice(from);
+    at = to + end.length;
+    const isCdata = begin === MARKUP[0][0];
+    written += isCdata ? escaped(text.slice(from + begin.length, to)) : text.slice(from, at);
+  }
+  return written;
 }
 
 class Reading {
   readonly leaves: Leaf[] = [];
   readonly #root: string;
+  #attributes = 0;
   #depth = 0;
   #name = "";
   #text = "";
@@ -123,6 +136,10 @@ class Reading {
     if (this.leaves.length >= LEAVES_MAX) fail(`it has more than ${LEAVES_MAX} elements`);
     this.#name = name;
     this.#text = "";
+  }
+
+  attribute(): void {
+    if (++this.#attributes > ATTRIBUTES_MAX) fail(`it has more than ${ATTRIBUTES_MAX} attributes`);
   }
 
   close(): void {
