@@ -26,33 +26,34 @@ interface Fetcher {
   fetch(url: string, init: { readonly headers: Record<string, string> }): Promise<Response>;
 }
 
-const ONCE = { attemptsMax: 1 };
-const optionsOf = (repeat: Repeat | undefined) => (repeat === "never" ? ONCE : {});
+const optionsOf = (object: string, repeat?: Repeat) =>
+  repeat === "never" ? { object, attemptsMax: 1 } : { object };
 
 export function durableObjects(env: Bindings): Objects {
   return {
     queue: ({ namespace, topic, queue }, call, repeat) => {
       const name = queueObjectName(namespace, topic, queue);
       const stub = () => env.QUEUE.getByName(name) as QueueRpc;
-      return callObject(stub, call, optionsOf(repeat));
+      return callObject(stub, call, optionsOf(name, repeat));
     },
     registry: (namespace, call, repeat) => {
       const name = registryObjectName(namespace);
       const stub = () => env.REGISTRY.getByName(name) as RegistryRpc;
-      return callObject(stub, call, optionsOf(repeat));
+      return callObject(stub, call, optionsOf(name, repeat));
     },
     coordinator: ({ namespace, producerGroup }, call) => {
       const name = coordinatorObjectName(namespace, producerGroup);
       const stub = () => env.COORDINATOR.getByName(name) as CoordinatorRpc;
-      return callObject(stub, call);
+      return callObject(stub, call, optionsOf(name));
     },
     pusher: ({ namespace, topic, group }, call) => {
       const name = groupObjectName(namespace, topic, group);
-      return callObject(() => env.PUSHER.getByName(name) as PusherRpc, call);
+      return callObject(() => env.PUSHER.getByName(name) as PusherRpc, call, optionsOf(name));
     },
     scheduler: (namespace, call) => {
       const name = schedulerObjectName(namespace);
-      return callObject(() => env.SCHEDULER.getByName(name) as SchedulerRpc, call);
+      const stub = () => env.SCHEDULER.getByName(name) as SchedulerRpc;
+      return callObject(stub, call, optionsOf(name));
     },
     openStream: (opening) => {
       const { namespace, topic, group } = opening;
@@ -62,6 +63,7 @@ export function durableObjects(env: Bindings): Objects {
       return callObject(
         () => env.GATEWAY.getByName(name) as Fetcher,
         async (gateway) => accept(await gateway.fetch(url, init)),
+        optionsOf(name),
       );
     },
   };

@@ -61,12 +61,12 @@ export function withCrc(bytes: Uint8Array, seed = 0): Uint8Array<ArrayBuffer> {
   return sealed;
 }
 
-/** A view on the bytes in front of a checksum that fits, else `CodecError`. */
-export function withoutCrc(sealed: Uint8Array, seed = 0): Uint8Array {
+/** A view on the bytes in front of a checksum that fits, else `CodecError`, which says `what` they are. */
+export function withoutCrc(sealed: Uint8Array, seed = 0, what = "a blob"): Uint8Array {
   const length = sealed.length - CRC_BYTES;
   if (length < 0) throw new CodecError("too short for its checksum");
   const bytes = sealed.subarray(0, length);
   const kept = new DataView(sealed.buffer, sealed.byteOffset + length).getUint32(0, true);
-  if (kept !== crc32(bytes, seed)) throw new CodecError("checksum does not fit");
+  if (kept !== crc32(bytes, seed)) throw new CodecError(`the checksum of ${what} does not fit`);
   return bytes;
 }

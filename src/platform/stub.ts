@@ -13,6 +13,8 @@ const FIRST_PAUSE_MS = 20;
 const PAUSE_MS_MAX = 500;
 
 interface CallOptions {
+  /** Which one it is, for the log. */
+  readonly object?: string;
   /** 1: never repeated. */
   readonly attemptsMax?: number;
   /** After that long an attempt counts as lost, and is not repeated: it may still be at work. Absent: no bound. */
@@ -48,7 +50,7 @@ export async function callObject<S, T>(
       const fault = (typeof error === "object" && error !== null ? error : {}) as StubError;
       const canHelp = fault.retryable === true && fault.overloaded !== true;
       if (!canHelp || attempt >= attemptsMax) {
-        return refusalOf(fault, attempt, options.log ?? systemLog);
+        return refusalOf(fault, attempt, options);
       }
     }
     await pause(clock, pauseMs(attempt, random));
@@ -59,9 +61,13 @@ export async function callObject<S, T>(
 const pauseMs = (attempt: number, random: () => number): number =>
   Math.min(PAUSE_MS_MAX, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
 
-function refusalOf(fault: StubError, attempts: number, log: Log): Refusal {
+function refusalOf(
+  fault: StubError,
+  attempts: number,
+  { object, log = systemLog }: CallOptions,
+): Refusal {
   const overloaded = fault.overloaded === true;
-  log.error("object.unreachable", { message: fault.message, attempts, overloaded });
+  log.error("object.unreachable", { object, message: fault.message, attempts, overloaded });
   return overloaded
     ? refuse("overloaded", "The object that keeps this has too much to do; come again")
     : refuse("unavailable", "The object that keeps this could not be reached; come again");

@@ -31,7 +31,13 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
       const armedAt = (await ctx.storage.getAlarm()) ?? undefined;
-      this.#queue = new Queue(ctx.storage.sql, portsOf(ctx, env, armedAt), systemClock, log);
+      try {
+        this.#queue = new Queue(ctx.storage.sql, portsOf(ctx, env, armedAt), systemClock, log);
+      } catch (error) {
+        // Whoever calls hears that it cannot be reached; what is wrong with its storage stands here.
+        log.error("queue.unreadable", { object: ctx.id.name, error: textOf(error) });
+        throw error;
+      }
       this.#verbs = new QueueVerbs(this.#queue);
     });
   }
@@ -197,6 +203,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
   }
 }
 
+const textOf = (cause: unknown): string =>
+  cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+
 function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined): QueuePorts {
   const queueOf = (namespace: string, topic: string, queue: number): QueueRpc =>
     env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueueRpc;
@@ -209,9 +218,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     transaction: (run) => ctx.storage.transactionSync(run),
     synced: () => ctx.storage.sync(),
     abort: (cause) => {
-      log.error("queue.aborted", {
-        error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
-      });
+      log.error("queue.aborted", { object: ctx.id.name, error: textOf(cause) });
       ctx.abort("flush failed");
     },
     random,

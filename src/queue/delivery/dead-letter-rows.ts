@@ -81,7 +81,8 @@ export class DeadLetterRows {
     const query = `SELECT ${COLUMNS}, entry FROM dead_letter WHERE ${which}`;
     for (const found of this.#sql.exec(query, ...bindings)) {
       const row = rowOf(found);
-      yield { ...row, entry: withoutCrc(bytesOf(found["entry"]), entrySeed(row)) };
+      const what = `dead letter ${row.group}/${row.offset}`;
+      yield { ...row, entry: withoutCrc(bytesOf(found["entry"]), entrySeed(row), what) };
     }
   }
 

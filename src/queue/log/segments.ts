@@ -95,7 +95,8 @@ export class SegmentLog {
     const [storedAt, bytes] = [Number(row["stored_at"]), Number(row["bytes"])];
     const [total, keyBytes] = [Number(row["total"]), Number(row["key_bytes"] ?? 0)];
     const seed = seedOf(this.#options.table, first, count, storedAt, bytes, total, keyBytes);
-    const head = withoutCrc(bytesOf(row["head"]), seed);
+    const what = `${this.#options.table} ${first}`;
+    const head = withoutCrc(bytesOf(row["head"]), seed, what);
     return { first, count, storedAt, bytes, total, head, seed };
   }
 
@@ -246,7 +247,7 @@ export class SegmentLog {
       if (segments.length > 0 && read + Number(row["bytes"]) > STRETCH_BYTES) break;
       const { seed, ...opened } = this.#open(row);
       const sealed = this.#long.read(opened.first, bytesOf(row["body"]), Number(row["parts"]));
-      const body = withoutCrc(sealed, seed);
+      const body = withoutCrc(sealed, seed, `${table} ${opened.first}`);
       segments.push(new Segment({ ...opened, body, starts: startsOf(body) }));
       read += opened.bytes;
     }

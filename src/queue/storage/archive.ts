@@ -35,7 +35,8 @@ export class Archive {
     const query = `SELECT no, until, seal, data FROM ${this.#table} WHERE no = ?`;
     for (const row of this.#sql.exec(query, number)) {
       const { until } = this.#open(row);
-      return withoutCrc(bytesOf(row["data"]), seedOf(this.#table, number, until));
+      const seed = seedOf(this.#table, number, until);
+      return withoutCrc(bytesOf(row["data"]), seed, `${this.#table} ${number}`);
     }
     return undefined;
   }

@@ -89,7 +89,8 @@ export class Journal {
     for (const row of this.#sql.exec(query)) {
       const [slot, seq] = [Number(row["slot"]), Number(row["seq"])];
       const keyBytes = Number(row["key_bytes"] ?? 0);
-      const data = withoutCrc(bytesOf(row["data"]), seedOf("delta", slot, seq, keyBytes));
+      const seed = seedOf("delta", slot, seq, keyBytes);
+      const data = withoutCrc(bytesOf(row["data"]), seed, `delta ${seq}`);
       const reader = new ByteReader(data);
       deltas.push({ seq, previous: seq - reader.uint(), operations: reader.rest() });
       bySlot.set(slot, seq);
@@ -122,7 +123,7 @@ export class Journal {
     if (parts > 0) this.#long.add(name);
     const sealed = this.#rest(name).read(0, bytesOf(row["data"]), parts);
     const seq = Number(row["seq"]);
-    return { seq, data: withoutCrc(sealed, seedOf(name, seq)) };
+    return { seq, data: withoutCrc(sealed, seedOf(name, seq), `page ${name}`) };
   }
 
   /** What does not fit into the page's row. */

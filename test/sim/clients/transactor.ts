@@ -60,7 +60,7 @@ export class Transactor extends Client {
     if (how === "dies") return;
     const wanted =
       how === "rollsBack" || (how !== "commits" && this.dice.chance(0.5)) ? "rollback" : "commit";
-    const belief = this.scene.endpoint.end(transactionId, wanted);
+    const belief = this.scene.endpoint.beliefs.end(transactionId, wanted);
     if (how === "wavers") await this.#decide(transactionId, "unknown");
     // Its own belief may have been overtaken by a check that was told that nothing was there.
     const other = belief === "commit" ? "rollback" : "commit";
@@ -99,7 +99,7 @@ export class Checker extends Client {
         const said =
           this.dice.chance(0.15) && !this.scene.isDraining
             ? "unknown"
-            : endpoint.lookUp(transactionId);
+            : endpoint.beliefs.lookUp(transactionId);
         events.push({
           at: host.clock.nowMs(),
           wall: host.wallMs(),

@@ -5,9 +5,9 @@
 import type { Question } from "../../../src/coordinator/ports.ts";
 import type { PostAnswer } from "../../../src/platform/webhook.ts";
 import type { EventClock } from "../../kit/event-clock.node.ts";
+import { Beliefs } from "./beliefs.ts";
 import type { Dice } from "./dice.ts";
 
-type Belief = "commit" | "rollback";
 type Habit =
   | "honest"
   | "slow"
@@ -25,7 +25,7 @@ export class Endpoint {
   readonly #clock: EventClock;
   readonly #dice: Dice;
   readonly #onAsked: Asked;
-  readonly #beliefs = new Map<string, Belief>();
+  readonly beliefs = new Beliefs();
   /** Probabilities of habits. */
   habits: Readonly<Record<Habit, number>>;
 
@@ -34,18 +34,6 @@ export class Endpoint {
     this.#dice = dice;
     this.#onAsked = onAsked;
     this.habits = isHostile ? HOSTILE : HONEST;
-  }
-
-  /** The local transaction ended so, unless a check came first and was told otherwise. */
-  end(transactionId: string, belief: Belief): Belief {
-    const known = this.#beliefs.get(transactionId);
-    if (known === undefined) this.#beliefs.set(transactionId, belief);
-    return known ?? belief;
-  }
-
-  /** What a check is told: no trace of the transaction means that it can never commit any more. */
-  lookUp(transactionId: string): Belief {
-    return this.end(transactionId, "rollback");
   }
 
   async post({ body, timeoutMs }: Question): Promise<PostAnswer> {
@@ -83,7 +71,7 @@ export class Endpoint {
       case "honest":
       case "slow":
       case "hangs":
-        return says(this.lookUp(transactionId), { transactionId });
+        return says(this.beliefs.lookUp(transactionId), { transactionId });
     }
   }
 }

@@ -1,0 +1,160 @@
+/**
+ * A client of a chaos run: it asks by plain fetch, as any program would, or with the published client, and writes down what it
+ * saw. Whatever the broker answers with an error must be a problem document, and never say `internal_error`.
+ */
+import { HalfMQ, isHalfmqError } from "../../src/client/index.ts";
+import type { Answer, Request, SentMessage } from "../sim/history.ts";
+import type { Dice } from "../sim/world/dice.ts";
+import { contentOf } from "../sim/world/mark.ts";
+import { note, type Scene } from "./scene.ts";
+
+/** An error that the broker answered. */
+export class Refused extends Error {
+  readonly code: string;
+  /** May it have been done all the same? */
+  readonly mayBeDone: boolean;
+
+  constructor(code: string, mayBeDone: boolean) {
+    super(code);
+    this.code = code;
+    this.mayBeDone = mayBeDone;
+  }
+}
+
+interface Asking<T> {
+  readonly request: Request;
+  /** Rejects with `Refused`, a HalfmqError, or whatever a broken line makes. */
+  readonly run: () => Promise<T>;
+  readonly answer: (value: T) => Answer;
+  /** Times that a failed or lost request is sent again. */
+  readonly retries: number;
+}
+
+const RETRYABLE: ReadonlySet<string> = new Set(["unavailable", "overloaded", "rate_limited"]);
+const PATIENCE_MS = 4_000;
+
+export interface Calling {
+  readonly body?: unknown;
+  readonly once?: string;
+  readonly waitMs?: number;
+}
+
+/** One request by plain fetch. */
+export async function http<T>(
+  scene: Scene,
+  method: string,
+  path: string,
+  { body, once, waitMs = 0 }: Calling = {},
+): Promise<T> {
+  const response = await fetch(`${scene.url}${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${scene.key}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(once === undefined ? {} : { "idempotency-key": once }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(PATIENCE_MS + waitMs),
+  });
+  const text = await response.text();
+  if (response.ok) return (text === "" ? {} : JSON.parse(text)) as T;
+  throw refusalIn(scene, `${method} ${path}`, response, text);
+}
+
+function refusalIn(scene: Scene, what: string, response: Response, text: string): Error {
+  const type = response.headers.get("content-type") ?? "";
+  const code = type.startsWith("application/problem+json")
+    ? (JSON.parse(text) as { code?: unknown }).code
+    : undefined;
+  if (typeof code !== "string" || code === "internal_error")
+    scene.errors.push(`${what} answered ${response.status}: ${text.slice(0, 500)}`);
+  return new Refused(typeof code === "string" ? code : "none", response.status >= 500);
+}
+
+export class Caller {
+  readonly name: string;
+  readonly scene: Scene;
+  readonly dice: Dice;
+  /** The published client; absent: plain fetch. */
+  readonly mq: HalfMQ | undefined;
+  #count = 0;
+
+  constructor(name: string, scene: Scene, dice: Dice) {
+    this.name = name;
+    this.scene = scene;
+    this.dice = dice;
+    const { url, key } = scene;
+    this.mq = dice.chance(0.5)
+      ? new HalfMQ({ url, key, timeoutMs: PATIENCE_MS, retry: { totalMs: 8_000, initialMs: 50 } })
+      : undefined;
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+  }
+
+  fresh(): string {
+    return `${this.name}-${++this.#count}`;
+  }
+
+  get goesOn(): boolean {
+    return !this.scene.isDraining;
+  }
+
+  /** Undefined when it was refused, or nobody knows. */
+  async ask<T>({ request, run, answer, retries }: Asking<T>): Promise<T | undefined> {
+    const { scene } = this;
+    const op = scene.nextOp++;
+    note(scene, { is: "invoke", op, client: this.name, request });
+    let isCertain = true;
+    for (let attempt = 0; ; attempt++) {
+      if (attempt > 0) await this.pause(this.dice.roll() * 400);
+      try {
+        const value = await run();
+        note(scene, { is: "ok", op, answer: answer(value) });
+        return value;
+      } catch (error) {
+        const refused = refusalOf(error);
+        const mayTryAgain = refused === undefined || RETRYABLE.has(refused.code);
+        if (mayTryAgain && attempt < retries) {
+          isCertain &&= refused?.mayBeDone === false;
+          continue;
+        }
+        const isRefused = refused?.mayBeDone === false && (isCertain || !mayTryAgain);
+        if (isRefused) note(scene, { is: "refused", op, code: refused.code });
+        else note(scene, { is: "lost", op });
+        return undefined;
+      }
+    }
+  }
+
+  /** A message as it stands in a request. */
+  wire(message: SentMessage): Record<string, unknown> & { readonly body: unknown } {
+    // Few are long, and fill rows and the log; most are short.
+    const padChars = this.dice.chance(0.02) ? this.dice.int(10_000, 200_000) : this.dice.int(0, 60);
+    const { body, ...rest } = contentOf(message, padChars);
+    return { ...rest, body: "json" in body ? (JSON.parse(body.json) as unknown) : undefined };
+  }
+
+  drawMessage(topic: string): SentMessage {
+    const { dice } = this;
+    const { plan } = this.scene;
+    return {
+      mark: this.fresh(),
+      topic,
+      tag: dice.pick(["a", "b"]),
+      ...(dice.chance(0.7) ? { messageGroup: dice.pick(plan.messageGroups) } : {}),
+      ...(dice.chance(plan.deduped) ? { dedupId: `d${dice.int(1, 60)}` } : {}),
+      ...(dice.chance(plan.delayed) ? { deliverAt: Date.now() + dice.int(0, 5_000) } : {}),
+    };
+  }
+}
+
+/** Undefined: the line broke, or the client gave up waiting. */
+function refusalOf(error: unknown): Refused | undefined {
+  if (error instanceof Refused) return error;
+  if (!isHalfmqError(error) || error.status === 0) return undefined;
+  return new Refused(error.code, error.mayBeDone || error.status >= 500);
+}
