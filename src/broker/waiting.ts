@@ -14,16 +14,15 @@ export interface QueueAddress {
 export class Waiting {
   /** A wait of many queues was accepted: the group was there, and is not to be made any more. */
   hasBegun = false;
-  /** Names the wait to the object that holds it; absent when nothing waits. */
-  readonly id: string | undefined;
+  /** Names the wait to the object that holds it, and a new one after its end; absent when nothing waits. */
+  id: string | undefined;
   readonly #ground: Ground;
   readonly #signal: AbortSignal | undefined;
 
   constructor(ground: Ground, { waitMs, signal }: ReceiveRequest) {
     this.#ground = ground;
     this.#signal = signal;
-    const part = (): string => Math.floor(ground.random() * 2 ** 48).toString(36);
-    this.id = waitMs === 0 ? undefined : `${part()}${part()}`;
+    this.id = waitMs === 0 ? undefined : newId(ground);
   }
 
   get isOver(): boolean {
@@ -43,6 +42,14 @@ export class Waiting {
   /** Nobody needs the wait any more. A lost call lets it end by itself; what it leases then is released all the same. */
   end(at: QueueAddress): void {
     const { id } = this;
-    if (id !== undefined) void this.#ground.objects.queue(at, (queue) => queue.cancelWait(id));
+    if (id === undefined) return;
+    // An object that was told of an end takes no wait of that name any more.
+    this.id = newId(this.#ground);
+    void this.#ground.objects.queue(at, (queue) => queue.cancelWait(id));
   }
+}
+
+function newId(ground: Ground): string {
+  const part = (): string => Math.floor(ground.random() * 2 ** 48).toString(36);
+  return part() + part();
 }

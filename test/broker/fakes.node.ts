@@ -53,6 +53,8 @@ export class FakeQueue {
   readonly refusals: Refusal[] = [];
   /** Waits that were cancelled, by their ids. */
   readonly cancelled: string[] = [];
+  /** What waits at this bell were called. */
+  readonly waitIds: (string | undefined)[] = [];
   /** Rings that were passed on to this bell. */
   readonly rung: RingCall[] = [];
   #wake: ((queues: number[]) => void) | undefined;
@@ -180,6 +182,7 @@ export class FakeQueue {
   waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
+    this.waitIds.push(call.waitId);
     return new Promise((resolve) => {
       const ring = (queues: number[]): void => resolve(accept({ queues }));
       this.#wake = ring;

@@ -180,6 +180,23 @@ test("a group that is deleted under a long poll is not made anew by it", async (
   expect(world.count(/putGroup/)).toBe(0);
 });
 
+test("a route that turns out to be old while a poll begins to wait costs it no wait", async () => {
+  const { world, receive } = world64();
+  world.queue("t", 9).refusals.push(refuse("stale_route", "older"));
+  let waits = 0;
+  world.onBell = (ring) => {
+    if (++waits < 2) return;
+    setImmediate(() => {
+      world.queue("t", 9).put(1);
+      ring([9]);
+    });
+  };
+  expect((await receive({ waitMs: 20_000 })).messages).toHaveLength(1);
+  const { cancelled, waitIds } = world.queue("t", 0);
+  expect(cancelled).toEqual(waitIds.slice(0, 1));
+  expect(new Set(waitIds).size).toBe(2);
+});
+
 test("the same attempt gets the same batch, wherever it came from, and leases nothing more", async () => {
   const { world, receive } = world64();
   for (let queue = 0; queue < 64; queue++) if (queue % 9 === 4) world.queue("t", queue).put(50);
