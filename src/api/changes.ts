@@ -9,7 +9,14 @@ import { accept, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { ChangeEvent } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
-import { operation, type Answer, type Call, type Edge, type Operation } from "./operation.ts";
+import {
+  operation,
+  type Answer,
+  type AskedRequest,
+  type Call,
+  type Edge,
+  type Operation,
+} from "./operation.ts";
 import { forbids } from "./scopes.ts";
 import { EVENT_STREAM, eventText, HEARTBEAT } from "./server-sent.ts";
 
@@ -19,7 +26,7 @@ const READERS = ["consume", "manage"] as const;
 
 type Changed = Extract<Awaited<ReturnType<Broker["changes"]>>, { ok: true }>["value"];
 
-function startOf(request: Request): number {
+function startOf(request: AskedRequest): number {
   const last = request.headers.get("last-event-id") ?? "";
   return /^\d{1,15}$/.test(last) ? Number(last) : -1;
 }

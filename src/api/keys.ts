@@ -144,6 +144,10 @@ export const keyOperations: readonly Operation[] = [
     summary: "What an SDK that signs by AWS Signature Version 4 needs to be this key",
     statuses: [200],
     query: nothing,
-    handle: async (edge, { caller }) => answer(edge.signingPair(caller)),
+    async handle(edge, { caller }) {
+      const pair = edge.signingPair(caller);
+      if (pair !== undefined) return answer(pair);
+      return refuse("forbidden", "Only a caller with a key has a pair to sign by");
+    },
   }),
 ];

@@ -12,17 +12,30 @@ import { accept, type Outcome } from "../protocol/errors.ts";
 /** What the routes need of the world. */
 export interface Edge {
   readonly broker: Broker;
-  readonly authenticate: (request: Request) => Promise<Outcome<Principal>> | Outcome<Principal>;
+  readonly authenticate: (
+    request: AskedRequest,
+  ) => Promise<Outcome<Principal>> | Outcome<Principal>;
   /** Whether the key's own limits let it send so many messages now. */
   readonly admit: (caller: Principal, messages: number) => Promise<Outcome<undefined>>;
-  /** What an SDK that signs its requests is configured with, to be this caller. */
-  readonly signingPair: (caller: Principal) => { accessKeyId: string; secretAccessKey: string };
+  /** What an SDK that signs its requests is configured with, to be this caller; undefined for one without a key. */
+  readonly signingPair: (
+    caller: Principal,
+  ) => { accessKeyId: string; secretAccessKey: string } | undefined;
   readonly nowMs: () => number;
   readonly newRequestId: () => string;
   readonly log: Log;
   /** Which URLs may be registered to be called. */
   readonly targets: TargetPolicy;
   readonly version: string;
+}
+
+/** What the routes look at of a request beside its body; a Request of HTTP is one. */
+export interface AskedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: { get(name: string): string | null };
+  /** Aborted when the caller is gone. */
+  readonly signal: AbortSignal;
 }
 
 /** A request's body as it came. */
@@ -33,7 +46,7 @@ export interface SentText {
 
 /** One authenticated request, parsed. */
 export interface Call<B = unknown, Q = unknown> {
-  readonly request: Request;
+  readonly request: AskedRequest;
   /** Decoded; names are well formed. */
   readonly params: Readonly<Record<string, string>>;
   readonly caller: Principal;

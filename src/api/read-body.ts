@@ -1,11 +1,21 @@
-/** A request's body from its bytes to text: of the right media type, in sound UTF-8. It never parses it. */
+/** A request's body from its bytes to text: of the right media type, in sound Unicode. It never parses it. */
 import { type Clock, systemClock } from "../platform/clock.ts";
-import { readBytes } from "../platform/read-bytes.ts";
+import { encodeText } from "../core/bytes.ts";
+import { readBytes, tooLarge } from "../platform/read-bytes.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import type { SentText } from "./operation.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };
+
+/** JSON text that came as a string, with the same bounds. */
+export function sentText(text: string | undefined): Outcome<SentText> {
+  if (text === undefined || text === "") return accept(EMPTY);
+  if (!text.isWellFormed()) return refuse("invalid_json", "The body is not well-formed Unicode");
+  const bytes = encodeText(text);
+  return bytes.length > LIMITS.requestBytesMax ? tooLarge(bytes.length) : accept({ bytes, text });
+}
 
 export async function readBody(
   request: Request,

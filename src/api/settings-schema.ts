@@ -156,3 +156,6 @@ export const keySettings = z.strictObject({
     })
     .optional(),
 });
+
+/** What the operator gives a Worker that binds the entrypoint: a key's rights without a key. */
+export const bindingRights = keySettings.pick({ scopes: true, topics: true, namespace: true });

@@ -7,10 +7,10 @@ import type { Principal } from "../auth/principal.ts";
 import { accept, refuse } from "../protocol/errors.ts";
 import { type KeyMark, STREAM_PROTOCOL } from "../protocol/rpc.ts";
 import { word } from "./fields.ts";
-import { groupNameOf, operation, type Operation } from "./operation.ts";
+import { type AskedRequest, groupNameOf, operation, type Operation } from "./operation.ts";
 import { withoutAbsent } from "./without-absent.ts";
 
-const offers = (request: Request, protocol: string): boolean =>
+const offers = (request: AskedRequest, protocol: string): boolean =>
   (request.headers.get("sec-websocket-protocol") ?? "")
     .split(",")
     .some((each) => each.trim() === protocol);

@@ -45,6 +45,10 @@ const known = new Map<string, Known>();
  */
 const bad = new Map<string, number>();
 
+interface Headers {
+  get(name: string): string | null;
+}
+
 /** Without waiting where everything is known, which is nearly always. */
 export function authenticate(
   headers: Headers,

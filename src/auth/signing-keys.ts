@@ -47,13 +47,14 @@ interface Found extends FoundKey {
 /** By access key id. One that is unknown is asked for each time, so that a new key works at once. */
 const known = new Map<string, Found>();
 
-/** The pair of whoever shows a key by itself. */
-export function signingPair(caller: Principal, rootKey: string): SigningPair {
+/** The pair of whoever shows a key by itself. Undefined: a caller without a key, such as a binding. */
+export function signingPair(caller: Principal, rootKey: string): SigningPair | undefined {
   const { namespace, keyName, keyHash } = caller;
-  if (caller.root || keyHash === undefined) {
+  if (caller.root) {
     const id = namespace === DEFAULT_NAMESPACE ? "root" : `root@${namespace}`;
     return { accessKeyId: id, secretAccessKey: rootKey };
   }
+  if (keyHash === undefined) return undefined;
   const accessKeyId = `${namespace}.${keyName}`;
   return { accessKeyId, secretAccessKey: secretOf(accessKeyId, keyHash, rootKey) };
 }

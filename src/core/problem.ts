@@ -14,6 +14,10 @@ export function problemOf(refusal: Refusal): Readonly<Record<string, unknown>> {
 
 const RETRY_AFTER_MS = 1_000;
 
+/** When a caller shall come again; undefined where coming again is of no use. */
+export const retryAfterMsOf = (status: number, { retryAfterMs }: Refusal): number | undefined =>
+  status === 429 || status === 503 ? (retryAfterMs ?? RETRY_AFTER_MS) : undefined;
+
 /** A refusal as an answer of HTTP, with the headers that its status asks for. */
 export function problemAnswer(refusal: Refusal): {
   readonly status: number;
@@ -23,9 +27,9 @@ export function problemAnswer(refusal: Refusal): {
   const body = problemOf(refusal);
   const status = Number(body["status"]);
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
-  if (status === 429 || status === 503) {
-    const seconds = Math.ceil((refusal.retryAfterMs ?? RETRY_AFTER_MS) / 1_000);
-    headers["retry-after"] = String(Math.max(1, seconds));
+  const retryAfterMs = retryAfterMsOf(status, refusal);
+  if (retryAfterMs !== undefined) {
+    headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfterMs / 1_000)));
   }
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return { status, headers, text: JSON.stringify(body) };

@@ -18,7 +18,7 @@ const STALLED = refuse("invalid_request", "The body stopped coming", {
   limit: BODY_WAIT_MS,
 });
 
-const tooLarge = (actual: number) =>
+export const tooLarge = (actual: number): Refusal =>
   refuse("request_too_large", `A request holds at most ${LIMITS.requestBytesMax} bytes`, {
     field: "body",
     limit: LIMITS.requestBytesMax,
