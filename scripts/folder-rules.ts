@@ -35,6 +35,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   },
   auth: { may: ["protocol", "platform", "core", "broker"] },
   api: { may: DIALECT },
+  rpc: { may: [...DIALECT, "api"] },
   adapters: { may: DIALECT },
   client: { may: ["protocol"], packages: [] },
   console: { may: ["client", "protocol"] },

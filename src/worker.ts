@@ -23,6 +23,7 @@ import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
 import { targetPolicy, wrongTargets } from "./platform/target.ts";
 import type { Broker } from "./broker/broker.ts";
+import { entrypointOver } from "./rpc/entrypoint.ts";
 import type { Env, Firing, ScheduleSenderRpc } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
@@ -41,6 +42,7 @@ interface Entry {
 
 /** One of each per isolate, which has one env: they hold routes and cached values, nothing of a request. */
 let broker: Broker | undefined;
+let edge: Edge | undefined;
 let entry: Entry | undefined;
 
 function brokerOf(env: Env): Broker {
@@ -49,11 +51,11 @@ function brokerOf(env: Env): Broker {
   return (broker ??= createBroker({ objects, nowMs, random, autoCreate }));
 }
 
-function makeEntry(env: Env): Entry {
+function makeEdge(env: Env): Edge {
   const gate = sendGate(env);
   for (const wrong of wrongTargets(env.HALFMQ_ALLOWED_TARGETS))
     log.error("allowed.target.ignored", { entry: wrong });
-  const edge: Edge = {
+  return {
     broker: brokerOf(env),
     authenticate: (request) => authenticate(request.headers, env),
     admit: (caller, messages) => gate.admit(caller, messages),
@@ -64,13 +66,19 @@ function makeEntry(env: Env): Entry {
     targets: targetPolicy(env),
     version: env.HALFMQ_VERSION ?? "dev",
   };
+}
+
+const edgeOf = (env: Env): Edge => (edge ??= makeEdge(env));
+
+function makeEntry(env: Env): Entry {
+  const own = edgeOf(env);
   return {
-    app: createApp(edge),
+    app: createApp(own),
     doors: [
-      sqsDoor(edge, (request) => signedRequest(request, env)),
-      cloudEventsDoor(edge, (request) => edge.authenticate(request)),
-      cloudflareQueuesDoor(edge, (headers) => authenticate(headers, env)),
-      rocketmqDoor(edge, (accessKeyId) => signerOf(accessKeyId, env, systemClock)),
+      sqsDoor(own, (request) => signedRequest(request, env)),
+      cloudEventsDoor(own, (request) => own.authenticate(request)),
+      cloudflareQueuesDoor(own, (headers) => authenticate(headers, env)),
+      rocketmqDoor(own, (accessKeyId) => signerOf(accessKeyId, env, systemClock)),
     ],
   };
 }
@@ -81,6 +89,9 @@ export class ScheduleSender extends WorkerEntrypoint<Env> implements ScheduleSen
     return sendFiring(brokerOf(this.env), firing);
   }
 }
+
+/** For other Workers of the account, which bind it as a service. */
+export class HalfMQEntrypoint extends entrypointOver(edgeOf) {}
 
 export default {
   fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {

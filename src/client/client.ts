@@ -1,4 +1,5 @@
 /** The client of one broker: every verb of a program begins here. It holds no connection and no timer until it is used. */
+import { bindingTransport, type CallableBinding } from "./binding-transport.ts";
 import { type ChangesOptions, type Change, changes } from "./changes.ts";
 import type { CheckFunction } from "./check.ts";
 import { type CheckHandler, checkHandler, type CheckHandlerOptions } from "./check-handler.ts";
@@ -7,7 +8,8 @@ import { type Clock, systemClock } from "./clock.ts";
 import { Consumer } from "./consumer.ts";
 import type { ConsumerOptions } from "./consumer-options.ts";
 import { Groups } from "./groups.ts";
-import { type CallOptions, type Fetch, Http, type WriteOptions } from "./http.ts";
+import { type Fetch, fetchTransport } from "./fetch-transport.ts";
+import { type CallOptions, Http, type Transport, type WriteOptions } from "./http.ts";
 import { CountingProducer, type CountingOptions } from "./counting.ts";
 import { newId } from "./id.ts";
 import { Keys } from "./keys.ts";
@@ -27,16 +29,8 @@ import { Topics } from "./topics.ts";
 import { decideBy, type TransactOptions } from "./transact.ts";
 import { type Prepared, Transaction, Transactions } from "./transaction.ts";
 
-/** What a client needs to know. */
-export interface HalfMQOptions {
-  /** Where the broker is: `http://127.0.0.1:8787`, with a path where it is mounted under one. */
-  readonly url: string | URL;
-  /** The root key, or one made by `mq.keys.put`. Sent to this URL alone: redirects are not followed. */
-  readonly key: string;
-  /** For the root key: the namespace of every call. Other keys have one of their own. Default the key's. */
-  readonly namespace?: string;
-  /** Another way to the broker, such as a service binding's `fetch`, or one with a proxy. Default the runtime's. */
-  readonly fetch?: Fetch;
+/** How a client works, whatever the way to the broker. */
+export interface ClientOptions {
   /** How failed requests are sent again (429, 5xx and network errors). */
   readonly retry?: RetryOptions;
   /**
@@ -52,6 +46,24 @@ export interface HalfMQOptions {
   readonly lingerMs?: number;
   /** Time and chance, for tests. Default the machine's. */
   readonly clock?: Clock;
+}
+
+/** What a client needs to know. */
+export interface HalfMQOptions extends ClientOptions {
+  /** Where the broker is: `http://127.0.0.1:8787`, with a path where it is mounted under one. */
+  readonly url: string | URL;
+  /** The root key, or one made by `mq.keys.put`. Sent to this URL alone: redirects are not followed. */
+  readonly key: string;
+  /** For the root key: the namespace of every call. Other keys have one of their own. Default the key's. */
+  readonly namespace?: string;
+  /** Another way to the broker, such as a service binding's `fetch`, or one with a proxy. Default the runtime's. */
+  readonly fetch?: Fetch;
+}
+
+/** A client of a broker that is bound to this Worker as a service; the binding's rights are in the place of a key. */
+export interface BoundOptions extends ClientOptions {
+  /** A service binding to the entrypoint `HalfMQEntrypoint`: docs/guides/workers-rpc.md. */
+  readonly binding: CallableBinding;
 }
 
 /** What a transaction is prepared with: `message` or `messages`, not both. */
@@ -71,6 +83,20 @@ export type TransactCallOptions = Omit<TransactionOptions, "message" | "messages
 
 const TIMEOUT_MS = 15_000;
 
+function transportOf(options: HalfMQOptions | BoundOptions): Transport {
+  if ("binding" in options) return bindingTransport(options.binding);
+  const { url, key, namespace } = options;
+  if (typeof key !== "string") throw new TypeError("a client needs a key");
+  const headers: Record<string, string> = { authorization: `Bearer ${key}` };
+  if (namespace !== undefined) headers["halfmq-namespace"] = namespace;
+  return fetchTransport({
+    base: new URL(url).href.replace(/\/+$/u, ""),
+    headers,
+    // Called as a function of nothing: Workers and browsers refuse a `fetch` with another `this`.
+    fetch: options.fetch ?? ((to, init) => fetch(to, init)),
+  });
+}
+
 export class HalfMQ {
   readonly topics: Topics;
   readonly groups: Groups;
@@ -88,15 +114,9 @@ export class HalfMQ {
    * Throws a TypeError for a URL that is none, and for a key that is not there, as of a variable that is not set; a RangeError
    * for a linger that is not 0 to 5.
    */
-  constructor(options: HalfMQOptions) {
-    if (typeof options.key !== "string") throw new TypeError("a client needs a key");
-    const headers: Record<string, string> = { authorization: `Bearer ${options.key}` };
-    if (options.namespace !== undefined) headers["halfmq-namespace"] = options.namespace;
+  constructor(options: HalfMQOptions | BoundOptions) {
     this.#http = new Http({
-      base: new URL(options.url).href.replace(/\/+$/u, ""),
-      headers,
-      // Called as a function of nothing: Workers and browsers refuse a `fetch` with another `this`.
-      fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+      transport: transportOf(options),
       clock: options.clock ?? systemClock,
       retry: retryPolicy(options.retry),
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,

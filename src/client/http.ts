@@ -1,23 +1,10 @@
 /**
- * The way to the broker: one request, its answer as JSON, its refusal as a HalfmqError, sent again while that can help.
- * It follows no redirect, so that the key never reaches another host, and it never gives a repeated POST another key.
+ * A call of the broker: one request, its answer as JSON, its refusal as a HalfmqError, sent again while that can help. How a
+ * request travels is a transport's matter. It never gives a repeated POST another key.
  */
 import { type Clock, pause, reasonOf } from "./clock.ts";
 import { errorOfAnswer, HalfmqError } from "./error.ts";
-import { toBase64 } from "./base64.ts";
 import { nextDelayMs, type RetryPolicy } from "./retry.ts";
-
-/** What the client hands to `fetch`. */
-export interface FetchInit {
-  readonly method: string;
-  readonly headers: Record<string, string>;
-  readonly body?: string;
-  readonly signal: AbortSignal;
-  readonly redirect: "manual";
-}
-
-/** The part of `fetch` that the client uses. */
-export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
 
 /** What any call may be told beside its own arguments. */
 export interface CallOptions {
@@ -59,20 +46,34 @@ export interface Answer<T> {
   readonly text: string;
 }
 
-export interface HttpSettings {
-  /** Without a slash at its end. */
-  readonly base: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly fetch: Fetch;
-  readonly clock: Clock;
-  readonly retry: RetryPolicy;
-  readonly timeoutMs: number;
-}
-
-interface RawAnswer {
+export interface RawAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
+}
+
+/** One way to the broker. What it throws is trouble on the way; a refusal is an answer. */
+export interface Transport {
+  /** Where the broker is, for people. */
+  readonly place: string;
+  /** One request and the whole of its answer. */
+  readonly attempt: (call: Call, signal: AbortSignal) => Promise<RawAnswer>;
+  /** The open answer of an endless one. */
+  readonly open: (call: Call, signal: AbortSignal, accept: string) => Promise<Response>;
+  /** Absent: it carries no WebSockets. */
+  readonly socket?: (path: string) => SocketAddress;
+}
+
+export interface SocketAddress {
+  readonly url: string;
+  readonly protocols: readonly string[];
+}
+
+export interface HttpSettings {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number;
 }
 
 export class Http {
@@ -113,10 +114,10 @@ export class Http {
 
   /** The open answer of an endless one (Server-Sent Events). Its caller reads it and sees to the retries. */
   async open(call: Call, accept: string): Promise<Response> {
-    const { fetch } = this.#settings;
+    const { transport } = this.#settings;
     const signal = call.signal ?? new AbortController().signal;
     try {
-      const response = await fetch(this.#url(call), this.#init(call, signal, accept));
+      const response = await transport.open(call, signal, accept);
       if (response.ok) return response;
       const { status, headers } = response;
       throw errorOfAnswer({ status, headers, text: await response.text() }, 1, this.clock.now());
@@ -127,7 +128,7 @@ export class Http {
 
   async #attempt(call: Call): Promise<RawAnswer> {
     call.signal?.throwIfAborted();
-    const { fetch, timeoutMs } = this.#settings;
+    const { transport, timeoutMs } = this.#settings;
     const controller = new AbortController();
     const allMs = timeoutMs + (call.waitMs ?? 0);
     const cancel = this.clock.after(allMs, () => {
@@ -137,9 +138,7 @@ export class Http {
     const onAbort = (): void => controller.abort(call.signal?.reason);
     call.signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const response = await fetch(this.#url(call), this.#init(call, controller.signal));
-      // The body is part of the attempt: an answer that breaks off is none.
-      return { status: response.status, headers: response.headers, text: await response.text() };
+      return await transport.attempt(call, controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? reasonOf(controller.signal) : error;
     } finally {
@@ -148,31 +147,11 @@ export class Http {
     }
   }
 
-  /** Where a WebSocket goes, and the subprotocols that show the key: browsers cannot set headers. */
-  socket(path: string): { readonly url: string; readonly protocols: readonly string[] } {
-    const { base, headers } = this.#settings;
-    const key = (headers["authorization"] ?? "").replace(/^Bearer /u, "");
-    const namespace = headers["halfmq-namespace"];
-    const text = toBase64(new TextEncoder().encode(key));
-    const url = `${base.replace(/^http/u, "ws")}${path}`;
-    const shown = text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    const protocols = ["halfmq", `halfmq.bearer.${shown}`];
-    if (namespace !== undefined) protocols.push(`halfmq.namespace.${namespace}`);
-    return { url, protocols };
-  }
-
-  #url(call: Call): string {
-    return this.#settings.base + call.path;
-  }
-
-  #init(call: Call, signal: AbortSignal, accept = "application/json"): FetchInit {
-    const text = call.text ?? (call.json === undefined ? undefined : JSON.stringify(call.json));
-    const headers: Record<string, string> = { ...this.#settings.headers, ...call.headers, accept };
-    if (text !== undefined) headers["content-type"] = "application/json";
-    if (call.idempotencyKey !== undefined) headers["idempotency-key"] = call.idempotencyKey;
-    if (call.traceparent !== undefined) headers["traceparent"] = call.traceparent;
-    const init = { method: call.method, headers, signal, redirect: "manual" } as const;
-    return text === undefined ? init : { ...init, body: text };
+  /** Where a WebSocket goes, and the subprotocols that show who asks. Throws a TypeError over a binding, which has none. */
+  socket(path: string): SocketAddress {
+    const address = this.#settings.transport.socket?.(path);
+    if (address === undefined) throw new TypeError("a stream needs a client with a URL");
+    return address;
   }
 
   /** What was thrown, as what the caller shall see: a HalfmqError, or the reason of its own signal. */
@@ -181,7 +160,7 @@ export class Http {
     if (error instanceof HalfmqError) {
       return error.with({ attempts, mayBeDone: wasLost || error.mayBeDone });
     }
-    const detail = `the broker at ${this.#settings.base} cannot be reached: ${String(error)}`;
+    const detail = `the broker at ${this.#settings.transport.place} cannot be reached: ${String(error)}`;
     return new HalfmqError({
       code: "network_error",
       detail,

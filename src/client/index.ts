@@ -1,13 +1,30 @@
 /** The client of HalfMQ: `import { HalfMQ } from "halfmq"`. Runs in Node 20 and newer, in Workers and in browsers. */
 export { HalfMQ } from "./client.ts";
-export type { HalfMQOptions, TransactCallOptions, TransactionOptions } from "./client.ts";
+export type {
+  BoundOptions,
+  ClientOptions,
+  HalfMQOptions,
+  TransactCallOptions,
+  TransactionOptions,
+} from "./client.ts";
+export type { BoundMessage, HalfMQBinding } from "./binding.ts";
+export type { CallableBinding } from "./binding-transport.ts";
+export type {
+  BindingAnswer,
+  BindingCall,
+  BindingOptions,
+  BindingRefusal,
+  BindingResult,
+  Hold,
+} from "../protocol/calling.ts";
 export { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
 export type { ClientCode, HalfmqCode, HalfmqErrorParts } from "./error.ts";
 export type { ErrorCode, Facts, ReceiptCode } from "../protocol/errors.ts";
 export { LIMITS } from "../protocol/limits.ts";
 export type { RetryOptions } from "./retry.ts";
 export type { Clock } from "./clock.ts";
-export type { CallOptions, Fetch, FetchInit, WriteOptions } from "./http.ts";
+export type { Fetch, FetchInit } from "./fetch-transport.ts";
+export type { CallOptions, WriteOptions } from "./http.ts";
 export { Listing } from "./listing.ts";
 export type { ListOptions, Page } from "./listing.ts";
 

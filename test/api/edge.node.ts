@@ -108,7 +108,7 @@ export function testEdge(
       : {};
     return { status: answer.status, headers: answer.headers, text: answerText, json };
   };
-  return { asked, logged, call, raw };
+  return { edge, asked, logged, call, raw };
 }
 
 function principalOf(

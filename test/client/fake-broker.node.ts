@@ -1,6 +1,6 @@
 /** A broker that answers what the test tells it, behind a fake `fetch`. It keeps every request that it saw. */
 import { HalfMQ, type HalfMQOptions } from "../../src/client/index.ts";
-import type { FetchInit } from "../../src/client/http.ts";
+import type { FetchInit } from "../../src/client/fetch-transport.ts";
 import { FakeClock } from "./fake-clock.node.ts";
 
 export interface Seen {

@@ -83,9 +83,12 @@ export const THEMES: Readonly<Record<string, Cases>> = {
 
 const CASE_TIMEOUT_MS = 60_000;
 
-/** Defines every case for one target. */
-export function conformance(target: Target | (() => Target)): void {
-  for (const [theme, cases] of Object.entries(THEMES))
+/** Defines the cases for one target. */
+export function conformance(
+  target: Target | (() => Target),
+  themes: Readonly<Record<string, Cases>> = THEMES,
+): void {
+  for (const [theme, cases] of Object.entries(themes))
     describe(theme, () => {
       for (const [name, run] of Object.entries(cases))
         test(name, { timeout: CASE_TIMEOUT_MS }, () =>

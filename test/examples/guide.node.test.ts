@@ -4,7 +4,12 @@ import { expect, test } from "vitest";
 import { blocks, read, ROOT } from "../docs/markdown.node.ts";
 
 const CLIENT_GUIDE = "docs/guides/typescript-client.md";
-const GUIDES = [CLIENT_GUIDE, "docs/guides/schedules.md", "docs/guides/once.md"];
+const GUIDES = [
+  CLIENT_GUIDE,
+  "docs/guides/schedules.md",
+  "docs/guides/once.md",
+  "docs/guides/workers-rpc.md",
+];
 const LINES_MAX = 150;
 
 /** The same whatever its indentation. */
@@ -15,9 +20,9 @@ const plain = (text: string): string =>
     .filter((line) => line !== "")
     .join("\n");
 
-const examples = readdirSync(`${ROOT}examples`).map((name) =>
-  plain(readFileSync(`${ROOT}examples/${name}`, "utf8")),
-);
+const examples = readdirSync(`${ROOT}examples`, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => plain(readFileSync(`${ROOT}examples/${name}`, "utf8")));
 
 const shown = GUIDES.flatMap((guide) =>
   blocks(read(guide), "ts").map((block) => [guide, block.split("\n")[0] ?? "", block] as const),
