@@ -7,6 +7,7 @@ import { utf8Length } from "../core/bytes.ts";
 import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { PUSH_FORMATS } from "../protocol/topic.ts";
 import { delayMs, instant, invisibleMs, whole, word, words } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
 import { addFault } from "./parse.ts";
@@ -99,6 +100,11 @@ const ratePerSecond = z.union([
   z.number().min(LIMITS.pushRateMin).max(LIMITS.pushRateMax),
 ]);
 
+/** A host name; nothing takes the handshake away. */
+const handshakeOrigin = z
+  .string()
+  .regex(/^(?=.{0,253}$)(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?$/);
+
 const push = z
   .strictObject({
     url: url.optional(),
@@ -107,6 +113,8 @@ const push = z
     concurrency: whole(1, LIMITS.pushConcurrencyMax).optional(),
     timeoutMs: whole(CALL_TIMEOUT_MS_MIN, LIMITS.pushTimeoutMsMax).optional(),
     ratePerSecond: ratePerSecond.optional(),
+    format: z.enum(PUSH_FORMATS).optional(),
+    handshakeOrigin: handshakeOrigin.optional(),
   })
   .check((payload) => {
     if (payload.value.url !== undefined && payload.value.binding !== undefined)

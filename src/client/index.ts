@@ -110,6 +110,7 @@ export type {
   GroupInput,
   GroupSettings,
   ProducerGroup,
+  PushFormat,
   PushSettings,
   PushState,
   PushTarget,

@@ -6,6 +6,7 @@ import type {
   CheckTarget,
   Filter,
   GroupSettings,
+  PushFormat,
   PushSettings,
   TopicPatch,
   TopicSettings,
@@ -30,6 +31,10 @@ export interface PushTarget {
   readonly concurrency?: number;
   readonly timeoutMs?: number;
   readonly ratePerSecond?: number;
+  /** What a URL is sent: batches of messages, or one event of CloudEvents a call. Default `messages`. */
+  readonly format?: PushFormat;
+  /** A host name, by which a URL is asked whether it wants to be called, before the first call. Default: it is not asked. */
+  readonly handshakeOrigin?: string;
 }
 
 /** What `PUT` of a group takes; what is left out keeps its value, or the broker's default for a new one. */
@@ -65,6 +70,7 @@ export type {
   CheckTarget,
   Filter,
   GroupSettings,
+  PushFormat,
   PushSettings,
   PushState,
   TopicSettings,

@@ -51,7 +51,7 @@ function isTextType(contentType: string | undefined): boolean {
 }
 
 /** The event's attributes but its content type, those that must be there first. */
-function attributesOf(message: Message): ReadonlyMap<string, string> {
+export function attributesOf(message: Message): ReadonlyMap<string, string> {
   const { content, topic } = message;
   const attributes = new Map([
     ["specversion", SPEC_VERSION],

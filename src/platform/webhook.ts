@@ -10,9 +10,9 @@ import { checkTarget, type TargetPolicy } from "./target.ts";
 export type Fetch = (
   url: string,
   init: {
-    readonly method: "POST";
+    readonly method: "POST" | "OPTIONS";
     readonly headers: Record<string, string>;
-    readonly body: string;
+    readonly body?: string;
     readonly redirect: "manual";
     readonly signal: AbortSignal;
   },
@@ -36,6 +36,8 @@ export interface SignedPost {
   readonly id: string;
   /** Beside those of the signature. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Absent: application/json. */
+  readonly contentType?: string;
   readonly body: string;
   /** Over the whole exchange, the answer's body included. */
   readonly timeoutMs: number;
@@ -77,7 +79,7 @@ export async function postSigned(post: SignedPost): Promise<PostAnswer> {
   if (signature === undefined) return failed("no_secret");
   const headers = {
     ...post.headers,
-    "content-type": "application/json",
+    "content-type": post.contentType ?? "application/json",
     "user-agent": "HalfMQ",
     "webhook-id": post.id,
     "webhook-timestamp": String(timestamp),

@@ -72,9 +72,20 @@ export interface PushPacing {
   readonly timeoutMs: number;
   /** Messages a second, for the group as a whole; absent: as fast as calls come back. */
   readonly ratePerSecond?: number;
+  /** What a URL is sent; absent: `messages`. */
+  readonly format?: PushFormat;
+  /** Who asks a URL whether it wants to be called, before the first call; absent: nobody does. */
+  readonly handshakeOrigin?: string;
 }
 
-/** What a request says of a push: the rest stays as it is. `ratePerSecond` 0 takes the limit away. */
+/** HalfMQ's own batches, or one event of CloudEvents a call. */
+export const PUSH_FORMATS = ["messages", "cloudevents-structured", "cloudevents-binary"] as const;
+export type PushFormat = (typeof PUSH_FORMATS)[number];
+
+/**
+ * What a request says of a push: the rest stays as it is. `ratePerSecond` 0, the format `messages` and an empty
+ * `handshakeOrigin` take away what was set.
+ */
 export type PushPatch = {
   readonly [K in keyof PushPacing]?: PushPacing[K] | undefined;
 } & { readonly url?: string | undefined; readonly binding?: string | undefined };

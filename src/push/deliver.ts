@@ -4,9 +4,11 @@ import type { Leaser } from "../leasing/leaser.ts";
 import type { PushRecord } from "../protocol/rpc.ts";
 import type { PushSettings } from "../protocol/topic.ts";
 import { classify, type Fate, type Verdict } from "./classify.ts";
-import { pushBody, pushHeaders } from "./envelope.ts";
+import { type Envelope, eventEnvelope, pushBody, pushHeaders } from "./envelope.ts";
 import type { Ports } from "./ports.ts";
 import { callWorker } from "./worker-batch.ts";
+
+const JSON_TYPE = "application/json";
 
 export interface Batch {
   readonly record: PushRecord;
@@ -31,16 +33,27 @@ export async function deliver(ports: Ports, batch: Batch): Promise<Verdict> {
     return callWorker(worker, messages, { topic: record.topic, timeoutMs, clock });
   }
   const addressee = { topic: record.topic, group: record.group.name };
+  const [event] = push.format === undefined ? [] : messages;
+  const { contentType, headers, body }: Envelope =
+    push.format === undefined || event === undefined
+      ? { contentType: JSON_TYPE, headers: {}, body: pushBody(addressee, messages, clock.nowMs()) }
+      : eventEnvelope(push.format, event);
   const answer = await ports.post({
     url: push.url,
     secrets: record.secrets,
     id: `dlv_${ports.newId()}`,
-    headers: pushHeaders(addressee, messages, record.group.settings.maxAttempts),
-    body: pushBody(addressee, messages, clock.nowMs()),
+    headers: {
+      ...headers,
+      ...pushHeaders(addressee, messages, record.group.settings.maxAttempts),
+    },
+    contentType,
+    body,
     timeoutMs: push.timeoutMs,
   });
   const receipts = messages.map(({ receipt }) => receipt);
-  const verdict = classify(answer, receipts, clock.nowMs());
+  // Who takes events answers by the status; a body may be anything, an event of his own even.
+  const heard = event === undefined ? answer : { ...answer, bodyText: "" };
+  const verdict = classify(heard, receipts, clock.nowMs());
   return answer.status === 0 ? verdict : { ...verdict, status: answer.status };
 }
 

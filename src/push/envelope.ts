@@ -1,5 +1,8 @@
 /** A delivery as it goes out: the webhook's body and headers. Pure; it never sends anything. */
+import { EVENT_TYPE, structuredEvent } from "../core/event.ts";
+import { binaryEvent } from "../core/event-headers.ts";
 import { type Delivery, deliveryJson } from "../core/message.ts";
+import type { PushFormat } from "../protocol/topic.ts";
 
 interface Addressee {
   readonly topic: string;
@@ -14,6 +17,19 @@ export function pushBody(
   const timestamp = new Date(nowMs).toISOString();
   const list = messages.map(deliveryJson).join(",");
   return `{"type":"messages.delivery","timestamp":"${timestamp}","data":{"topic":"${topic}","group":"${group}","messages":[${list}]}}`;
+}
+
+export interface Envelope {
+  readonly contentType: string;
+  /** Beside those of every push. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One message as an event. What no header can say, or no text, goes as JSON: a signature is over text. */
+export function eventEnvelope(format: PushFormat, message: Delivery): Envelope {
+  const binary = format === "cloudevents-binary" ? binaryEvent(message) : undefined;
+  return binary ?? { contentType: EVENT_TYPE, headers: {}, body: structuredEvent(message) };
 }
 
 /** Of a batch: the highest attempt, the earliest end of a lease, and the first message's trace. */

@@ -5,10 +5,11 @@
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import { boundWorker } from "../platform/bound-worker.ts";
 import { systemClock } from "../platform/clock.ts";
+import { askPermission, type Permission } from "../platform/handshake.ts";
 import { log } from "../platform/log.ts";
 import { base64url, random, randomBytes } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
-import { isPrivate, targetPolicy } from "../platform/target.ts";
+import { isPrivate, type TargetPolicy, targetPolicy } from "../platform/target.ts";
 import { type Fetch, type PostAnswer, postSigned } from "../platform/webhook.ts";
 import {
   type Env,
@@ -18,7 +19,7 @@ import {
   registryObjectName,
   type RegistryRpc,
 } from "../protocol/rpc.ts";
-import type { Ports, PushPost } from "./ports.ts";
+import type { Ports, PushPost, PushQuestion } from "./ports.ts";
 import { Pusher } from "./pusher.ts";
 import type { QueueWorker } from "./worker-batch.ts";
 
@@ -38,19 +39,26 @@ type Args<K extends keyof PusherRpc> = Parameters<PusherRpc[K]>;
  */
 export class PushCaller extends WorkerEntrypoint<Bindings> {
   post(post: PushPost): Promise<PostAnswer> {
+    return postSigned({
+      ...post,
+      ...this.#network(),
+      responseBytesMax: ANSWER_BYTES_MAX,
+      nowMs: systemClock.nowMs(),
+    });
+  }
+
+  ask(question: PushQuestion): Promise<Permission> {
+    return askPermission({ ...question, ...this.#network(), clock: systemClock });
+  }
+
+  #network(): { readonly policy: TargetPolicy; readonly fetch: Fetch } {
     const policy = targetPolicy(this.env);
     // Why two networks: src/platform/target.ts. Without the binding there is only one.
     const call: Fetch = (url, init) => {
       const open = isPrivate(new URL(url), policy) ? this.env.HALFMQ_PRIVATE : undefined;
       return open === undefined ? fetch(url, init) : open.fetch(url, init);
     };
-    return postSigned({
-      ...post,
-      policy,
-      responseBytesMax: ANSWER_BYTES_MAX,
-      nowMs: systemClock.nowMs(),
-      fetch: call,
-    });
+    return { policy, fetch: call };
   }
 }
 
@@ -108,6 +116,13 @@ function portsOf(ctx: DurableObjectState, env: Bindings, armedAt: number | undef
         return await ctx.exports.PushCaller.post(post);
       } catch {
         return { status: 0, failure: "network" };
+      }
+    },
+    ask: async (question) => {
+      try {
+        return await ctx.exports.PushCaller.ask(question);
+      } catch {
+        return { is: "refused", reason: "handshake_unreachable" };
       }
     },
     worker: (binding) => boundWorker<QueueWorker>(env, binding, "queue"),

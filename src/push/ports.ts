@@ -3,6 +3,7 @@ import type { LeaserPorts } from "../leasing/leaser.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { LiveSecret } from "../platform/signature.ts";
+import type { Permission, Question } from "../platform/handshake.ts";
 import type { PostAnswer } from "../platform/webhook.ts";
 import type { Outcome } from "../protocol/errors.ts";
 import type { PushRecord } from "../protocol/rpc.ts";
@@ -13,9 +14,12 @@ export interface PushPost {
   readonly secrets: readonly LiveSecret[];
   readonly id: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
   readonly body: string;
   readonly timeoutMs: number;
 }
+
+export type PushQuestion = Omit<Question, "policy" | "fetch" | "clock">;
 
 /** A few values by name, on disk before anything that follows leaves the object. */
 interface Kept {
@@ -30,6 +34,8 @@ export interface Ports {
   disable(record: PushRecord, reason: string): Promise<Outcome<unknown>>;
   /** One signed POST; never throws. */
   post(post: PushPost): Promise<PostAnswer>;
+  /** Asks the endpoint whether it wants to be called; never throws. */
+  ask(question: PushQuestion): Promise<Permission>;
   /** Undefined: the deployment has no such binding. */
   worker(binding: string): QueueWorker | undefined;
   readonly kept: Kept;

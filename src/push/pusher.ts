@@ -7,6 +7,7 @@
  * is lost with the object runs out at its queue; a queue that it was not told of rings again.
  * [P3] While the endpoint is left alone, nothing is leased but what one try needs, and nothing of that counts unless the
  * endpoint answered.
+ * [P4] An endpoint that is to be asked first is not called before it has granted that, and nothing is leased for it.
  */
 import { Leaser } from "../leasing/leaser.ts";
 import type { Outcome } from "../protocol/errors.ts";
@@ -17,8 +18,9 @@ import type { BreakerState } from "./breaker.ts";
 import { afterFailure, afterPlea, CLOSED, gateOf } from "./breaker.ts";
 import type { Verdict } from "./classify.ts";
 import { type Batch, deliver, settle, type Uncounted } from "./deliver.ts";
+import { Grants } from "./grants.ts";
 import { Pace } from "./pace.ts";
-import type { Ports } from "./ports.ts";
+import type { Ports, PushQuestion } from "./ports.ts";
 
 /** When a pusher that has something to do looks again, whatever happened. */
 const WATCH_MS = 30_000;
@@ -53,6 +55,7 @@ export class Pusher implements PusherRpc {
   #leaser: Leaser | undefined;
   #breaker: BreakerState;
   #pace: Pace;
+  readonly #grants: Grants;
   #open = 0;
   #openBytes = 0;
   #restUntil = 0;
@@ -70,6 +73,7 @@ export class Pusher implements PusherRpc {
     this.#armedAt = ports.armedAt;
     this.#breaker = (kept.get("breaker") as BreakerState | undefined) ?? CLOSED;
     this.#gone = kept.get("gone") as Gone | undefined;
+    this.#grants = new Grants(ports);
     this.#pace = new Pace(Infinity, clock.nowMs());
     const record = kept.get("record") as PushRecord | undefined;
     if (record !== undefined) this.#sit(record);
@@ -156,7 +160,12 @@ export class Pusher implements PusherRpc {
       before.group.number === record.group.number;
     if (this.#leaser === undefined || !isSameGroup) this.#leaser = this.#newLeaser(record);
     else this.#leaser.sit(record);
-    this.#pace.change(pushOf(record)?.ratePerSecond ?? Infinity, this.#ports.clock.nowMs());
+    this.#keepPace();
+  }
+
+  #keepPace(): void {
+    const push = this.#record === undefined ? undefined : pushOf(this.#record);
+    this.#pace.change(this.#grants.ratePerSecond(push), this.#ports.clock.nowMs());
   }
 
   #newLeaser(record: PushRecord): Leaser {
@@ -180,6 +189,7 @@ export class Pusher implements PusherRpc {
     this.#leaser = undefined;
     this.#breaker = CLOSED;
     this.#gone = undefined;
+    this.#grants.forget();
     this.#armedAt = undefined;
     this.#ports.erase();
   }
@@ -222,11 +232,16 @@ export class Pusher implements PusherRpc {
       if (this.#open >= (isProbe ? 1 : push.concurrency)) return;
       if (this.#open > 0 && this.#openBytes >= OPEN_BYTES_MAX) return;
       if (nowMs < this.#restUntil) return this.#later(this.#restUntil - nowMs);
+      const question = this.#grants.missing(push);
+      if (question !== undefined) {
+        if (!leaser.hints.isQuiet && !this.#grants.isAsking) void this.#ask(active, question);
+        return;
+      }
       const waitMs = this.#pace.waitMs(nowMs);
       if (waitMs > 0) return leaser.hints.isQuiet ? undefined : this.#later(waitMs);
       const queue = leaser.hints.next();
       if (queue === undefined) return;
-      const count = this.#pace.take(isProbe ? 1 : push.maxMessages, nowMs);
+      const count = this.#pace.take(isProbe ? 1 : callSize(push), nowMs);
       this.#open++;
       void this.#send(active, queue, count, isProbe)
         .catch((error: unknown) => this.#ports.log.error("push.bug", { message: String(error) }))
@@ -235,6 +250,19 @@ export class Pusher implements PusherRpc {
           this.#pump();
         });
     }
+  }
+
+  /** [P4] A refusal, or no answer, leaves the endpoint alone; what waits keeps its attempts. */
+  async #ask(active: Active, question: PushQuestion): Promise<void> {
+    const permission = await this.#grants.ask(question);
+    if (this.#record?.version === active.record.version) {
+      if (permission.is === "granted") this.#keepPace();
+      else {
+        const { is: _, ...why } = permission;
+        this.#learn({ ...active, messages: [] }, { is: "busy", ...why }, this.#ports.clock.nowMs());
+      }
+    }
+    this.#pump();
   }
 
   async #send(
@@ -354,6 +382,10 @@ export class Pusher implements PusherRpc {
 }
 
 const pushOf = (record: PushRecord): PushSettings | undefined => record.group.settings.push;
+
+/** An event is a call of its own. */
+const callSize = ({ format, maxMessages }: PushSettings): number =>
+  format === undefined ? maxMessages : 1;
 
 const leaseMs = (record: PushRecord, { timeoutMs }: PushSettings): number =>
   Math.max(record.group.settings.invisibleMs, timeoutMs + MARGIN_MS);

@@ -104,13 +104,25 @@ function mergePush(push: PushSettings | undefined, patch: PushPatch): Outcome<Pu
   if (target === undefined) {
     return refuse("invalid_request", "push: url or binding is required", { field: "push.url" });
   }
-  const { maxMessages, concurrency, timeoutMs, ratePerSecond } = {
+  const { maxMessages, concurrency, timeoutMs, ...rest } = {
     ...(push ?? PUSH_DEFAULTS),
     ...given(pacing),
   } as PushPacing;
-  const settings = { ...target, maxMessages, concurrency, timeoutMs };
-  const isPaced = ratePerSecond !== undefined && ratePerSecond > 0;
-  return accept(isPaced ? { ...settings, ratePerSecond } : settings);
+  const { ratePerSecond = 0, format = "messages", handshakeOrigin = "" } = rest;
+  const ofUrl = format !== "messages" ? "format" : handshakeOrigin !== "" ? "handshakeOrigin" : "";
+  if ("binding" in target && ofUrl !== "") {
+    const detail = `push.${ofUrl} is of a URL; a binding is handed messages`;
+    return refuse("invalid_request", detail, { field: `push.${ofUrl}` });
+  }
+  return accept({
+    ...target,
+    maxMessages,
+    concurrency,
+    timeoutMs,
+    ...(ratePerSecond > 0 ? { ratePerSecond } : {}),
+    ...(format === "messages" ? {} : { format }),
+    ...(handshakeOrigin === "" ? {} : { handshakeOrigin }),
+  });
 }
 
 const targetOf = (push: PushSettings | undefined) =>

@@ -14,6 +14,7 @@ import { broadcasting } from "./broadcast.ts";
 import { type Cases, Mq } from "./client.ts";
 import { cloudEvents } from "./cloudevents.ts";
 import { clusterRows } from "./cluster-rows.ts";
+import { cloudEventPushes } from "./cloudevents-push.ts";
 import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { decisions } from "./decisions.ts";
@@ -79,6 +80,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "bad bodies": badBodies,
   "bad paths, queries and headers": badSurroundings,
   "the door of CloudEvents": cloudEvents,
+  "events of CloudEvents out": cloudEventPushes,
 };
 
 const CASE_TIMEOUT_MS = 60_000;

@@ -1,7 +1,8 @@
 /** A pusher over a real queue, with an invented clock, endpoint, registry and storage; either may be lost at any time. */
 import { Pusher } from "../../src/push/pusher.ts";
-import type { Ports, PushPost } from "../../src/push/ports.ts";
+import type { Ports, PushPost, PushQuestion } from "../../src/push/ports.ts";
 import type { QueueWorker } from "../../src/push/worker-batch.ts";
+import type { Permission } from "../../src/platform/handshake.ts";
 import type { PostAnswer } from "../../src/platform/webhook.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { accept, type Outcome, refuse } from "../../src/protocol/errors.ts";
@@ -33,6 +34,10 @@ export class World {
   answer: (post: PushPost) => PostAnswer | Promise<PostAnswer> = () => ({
     status: 200,
     bodyText: "",
+  });
+  readonly questions: (PushQuestion & { readonly at: number })[] = [];
+  permission: (question: PushQuestion) => Permission | Promise<Permission> = () => ({
+    is: "granted",
   });
   disable: () => Outcome<unknown> = () => accept({ disabled: true });
   queueDown = false;
@@ -66,11 +71,15 @@ export class World {
     };
   }
 
-  static async open(...settings: ConstructorParameters<typeof World>): Promise<World> {
-    const world = new World(...settings);
-    await world.bench.run(world.bench.queue.configure(route([world.group]), 0));
-    await world.configure();
-    return world;
+  static open(...settings: ConstructorParameters<typeof World>): Promise<World> {
+    return new World(...settings).begin();
+  }
+
+  /** Queue and pusher hear of the group. */
+  async begin(): Promise<this> {
+    await this.bench.run(this.bench.queue.configure(route([this.group]), 0));
+    await this.configure();
+    return this;
   }
 
   configure(): Promise<void> {
@@ -133,6 +142,12 @@ export class World {
         this.posts.push({ ...post, at: this.bench.clock.nowMs() });
         const answer = await this.answer(post);
         return isDead() ? never : answer;
+      },
+      ask: async (question) => {
+        if (isDead()) return never;
+        this.questions.push({ ...question, at: this.bench.clock.nowMs() });
+        const permission = await this.permission(question);
+        return isDead() ? never : permission;
       },
       worker: (binding) => this.workers.get(binding),
       kept: {

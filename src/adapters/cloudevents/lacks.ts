@@ -5,6 +5,10 @@
 export const LACKS: Readonly<Record<string, string>> = {
   "The key in the query string (`access_token`)":
     "URLs are logged by everybody on the way: the key is shown in the Authorization header alone.",
+  "`WebHook-Request-Callback`, and grants that come later":
+    "A grant is the answer to the question; an endpoint that does not agree is asked again.",
+  "Batches in pushes":
+    "The status answers for one event; the format `messages` carries many, with results for each.",
   "Formats other than JSON (Avro, Protobuf, XML)": "JSON is the format that every SDK has.",
   "A `type` of more than 128 bytes": "The type is the message's tag, by which groups filter.",
   "Attributes of more than 16 KiB together":
