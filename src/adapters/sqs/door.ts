@@ -13,6 +13,8 @@ import type { Context } from "./context.ts";
 import type { Dialect, Encoded, Said } from "./dialect.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
 import { actionOf, readJson, writeJson, writeJsonFault } from "./json.ts";
+import { isQuery, readQuery } from "./query.ts";
+import { writeXml, writeXmlFault } from "./xml.ts";
 
 /** Who signed a request, as soon as its body is there. */
 type ReadSignature = (request: Request) => Promise<Outcome<Signed>>;
@@ -22,6 +24,8 @@ const JSON_DIALECT: Dialect = {
   write: writeJson,
   writeFault: writeJsonFault,
 };
+
+const QUERY_DIALECT: Dialect = { read: readQuery, write: writeXml, writeFault: writeXmlFault };
 
 /** Whoever waited for so long may have gone away meanwhile; what it does not take is given back. */
 const WAITED_MS = 50;
@@ -60,9 +64,8 @@ export function sqsDoor(edge: DoorEdge, readSignature: ReadSignature): Door {
 }
 
 function dialectOf(request: Request): Dialect | undefined {
-  return request.method === "POST" && actionOf(request.headers) !== undefined
-    ? JSON_DIALECT
-    : undefined;
+  if (request.method === "POST" && actionOf(request.headers) !== undefined) return JSON_DIALECT;
+  return isQuery(request) ? QUERY_DIALECT : undefined;
 }
 
 interface Asked {

@@ -31,3 +31,11 @@ export const LACKING_VALUES: Readonly<Record<string, { only: string; reason: str
     reason: "HalfMQ encrypts nothing itself; the disk's owner does.",
   },
 };
+
+/** What HalfMQ does that SQS has no verb for. */
+export const LACKING_VERBS = {
+  transactions:
+    "SQS has no verb for half messages; prepare and commit natively, into the same topic.",
+  recall: "SQS has no verb that takes a delayed message back; DELETE /v1/messages/{id} does.",
+  filters: "SQS has no filters; a native group of the same topic has tags and SQL.",
+} as const;

@@ -72,7 +72,7 @@ export async function queue(
   return { name, url: there(QueueUrl) };
 }
 
-/** What a receive brings, waiting up to five seconds unless told otherwise. */
+/** What a receive brings, waiting up to twenty seconds unless told otherwise. */
 export async function receive(
   { sqs }: Pick<World, "sqs">,
   { url }: Made,
@@ -82,7 +82,7 @@ export async function receive(
     new ReceiveMessageCommand({
       QueueUrl: url,
       MaxNumberOfMessages: 10,
-      WaitTimeSeconds: 5,
+      WaitTimeSeconds: 20,
       ...more,
     }),
   );

@@ -19,4 +19,4 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-sqsSuite(() => ({ url: server.url, key: server.rootKey }));
+sqsSuite(() => ({ url: server.url, key: server.rootKey }), true);

@@ -23,7 +23,10 @@ afterAll(() => {
   globalThis.fetch = outside;
 });
 
-sqsSuite(() => ({
-  url: URL_OF_WORKER,
-  key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
-}));
+sqsSuite(
+  () => ({
+    url: URL_OF_WORKER,
+    key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
+  }),
+  false,
+);
