@@ -1,7 +1,7 @@
 /**
- * Two test projects: `node` (plain Node) and `workerd` (inside the Workers runtime, with wrangler.toml's bindings). A third one,
- * `databases`, is there only for `npm run test:databases`, which starts what it needs.
- * It never lets a project with no tests pass.
+ * Three test projects: `node` (plain Node), `workerd` (inside the Workers runtime, with wrangler.toml's bindings) and `bucket`
+ * (the same with a bucket for large bodies). A fourth one, `databases`, is there only for `npm run test:databases`, which starts
+ * what it needs. It never lets a project with no tests pass.
  */
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
@@ -11,6 +11,21 @@ const { HALFMQ_TEST_POSTGRES: postgres, HALFMQ_TEST_MYSQL: mysql } = process.env
 const databases = {
   test: { name: "databases", include: ["test/**/*.databases.test.ts"], testTimeout: 30_000 },
 };
+
+const BUCKET_TESTS = "test/bodies/**/*.worker.test.ts";
+
+/** The runtime, with more bindings. */
+const workerd = (more: { r2Buckets?: string[]; d1Databases?: Record<string, string> }) =>
+  cloudflareTest({
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: {
+      bindings: {
+        HALFMQ_ROOT_KEY: "test-root-key-0123456789abcdef",
+        HALFMQ_LOOPBACK: "1",
+      },
+      ...more,
+    },
+  });
 
 export default defineConfig({
   test: {
@@ -25,24 +40,18 @@ export default defineConfig({
         },
       },
       {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              // For what the client does with databases of others.
-              d1Databases: { TEST_DATABASE: "test" },
-              bindings: {
-                HALFMQ_ROOT_KEY: "test-root-key-0123456789abcdef",
-                HALFMQ_LOOPBACK: "1",
-              },
-            },
-          }),
-        ],
+        // For what the client does with databases of others.
+        plugins: [workerd({ d1Databases: { TEST_DATABASE: "test" } })],
         test: {
           name: "workerd",
           include: ["test/**/*.worker.test.ts"],
+          exclude: [BUCKET_TESTS],
           testTimeout: 30_000,
         },
+      },
+      {
+        plugins: [workerd({ r2Buckets: ["BODIES"] })],
+        test: { name: "bucket", include: [BUCKET_TESTS], testTimeout: 30_000 },
       },
     ],
   },

@@ -29,6 +29,8 @@ declare global {
       readonly GATEWAY: DurableObjectNamespace<main.GatewayObject>;
       /** src/scheduler/object.ts */
       readonly SCHEDULER: DurableObjectNamespace<main.SchedulerObject>;
+      /** Where bodies above 1 MiB go; absent: they are refused. */
+      readonly BODIES?: R2Bucket;
       /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */

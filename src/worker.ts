@@ -14,6 +14,7 @@ import { authenticate } from "./auth/authenticate.ts";
 import { sendGate } from "./auth/send-limits.ts";
 import { signedRequest } from "./auth/signed.ts";
 import { signerOf, signingPair } from "./auth/signing-keys.ts";
+import { largeBodiesOf } from "./bodies/large-bodies.ts";
 import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
@@ -24,6 +25,7 @@ import { idSource, random } from "./platform/random.ts";
 import { targetPolicy, wrongTargets } from "./platform/target.ts";
 import type { Broker } from "./broker/broker.ts";
 import { entrypointOver } from "./rpc/entrypoint.ts";
+import { LIMITS } from "./protocol/limits.ts";
 import type { Env, Firing, ScheduleSenderRpc } from "./protocol/rpc.ts";
 
 export { CoordinatorObject } from "./coordinator/object.ts";
@@ -46,9 +48,13 @@ let edge: Edge | undefined;
 let entry: Entry | undefined;
 
 function brokerOf(env: Env): Broker {
-  const objects = durableObjects(env);
-  const autoCreate = env.HALFMQ_AUTO_CREATE !== "off";
-  return (broker ??= createBroker({ objects, nowMs, random, autoCreate }));
+  return (broker ??= createBroker({
+    objects: durableObjects(env),
+    nowMs,
+    random,
+    autoCreate: env.HALFMQ_AUTO_CREATE !== "off",
+    bodies: largeBodiesOf(env),
+  }));
 }
 
 function makeEdge(env: Env): Edge {
@@ -64,6 +70,7 @@ function makeEdge(env: Env): Edge {
     newRequestId: idSource(),
     log,
     targets: targetPolicy(env),
+    bodyBytesMax: env.BODIES === undefined ? LIMITS.bodyBytesMax : LIMITS.largeBodyBytesMax,
     version: env.HALFMQ_VERSION ?? "dev",
   };
 }

@@ -2,6 +2,7 @@
  * The real pusher of a counted world, before an endpoint that takes every call after its time. It counts what the object of
  * the pusher is billed for; the endpoint is nobody's bill here.
  */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import type { Objects } from "../../src/broker/objects.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { accept } from "../../src/protocol/errors.ts";
@@ -31,6 +32,7 @@ export function pushing(record: PushRecord, around: Surroundings): Ring {
   const pusher: Pusher = new Pusher({
     queue: ({ namespace, topic }, queue, call) =>
       active(object, () => objects.queue({ namespace, topic, queue }, call)),
+    bodies: new LargeBodies(clock, undefined),
     record: () => Promise.resolve(accept(record)),
     disable: () => Promise.resolve(accept({})),
     post: () =>

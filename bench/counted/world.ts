@@ -3,6 +3,7 @@
  * Cloudflare bills: rows written (each alarm that is set is one), bytes bound to writes, rows read, and calls to objects.
  * The registry and the coordinators are stand-ins that answer at once.
  */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import { createBroker } from "../../src/broker/durable-broker.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import type { Objects } from "../../src/broker/objects.ts";
@@ -129,6 +130,7 @@ export class World {
       nowMs: () => this.clock.nowMs(),
       random: this.random,
       autoCreate: true,
+      bodies: new LargeBodies(this.clock, undefined),
     });
   }
 

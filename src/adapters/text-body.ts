@@ -20,6 +20,8 @@ export function bodyOf(text: string): Body {
 /** The text, or the bytes of a body that is none. */
 export function textOf({ body, contentType }: Body): string | Uint8Array {
   if ("bytes" in body) return contentType === PLAIN_TEXT ? decodeText(body.bytes) : body.bytes;
+  // A receive hands out no message without its body.
+  if ("ref" in body) return "";
   const json = body.json.trim();
   return json.startsWith('"') ? (JSON.parse(json) as string) : json;
 }

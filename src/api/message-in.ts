@@ -7,20 +7,25 @@ import type { Content } from "../core/record.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { decodeBase64 } from "../core/base64.ts";
-import type { Call } from "./operation.ts";
+import type { Call, Edge } from "./operation.ts";
 import type { MessageIn } from "./message-schema.ts";
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export interface Circumstances {
   readonly nowMs: number;
+  readonly bodyBytesMax: number;
   /** Of the request; it travels with each of its messages. */
   readonly traceparent?: string;
 }
 
-export function circumstancesOf(call: Call, nowMs: number): Circumstances {
+export function circumstancesOf(edge: Edge, call: Call): Circumstances {
   const traceparent = call.request.headers.get("traceparent");
-  return traceparent !== null && TRACEPARENT.test(traceparent) ? { nowMs, traceparent } : { nowMs };
+  const { bodyBytesMax } = edge;
+  const nowMs = edge.nowMs();
+  return traceparent !== null && TRACEPARENT.test(traceparent)
+    ? { nowMs, bodyBytesMax, traceparent }
+    : { nowMs, bodyBytesMax };
 }
 
 type Body = Content["body"];
@@ -30,9 +35,9 @@ export function contentOf(
   message: MessageIn,
   bodyText: string | undefined,
   at: string,
-  { nowMs, traceparent }: Circumstances,
+  { nowMs, bodyBytesMax, traceparent }: Circumstances,
 ): Outcome<Content> {
-  const body = bodyOf(message, bodyText, at);
+  const body = bodyOf(message, bodyText, at, bodyBytesMax);
   if (!body.ok) return body;
   const late = timeFault(message, at, nowMs);
   if (late !== undefined) return late;
@@ -54,25 +59,29 @@ export function contentOf(
   return accept(content);
 }
 
-function bodyOf(message: MessageIn, text: string | undefined, at: string): Outcome<Body> {
-  const limit = LIMITS.bodyBytesMax;
+function bodyOf(
+  message: MessageIn,
+  text: string | undefined,
+  at: string,
+  limit: number,
+): Outcome<Body> {
   if (message.bodyBase64 === undefined) {
     const json = text ?? "null";
     const actual = json.length * 3 <= limit ? json.length : utf8Length(json);
-    return actual > limit ? tooLarge(`${at}body`, actual) : accept({ json });
+    return actual > limit ? tooLarge(`${at}body`, limit, actual) : accept({ json });
   }
   const field = `${at}bodyBase64`;
   const bytes = decodeBase64(message.bodyBase64);
   if (bytes === undefined) {
     return refuse("invalid_request", `${field}: not base64 (RFC 4648, with padding)`, { field });
   }
-  return bytes.length > limit ? tooLarge(field, bytes.length) : accept({ bytes });
+  return bytes.length > limit ? tooLarge(field, limit, bytes.length) : accept({ bytes });
 }
 
-const tooLarge = (field: string, actual: number): Refusal =>
-  refuse("message_too_large", `${field}: a body has at most ${LIMITS.bodyBytesMax} bytes`, {
+const tooLarge = (field: string, limit: number, actual: number): Refusal =>
+  refuse("message_too_large", `${field}: a body has at most ${limit} bytes`, {
     field,
-    limit: LIMITS.bodyBytesMax,
+    limit,
     actual,
   });
 

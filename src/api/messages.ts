@@ -63,7 +63,7 @@ const send = operation({
   plain: plainSend,
   shapeOf: sendShapeOf,
   async handle(edge, call) {
-    const messages = contentsOf(call, circumstancesOf(call, edge.nowMs()));
+    const messages = contentsOf(call, circumstancesOf(edge, call));
     if (!messages.ok) return messages;
     const admitted = await edge.admit(call.caller, messages.value.length);
     if (!admitted.ok) return admitted;

@@ -26,6 +26,8 @@ export interface Edge {
   readonly log: Log;
   /** Which URLs may be registered to be called. */
   readonly targets: TargetPolicy;
+  /** Of one message; more where large bodies have a bucket. */
+  readonly bodyBytesMax: number;
   readonly version: string;
 }
 

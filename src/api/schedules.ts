@@ -80,7 +80,11 @@ const put = operation({
     const refusal = await barred(edge, call);
     if (refusal !== undefined && refusal.code !== "schedule_not_found") return refusal;
     const body = bodyUnder(call.sent.text, "message");
-    const content = contentOf(message, body, "message.", { nowMs: edge.nowMs() });
+    const content = contentOf(message, body, "message.", {
+      nowMs: edge.nowMs(),
+      // A schedule keeps its message in its own storage.
+      bodyBytesMax: LIMITS.bodyBytesMax,
+    });
     if (!content.ok) return content;
     const { namespace } = call.caller;
     const outcome = await edge.broker.putSchedule(namespace, nameOf(call), rule, content.value);

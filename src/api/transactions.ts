@@ -82,7 +82,7 @@ const prepare = operation({
   body: prepareBody,
   plain: plainPrepare,
   async handle(edge, call) {
-    const messages = messagesOf(call, circumstancesOf(call, edge.nowMs()));
+    const messages = messagesOf(call, circumstancesOf(edge, call));
     if (!messages.ok) return messages;
     const admitted = await edge.admit(call.caller, messages.value.length);
     if (!admitted.ok) return admitted;

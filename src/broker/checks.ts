@@ -14,6 +14,20 @@ interface ProducerGroupName {
 }
 
 export async function pollChecks(
+  ground: Ground,
+  at: ProducerGroupName,
+  asked: ChecksQuery,
+): Promise<Outcome<{ readonly checks: readonly CheckBegun[] }>> {
+  const polled = await poll(ground, at, asked);
+  if (!polled.ok) return polled;
+  const filled = await Promise.all(
+    polled.value.checks.map((check) => ground.bodies.completeCheck(check)),
+  );
+  for (const { end } of filled) end();
+  return accept({ checks: filled.map(({ check }) => check) });
+}
+
+function poll(
   { objects, random }: Ground,
   at: ProducerGroupName,
   { maxMessages, waitMs, consumerId, signal }: ChecksQuery,

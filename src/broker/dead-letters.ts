@@ -71,8 +71,13 @@ export class DeadLetterBox {
         }
       }
       items.sort((one, other) => one.deadAt - other.deadAt);
-      if (live.length === 0) return accept({ items });
-      return accept({ items, nextCursor: encodeCursor(route.incarnation, positions) });
+      const filled = await this.#ground.bodies.complete(items);
+      filled.end();
+      if (live.length === 0) return accept({ items: filled.messages });
+      return accept({
+        items: filled.messages,
+        nextCursor: encodeCursor(route.incarnation, positions),
+      });
     });
   }
 

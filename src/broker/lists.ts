@@ -2,7 +2,6 @@
  * Lists that run over all queues of a topic: messages by offset, key or time, transactions, and what is blocked. Oldest
  * first, at most 8 MiB a page. It only looks: nothing here leases, moves or marks anything.
  */
-import { utf8Length } from "../core/bytes.ts";
 import { parseTransactionId } from "../core/ids.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -17,6 +16,7 @@ import type { GroupName, Message, PageQuery, PeekQuery, TopicName } from "./brok
 import { BAD_CURSOR, decodeCursor, encodeCursor, type Position } from "./cursor.ts";
 import { mergePage, type Source } from "./merge.ts";
 import { messagesOf } from "../core/message.ts";
+import { bodyLength } from "../core/record.ts";
 import type { Ground } from "./objects.ts";
 import { stampOf, type Routes } from "./routes.ts";
 
@@ -27,11 +27,11 @@ export const queuesOf = (route: TopicRoute): number[] =>
   Array.from({ length: route.settings.queues }, (_, queue) => queue);
 
 /** About what a message takes in an answer. */
-export const bytesOf = ({ content }: Message): number =>
-  512 +
-  ("json" in content.body
-    ? utf8Length(content.body.json)
-    : Math.ceil(content.body.bytes.length / 3) * 4);
+export function bytesOf({ content: { body } }: Message): number {
+  const length = bodyLength(body);
+  const isJson = "ref" in body ? body.isJson : "json" in body;
+  return 512 + (isJson ? length : Math.ceil(length / 3) * 4);
+}
 
 export class Lists {
   readonly #ground: Ground;
@@ -43,19 +43,29 @@ export class Lists {
   }
 
   peek(at: TopicName, query: PeekQuery): Promise<Outcome<Page<Message>>> {
-    return this.#routes.use(at, false, (route) => {
+    return this.#routes.use(at, false, async (route) => {
       const { queues } = route.settings;
       if (query.queue !== undefined && query.queue >= queues) {
         const facts = { field: "queue", limit: queues - 1, actual: query.queue };
-        return Promise.resolve(refuse("invalid_request", "The topic has no such queue", facts));
+        return refuse("invalid_request", "The topic has no such queue", facts);
       }
       if (query.offset !== undefined && query.queue === undefined && queues > 1) {
         const detail = "An offset belongs to a queue: name it";
-        return Promise.resolve(refuse("invalid_request", detail, { field: "queue" }));
+        return refuse("invalid_request", detail, { field: "queue" });
       }
       const asked = query.queue === undefined ? queuesOf(route) : [query.queue];
-      return this.#page(route, asked, query, this.#messages(route, query, asked.length));
+      return this.#filled(
+        await this.#page(route, asked, query, this.#messages(route, query, asked.length)),
+      );
     });
+  }
+
+  /** A body that cannot be had says so in its place. */
+  async #filled(page: Outcome<Page<Message>>): Promise<Outcome<Page<Message>>> {
+    if (!page.ok) return page;
+    const { messages, end } = await this.#ground.bodies.complete(page.value.items);
+    end();
+    return accept({ ...page.value, items: messages });
   }
 
   transactions(

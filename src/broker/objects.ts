@@ -2,6 +2,7 @@
  * How the broker reaches the objects: a port, so that its rules run in plain Node against objects made of memory.
  * A call never throws: what the transport could not do is a refusal that says to come again.
  */
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import type { Outcome } from "../protocol/errors.ts";
 import type {
   CoordinatorRpc,
@@ -48,6 +49,7 @@ export interface Ground {
   readonly nowMs: () => number;
   /** From 0 to below 1. */
   readonly random: () => number;
+  readonly bodies: LargeBodies;
   /** Unknown topics are made with defaults. */
   readonly autoCreate: boolean;
 }

@@ -13,7 +13,10 @@
  * anything, and what other queues gave is remembered by this isolate. A young isolate, which may have lost such a memory
  * with its forerunner, asks all queues first for what the attempt holds, and leases only then.
  */
+import { fillDeliveries, largeBytesOf, type HowToSettle } from "../bodies/large-bodies.ts";
+import { BODY_UNAVAILABLE } from "../bodies/bucket.ts";
 import { encodeText } from "../core/bytes.ts";
+import { parseReceipt } from "../core/ids.ts";
 import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Delivered, GroupRoute, TopicRoute } from "../protocol/rpc.ts";
@@ -33,6 +36,8 @@ const IN_TURN_MAX = 4;
 const WAVE_MAX = 5;
 /** A bell that rings for what others have taken meanwhile is listened to so often. */
 const RINGS_MAX = 200;
+/** Batches of messages whose bodies are lost that one receive buries. */
+const LOST_ROUNDS_MAX = 16;
 /** A client that lost its answer with the isolate before this one has come again by then. */
 const YOUNG_MS = 15_000;
 const ATTEMPTS_MAX = 20_000;
@@ -73,14 +78,20 @@ export class Receiver {
       if (!joined.ok) return joined;
       isAgain = true;
       const frame = { route, group, deadline, attempt };
-      const batch = new Batch(this.#ground, request, frame, waiting);
-      const refusal =
-        route.settings.queues === 1 ? await batch.fromOne() : await batch.fromMany(memory);
-      if (waiting.isOver) return accept(await batch.release());
-      if (refusal !== undefined && batch.messages.length === 0) return refusal;
-      const { messages, paused } = batch;
-      if (messages.length === 0) return accept({ messages, paused });
-      return accept({ messages, paused, giveBack: () => batch.release() });
+      for (let round = 1; ; round++) {
+        const batch = new Batch(this.#ground, request, frame, waiting);
+        const refusal =
+          route.settings.queues === 1 ? await batch.fromOne() : await batch.fromMany(memory);
+        if (waiting.isOver) return accept(await batch.release());
+        if (refusal !== undefined && batch.messages.length === 0) return refusal;
+        const { lost, away } = await batch.fetchBodies();
+        const { messages, paused } = batch;
+        if (messages.length > 0)
+          return accept({ messages, paused, giveBack: () => batch.release() });
+        if (away > 0) return BODY_UNAVAILABLE;
+        // What came is dead; there may be others behind it.
+        if (lost === 0 || round === LOST_ROUNDS_MAX) return accept({ messages, paused });
+      }
     };
     return this.#routes.useOrMakeGroup(at, use, () => !waiting.hasBegun);
   }
@@ -103,7 +114,7 @@ interface Ask {
 
 /** One receive: what it has leased so far, and how it goes on. */
 class Batch {
-  readonly messages: Delivery[] = [];
+  messages: Delivery[] = [];
   paused = false;
   readonly #ground: Ground;
   readonly #request: ReceiveRequest;
@@ -121,22 +132,35 @@ class Batch {
 
   /** Gives back what was leased to a client that is gone. What cannot be told so ends with its lease. */
   async release(): Promise<Received> {
+    const receipts = this.messages.splice(0).map(({ receipt }) => receipt);
+    await this.#settle(receipts, { verb: "release" });
+    return { messages: [], paused: this.paused };
+  }
+
+  async #settle(
+    receipts: readonly string[],
+    how: HowToSettle | { readonly verb: "release" },
+  ): Promise<void> {
     const { route, group } = this.#frame;
     const { namespace, topic } = route;
-    const byQueue = Map.groupBy(this.messages.splice(0), (message) => message.queue);
+    const byQueue = Map.groupBy(receipts, (receipt) => parseReceipt(receipt)?.queue ?? 0);
     await Promise.all(
-      Array.from(byQueue, ([queue, messages]) =>
+      Array.from(byQueue, ([queue, some]) =>
         this.#ground.objects.queue({ namespace, topic, queue }, (object) =>
-          object.settle({
-            stamp: stampOf(route),
-            group: group.name,
-            verb: "release",
-            receipts: messages.map(({ receipt }) => receipt),
-          }),
+          object.settle({ stamp: stampOf(route), group: group.name, ...how, receipts: some }),
         ),
       ),
     );
-    return { messages: [], paused: this.paused };
+  }
+
+  /** Large bodies take their places; what is without one is not handed out. */
+  async fetchBodies(): Promise<{ lost: number; away: number }> {
+    if (largeBytesOf(this.messages) === 0) return { lost: 0, away: 0 };
+    const settle = (receipts: readonly string[], how: HowToSettle) => this.#settle(receipts, how);
+    const filled = await fillDeliveries(this.#ground.bodies, this.messages, settle);
+    filled.end();
+    this.messages = [...filled.messages];
+    return filled;
   }
 
   async fromOne(): Promise<Refusal | undefined> {
@@ -337,9 +361,10 @@ class Batch {
 
   #take(queue: number, delivered: Delivered): void {
     this.paused ||= delivered.paused;
-    this.#bytes += delivered.entries.length;
+    const messages = deliveriesOf(this.#frame.route, queue, delivered);
+    this.#bytes += delivered.entries.length + largeBytesOf(messages);
     if (delivered.offsets.length > 0) this.#gave.add(queue);
-    this.messages.push(...deliveriesOf(this.#frame.route, queue, delivered));
+    this.messages.push(...messages);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Keyed, SendCall, Sent, SentMessage, TopicRoute } from "../protocol
 import type { SendRequest, TopicName } from "./broker.ts";
 import { claimKey, homeOfKey, refusedByFormerHome, releaseKey } from "./key-claim.ts";
 import type { Lanes, Lot } from "./lanes.ts";
+import { lodge } from "./lodge.ts";
 import type { Ground } from "./objects.ts";
 import { formerSeats, refusesWhole } from "./producers.ts";
 import { stampOf, type Routes } from "./routes.ts";
@@ -186,11 +187,15 @@ class Sending {
   }
 
   async #sendPart(route: TopicRoute, part: Part): Promise<Outcome<Sent>> {
-    let outcome = await this.#callSend(route, part);
+    const contents = this.#contentsAt(part.indexes);
+    const lodged = await lodge(this.#ground, route, part.queue, contents);
+    if (!lodged.ok) return lodged;
+    const records = frameContents(lodged.value);
+    let outcome = await this.#callSend(route, part, records);
     if (outcome.ok && outcome.value.formerFirst === true) {
-      const former = await formerSeats(this.#ground, route, this.#contentsAt(part.indexes));
+      const former = await formerSeats(this.#ground, route, contents);
       if (!former.ok) return former;
-      outcome = await this.#callSend(route, part, former.value);
+      outcome = await this.#callSend(route, part, records, former.value);
     }
     return outcome.ok ? outcome : inRequest(outcome, part.indexes);
   }
@@ -198,10 +203,10 @@ class Sending {
   async #callSend(
     route: TopicRoute,
     part: Part,
+    records: Uint8Array,
     former?: NonNullable<SendCall["former"]>,
   ): Promise<Outcome<Sent>> {
     const { namespace, topic } = route;
-    const records = frameContents(this.#contentsAt(part.indexes));
     const keyed = this.#keyed;
     const outcome = await this.#ground.objects.queue(
       { namespace, topic, queue: part.queue },

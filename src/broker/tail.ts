@@ -120,7 +120,10 @@ class Follower implements Tail {
     if (!peeked.ok) return peeked;
     const { offsets, nextOffset } = peeked.value;
     if (nextOffset === undefined) this.#ready.delete(queue);
-    const messages = messagesOf(this.#route, queue, peeked.value);
+    const { messages, end } = await this.#ground.bodies.complete(
+      messagesOf(this.#route, queue, peeked.value),
+    );
+    end();
     const [first = from] = offsets;
     const missed = first - from;
     return accept(messages.map((message, index) => this.#event(message, index === 0 ? missed : 0)));

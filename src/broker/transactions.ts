@@ -19,6 +19,7 @@ import type { ById, DecideRequest, PrepareRequest, TopicName } from "./broker.ts
 import { claimKey, homeOfKey } from "./key-claim.ts";
 import type { Messages } from "./messages.ts";
 import type { Lanes, Lot } from "./lanes.ts";
+import { lodge } from "./lodge.ts";
 import type { Ground } from "./objects.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf, type Routes } from "./routes.ts";
@@ -63,23 +64,25 @@ export class Transactions {
   }
 
   #prepareAt(at: TopicName, request: PrepareRequest, lot: Lot): Promise<Outcome<Prepared>> {
-    const records = frameContents(request.messages.map(({ content }) => content));
+    const contents = request.messages.map(({ content }) => content);
     return this.#routes.use(at, true, async (route) => {
       const targets = await this.#targets(route, request, lot);
       if (!targets.ok) return targets;
       const { keyed, producerGroup } = request;
-      const call: PrepareCall = {
-        stamp: stampOf(route),
-        producerGroup,
-        check: policyOf(route, request),
-        records,
-        targets: targets.value,
-        ...(keyed === undefined ? {} : { keyed }),
-      };
       const { namespace, topic } = at;
       const queue = homeOf(route, request, lot);
       const claim = keyed === undefined ? undefined : await this.#claim(route, queue, keyed);
       if (claim !== undefined) return claim;
+      const lodged = await lodge(this.#ground, route, queue, contents);
+      if (!lodged.ok) return lodged;
+      const call: PrepareCall = {
+        stamp: stampOf(route),
+        producerGroup,
+        check: policyOf(route, request),
+        records: frameContents(lodged.value),
+        targets: targets.value,
+        ...(keyed === undefined ? {} : { keyed }),
+      };
       return this.#ground.objects.queue(
         { namespace, topic, queue },
         (home) => home.prepare(call),

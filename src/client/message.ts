@@ -14,6 +14,11 @@ export interface MessageData<T = unknown> {
   readonly body?: T;
   /** The body that is not JSON: `bytesOf` reads it. */
   readonly bodyBase64?: string;
+  /** In the place of a large body that could not be had; never of a message that was received. */
+  readonly bodyError?: {
+    readonly code: "body_missing" | "body_damaged" | "body_unavailable";
+    readonly bytes: number;
+  };
   readonly contentType?: string;
   readonly tag?: string;
   readonly keys?: readonly string[];

@@ -20,29 +20,43 @@ export interface Answer {
 
 const unknown = (failure: string): Answer => ({ resolution: "unknown", failure });
 
-/** One question and its answer, within `timeoutMs`. */
+type Asking = Pick<ProducerGroupRecord, "secrets"> & { readonly timeoutMs: number };
+
+/** One question and its answer, within `timeoutMs` once its large bodies are there. */
 export async function ask(
   ports: Ports,
   check: CheckBegun,
   target: CheckTarget,
-  { secrets, timeoutMs }: Pick<ProducerGroupRecord, "secrets"> & { readonly timeoutMs: number },
+  { secrets, timeoutMs }: Asking,
 ): Promise<Answer> {
+  const filled = await ports.bodies.completeCheck(check);
   try {
-    if ("binding" in target) return await askWorker(ports, check, target.binding, timeoutMs);
-    const nowMs = ports.clock.nowMs();
-    const { status, bodyText, failure } = await ports.post({
-      url: target.url,
-      secrets,
-      id: webhookId(check, nowMs),
-      body: checkEnvelope(check, nowMs),
-      timeoutMs,
-    });
-    if (failure !== undefined) return { ...unknown(failure), status };
-    if (status !== 200) return { ...unknown("status"), status };
-    return { ...readAnswer(bodyText ?? "", check.transactionId), status };
+    return await askAbout(ports, filled.check, target, { secrets, timeoutMs });
   } catch {
     return unknown("failed");
+  } finally {
+    filled.end();
   }
+}
+
+async function askAbout(
+  ports: Ports,
+  check: CheckBegun,
+  target: CheckTarget,
+  { secrets, timeoutMs }: Asking,
+): Promise<Answer> {
+  if ("binding" in target) return askWorker(ports, check, target.binding, timeoutMs);
+  const nowMs = ports.clock.nowMs();
+  const { status, bodyText, failure } = await ports.post({
+    url: target.url,
+    secrets,
+    id: webhookId(check, nowMs),
+    body: checkEnvelope(check, nowMs),
+    timeoutMs,
+  });
+  if (failure !== undefined) return { ...unknown(failure), status };
+  if (status !== 200) return { ...unknown("status"), status };
+  return { ...readAnswer(bodyText ?? "", check.transactionId), status };
 }
 
 async function askWorker(

@@ -23,8 +23,10 @@ export function checkArgument(check: CheckBegun): Readonly<Record<string, unknow
   for (const { fields, body } of checkedHalves(check)) {
     if ("json" in body) {
       messages.push({ ...fields, body: JSON.parse(body.json) as unknown, bodyJson: body.json });
-    } else {
+    } else if ("base64" in body) {
       messages.push({ ...fields, bodyBase64: body.base64 });
+    } else {
+      messages.push({ ...fields, bodyError: body.error });
     }
   }
   return { ...checkFields(check), messages };

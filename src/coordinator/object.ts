@@ -3,6 +3,7 @@
  * Every public method answers over RPC; it never holds state of its own.
  */
 import { DurableObject } from "cloudflare:workers";
+import { largeBodiesOf } from "../bodies/large-bodies.ts";
 import { boundWorker } from "../platform/bound-worker.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
@@ -74,6 +75,7 @@ function portsOf(env: Bindings): Ports {
     queue: (namespace, topic, queue) =>
       env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueuePort,
     worker: (binding) => boundWorker<CheckWorker>(env, binding, "checkTransaction"),
+    bodies: largeBodiesOf(env),
     post: (question) =>
       postSigned({
         ...question,

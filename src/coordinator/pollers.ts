@@ -2,6 +2,7 @@
  * Producers that poll: hands out what lies in the mailbox, each check once, or waits for it. Content comes from the
  * queue at hand-out, so that a decided transaction is never handed out. It never begins, counts or ends a check.
  */
+import { largeBytesIn } from "../bodies/large-bodies.ts";
 import { accept, ERRORS, type Outcome, type Refusal, refuse } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { CheckBegun } from "../protocol/rpc.ts";
@@ -191,7 +192,7 @@ export class Pollers {
 
 /** False when the answer is full without this one. The first always fits. */
 function put(basket: Basket, ref: Ref, check: CheckBegun): boolean {
-  const bytes = check.entries.length;
+  const bytes = check.entries.length + largeBytesIn(check.entries);
   if (basket.checks.length > 0 && basket.bytes + bytes > basket.query.bytesMax) basket.full = true;
   if (basket.full) return false;
   basket.checks.push(check);

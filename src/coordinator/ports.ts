@@ -1,6 +1,7 @@
 /**
  * What a coordinator needs of the outside, so that its rules run in plain Node: queues, endpoints, storage, time.
  */
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { LiveSecret } from "../platform/signature.ts";
@@ -29,6 +30,7 @@ export interface Ports {
   post(question: Question): Promise<PostAnswer>;
   /** Undefined: the deployment has no such binding, or it cannot be asked. */
   worker(binding: string): CheckWorker | undefined;
+  readonly bodies: LargeBodies;
   readonly clock: Clock;
   readonly log: Log;
 }

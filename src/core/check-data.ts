@@ -7,14 +7,18 @@ import type { CheckBegun } from "../protocol/rpc.ts";
 import { encodeBase64 } from "./base64.ts";
 import { decodeEntry } from "./entry.ts";
 import { messageId, parseTransactionId } from "./ids.ts";
-import { decodeRecord, unframe } from "./record.ts";
+import { bodyErrorOf } from "./message.ts";
+import { decodeRecord, unframe, type Body } from "./record.ts";
 
 /** A half message as its producer is asked about it. */
 export interface CheckedHalf {
   /** All of it but the body, named as on the wire. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** A JSON body's exact text, or bytes. */
-  readonly body: { readonly json: string } | { readonly base64: string };
+  /** A JSON body's exact text, or bytes, or why there is neither. */
+  readonly body:
+    | { readonly json: string }
+    | { readonly base64: string }
+    | { readonly error: ReturnType<typeof bodyErrorOf> };
 }
 
 /** All of a check but its messages. */
@@ -47,15 +51,25 @@ export function checkedHalves(check: CheckBegun): CheckedHalf[] {
         sentAt: entry.sentAt ?? check.preparedAt,
         ...content,
       },
-      body: "json" in body ? body : { base64: encodeBase64(body.bytes) },
+      body: shownBody(body),
     };
   });
+}
+
+function shownBody(body: Body): CheckedHalf["body"] {
+  if ("json" in body) return body;
+  return "bytes" in body ? { base64: encodeBase64(body.bytes) } : { error: bodyErrorOf(body) };
 }
 
 /** The JSON text of a check's `data`. */
 export function checkDataJson(check: CheckBegun): string {
   const messages = checkedHalves(check).map(({ fields, body }) => {
-    const last = "json" in body ? `"body":${body.json}` : `"bodyBase64":"${body.base64}"`;
+    const last =
+      "json" in body
+        ? `"body":${body.json}`
+        : "base64" in body
+          ? `"bodyBase64":"${body.base64}"`
+          : `"bodyError":${JSON.stringify(body.error)}`;
     return `${JSON.stringify(fields).slice(0, -1)},${last}}`;
   });
   return `${JSON.stringify(checkFields(check)).slice(0, -1)},"messages":[${messages.join(",")}]}`;

@@ -13,6 +13,7 @@ const FLAG = {
   expiresAt: 8,
   deliverAt: 16,
   isFirst: 32,
+  largeBytes: 64,
 } as const;
 
 export interface Entry {
@@ -27,6 +28,8 @@ export interface Entry {
   readonly deliverAt?: number;
   /** Only while it is forwarded: its dedup id was looked up when it was taken in, and is not any more. */
   readonly isFirst?: true;
+  /** Bytes of a body that does not stand in the record: an answer carries them all the same. */
+  readonly largeBytes?: number;
   readonly record: Uint8Array;
 }
 
@@ -38,12 +41,14 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   if (entry.expiresAt !== undefined) flags |= FLAG.expiresAt;
   if (entry.deliverAt !== undefined) flags |= FLAG.deliverAt;
   if (entry.isFirst === true) flags |= FLAG.isFirst;
+  if (entry.largeBytes !== undefined) flags |= FLAG.largeBytes;
   writer.byte(VERSION).byte(flags);
   if (entry.id !== undefined) writer.text(entry.id);
   if (entry.sentAt !== undefined) writer.uint(entry.sentAt);
   if (entry.transactionId !== undefined) writer.text(entry.transactionId);
   if (entry.expiresAt !== undefined) writer.uint(entry.expiresAt);
   if (entry.deliverAt !== undefined) writer.uint(entry.deliverAt);
+  if (entry.largeBytes !== undefined) writer.uint(entry.largeBytes);
   writer.raw(entry.record);
 }
 
@@ -74,6 +79,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   if (flags & FLAG.expiresAt) entry.expiresAt = reader.uint();
   if (flags & FLAG.deliverAt) entry.deliverAt = reader.uint();
   if (flags & FLAG.isFirst) entry.isFirst = true;
+  if (flags & FLAG.largeBytes) entry.largeBytes = reader.uint();
   return Object.assign(entry, { record: reader.rest() });
 }
 
@@ -88,4 +94,10 @@ function readFlags(reader: ByteReader): number {
 /** When it may no longer be delivered, without reading the rest. */
 export function entryExpiresAt(bytes: Uint8Array): number | undefined {
   return ((bytes[1] ?? 0) & FLAG.expiresAt) === 0 ? undefined : decodeEntry(bytes).expiresAt;
+}
+
+/** What it takes of an answer: its own bytes, and those of a body that stands elsewhere. */
+export function entryWeight(bytes: Uint8Array): number {
+  const isLarge = ((bytes[1] ?? 0) & FLAG.largeBytes) !== 0;
+  return isLarge ? bytes.length + (decodeEntry(bytes).largeBytes ?? 0) : bytes.length;
 }

@@ -13,6 +13,7 @@ export interface SentEvent {
 /** Undefined when it has none: the data is no UTF-8, or its type is none that a header can say, or unknown. */
 export function binaryEvent(message: Message): SentEvent | undefined {
   const { body, contentType = "json" in body ? "application/json" : undefined } = message.content;
+  if ("ref" in body) return undefined;
   const text = "json" in body ? body.json : textOf(body.bytes);
   if (text === undefined || contentType === undefined || !/^[\x20-\x7e]+$/.test(contentType))
     return undefined;

@@ -90,6 +90,8 @@ export function structuredEvent(message: Message): string {
 
 function dataMember({ body, contentType }: Content): string {
   if ("json" in body && isJsonType(contentType)) return `,"data":${body.json}`;
+  // One that cannot be had is an event without data.
+  if ("ref" in body) return "";
   const bytes = "json" in body ? encodeText(body.json) : body.bytes;
   if (bytes.length === 0) return "";
   const text = isTextType(contentType) ? textOf(bytes) : undefined;

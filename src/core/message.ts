@@ -5,7 +5,7 @@
 import { encodeBase64 } from "./base64.ts";
 import { decodeEntry } from "./entry.ts";
 import { messageId } from "./ids.ts";
-import { decodeRecord, unframe, type Content } from "./record.ts";
+import { decodeRecord, unframe, type Body, type Content } from "./record.ts";
 import type { Sent, SentMessage, Stored } from "../protocol/producing.ts";
 
 /** A message as any reader sees it. */
@@ -99,10 +99,22 @@ export function contentJson(content: Content): string {
   return `{${members}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
 }
 
+/** The body's member. */
+function bodyJson(body: Body): string {
+  if ("json" in body) return `"body":${body.json}`;
+  if ("bytes" in body) return `"bodyBase64":"${encodeBase64(body.bytes)}"`;
+  return `"bodyError":${JSON.stringify(bodyErrorOf(body))}`;
+}
+
+/** What stands in the place of a large body that cannot be had. */
+export const bodyErrorOf = ({ ref, fault }: Extract<Body, { ref: unknown }>) => ({
+  code: fault ?? "body_unavailable",
+  bytes: ref.bytes,
+});
+
 /** What of a message its readers see, too. */
 function openContentJson(content: Content): string {
-  const { body } = content;
-  let text = "json" in body ? `"body":${body.json}` : `"bodyBase64":"${encodeBase64(body.bytes)}"`;
+  let text = bodyJson(content.body);
   if (content.contentType !== undefined)
     text += `,"contentType":${JSON.stringify(content.contentType)}`;
   if (content.tag !== undefined) text += `,"tag":${JSON.stringify(content.tag)}`;

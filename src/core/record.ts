@@ -3,7 +3,14 @@
  * in between the queue reads its routing fields only and never touches the body.
  * Layout, version 1: version byte, flags, then each field whose flag is set in the order of FLAG, then the body.
  */
-import { ByteReader, type ByteWriter, CodecError, decodeText, Scratch } from "./bytes.ts";
+import {
+  ByteReader,
+  type ByteWriter,
+  CodecError,
+  decodeText,
+  Scratch,
+  utf8Length,
+} from "./bytes.ts";
 import type { ProducerMark } from "./producer.ts";
 
 const VERSION = 1;
@@ -18,11 +25,21 @@ const FLAG = {
   tag: 1 << 6,
   dedupId: 1 << 7,
   producer: 1 << 8,
-  contentType: 1 << 9,
-  keys: 1 << 10,
-  properties: 1 << 11,
-  traceparent: 1 << 12,
+  bodyRef: 1 << 9,
+  contentType: 1 << 10,
+  keys: 1 << 11,
+  properties: 1 << 12,
+  traceparent: 1 << 13,
 } as const;
+
+/** A large body that stands in the bucket: enough to find it, and to know it again. */
+export interface BodyRef {
+  /** Names the object; chosen by chance, so that nobody guesses it. */
+  readonly key: Uint8Array;
+  readonly bytes: number;
+  /** SHA-256 of the body. */
+  readonly digest: Uint8Array;
+}
 
 /** What a queue needs to know of a message to place it. */
 export interface RecordHead {
@@ -34,12 +51,29 @@ export interface RecordHead {
   readonly tag?: string;
   readonly dedupId?: string;
   readonly producer?: ProducerMark;
+  /** Its body is not in the record. */
+  readonly bodyRef?: BodyRef;
+}
+
+/** Why a large body is not there: gone, not what was stored, or out of reach for now. */
+export type BodyFault = "body_missing" | "body_damaged" | "body_unavailable";
+
+/** A body, or where it stands; `fault` once it was looked for in vain. */
+export type Body =
+  | { readonly json: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly isJson: boolean; readonly ref: BodyRef; readonly fault?: BodyFault };
+
+/** The length of a body, wherever it stands. */
+export function bodyLength(body: Body): number {
+  if ("json" in body) return utf8Length(body.json);
+  return "bytes" in body ? body.bytes.length : body.ref.bytes;
 }
 
 /** A whole message as its producer sent it. */
-export interface Content extends RecordHead {
-  /** The JSON text exactly as it came, or raw bytes. */
-  readonly body: { readonly json: string } | { readonly bytes: Uint8Array };
+export interface Content extends Omit<RecordHead, "bodyRef"> {
+  /** The JSON text exactly as it came, or raw bytes, or where they stand. */
+  readonly body: Body;
   readonly contentType?: string;
   readonly keys?: readonly string[];
   readonly properties?: Readonly<Record<string, string>>;
@@ -48,8 +82,10 @@ export interface Content extends RecordHead {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function writeRecord(writer: ByteWriter, content: Content): void {
-  let flags = "json" in content.body ? FLAG.jsonBody : 0;
+function flagsOf(content: Content): number {
+  const { body } = content;
+  const isJson = "ref" in body ? body.isJson : "json" in body;
+  let flags = isJson ? FLAG.jsonBody : 0;
   if (content.delayMs !== undefined) flags |= FLAG.delayMs;
   if (content.deliverAt !== undefined) flags |= FLAG.deliverAt;
   if (content.ttlMs !== undefined) flags |= FLAG.ttlMs;
@@ -58,11 +94,17 @@ function writeRecord(writer: ByteWriter, content: Content): void {
   if (content.tag !== undefined) flags |= FLAG.tag;
   if (content.dedupId !== undefined) flags |= FLAG.dedupId;
   if (content.producer !== undefined) flags |= FLAG.producer;
+  if ("ref" in body) flags |= FLAG.bodyRef;
   if (content.contentType !== undefined) flags |= FLAG.contentType;
   if (content.keys !== undefined) flags |= FLAG.keys;
   if (content.properties !== undefined) flags |= FLAG.properties;
   if (content.traceparent !== undefined) flags |= FLAG.traceparent;
-  writer.byte(VERSION).uint(flags);
+  return flags;
+}
+
+function writeRecord(writer: ByteWriter, content: Content): void {
+  const { body } = content;
+  writer.byte(VERSION).uint(flagsOf(content));
   if (content.delayMs !== undefined) writer.uint(content.delayMs);
   if (content.deliverAt !== undefined) writer.uint(content.deliverAt);
   if (content.ttlMs !== undefined) writer.uint(content.ttlMs);
@@ -73,6 +115,7 @@ function writeRecord(writer: ByteWriter, content: Content): void {
   if (content.producer !== undefined) {
     writer.text(content.producer.id).uint(content.producer.epoch).uint(content.producer.sequence);
   }
+  if ("ref" in body) writer.blob(body.ref.key).uint(body.ref.bytes).blob(body.ref.digest);
   if (content.contentType !== undefined) writer.text(content.contentType);
   if (content.keys !== undefined) {
     writer.uint(content.keys.length);
@@ -84,8 +127,8 @@ function writeRecord(writer: ByteWriter, content: Content): void {
     for (const [name, value] of entries) writer.text(name).text(value);
   }
   if (content.traceparent !== undefined) writer.text(content.traceparent);
-  if ("json" in content.body) writer.rawText(content.body.json);
-  else writer.raw(content.body.bytes);
+  if ("json" in body) writer.rawText(body.json);
+  else if ("bytes" in body) writer.raw(body.bytes);
 }
 
 const scratch = new Scratch();
@@ -122,6 +165,8 @@ function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead
   if (flags & FLAG.dedupId) head.dedupId = reader.text();
   if (flags & FLAG.producer)
     head.producer = { id: reader.text(), epoch: reader.uint(), sequence: reader.uint() };
+  if (flags & FLAG.bodyRef)
+    head.bodyRef = { key: reader.blob(), bytes: reader.uint(), digest: reader.blob() };
   return { flags, head };
 }
 
@@ -169,6 +214,8 @@ function readTexts(reader: ByteReader): string[] {
 export function decodeRecord(record: Uint8Array): Content {
   const reader = new ByteReader(record);
   const { flags, head } = readHead(reader);
+  const { bodyRef } = head;
+  if (bodyRef !== undefined) delete head.bodyRef;
   const content: Mutable<Omit<Content, "body">> = head;
   if (flags & FLAG.contentType) content.contentType = reader.text();
   if (flags & FLAG.keys) content.keys = readTexts(reader);
@@ -179,8 +226,10 @@ export function decodeRecord(record: Uint8Array): Content {
     content.properties = Object.fromEntries(entries);
   }
   if (flags & FLAG.traceparent) content.traceparent = reader.text();
+  const isJson = (flags & FLAG.jsonBody) !== 0;
+  if (bodyRef !== undefined) return { ...content, body: { isJson, ref: bodyRef } };
   const rest = reader.rest();
-  return { ...content, body: flags & FLAG.jsonBody ? { json: decodeText(rest) } : { bytes: rest } };
+  return { ...content, body: isJson ? { json: decodeText(rest) } : { bytes: rest } };
 }
 
 /** Records one behind the other, each with its length in front: how a batch travels in one buffer. */

@@ -116,14 +116,20 @@ export class Desk {
       bytesMax: LIMITS.pushBytesMax,
       ...(this.#consumerId === undefined ? {} : { consumerId: this.#consumerId }),
     });
+    const filled = leased.ok ? await this.leaser.complete(leased.value.messages) : undefined;
     this.#reserve(ask, -ask.count);
-    if (!leased.ok) {
+    if (filled === undefined) {
       this.#restUntil = this.#ports.clock.nowMs() + REST_MS;
       return;
     }
-    const { messages } = leased.value;
+    this.#handOut(filled.messages, ask.session);
+    filled.end();
+  }
+
+  /** To the session that they were leased for, or to whoever has room. */
+  #handOut(messages: readonly Delivery[], session: Session | undefined): void {
     const places =
-      ask.session === undefined ? this.#deal(messages.length) : messages.map(() => ask.session);
+      session === undefined ? this.#deal(messages.length) : messages.map(() => session);
     const shares = new Map<Session | undefined, Delivery[]>();
     for (const [index, message] of messages.entries()) {
       const share = shares.get(places[index]);

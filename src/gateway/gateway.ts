@@ -186,6 +186,7 @@ export class Gateway {
     return new Leaser(
       {
         queue: (known, queue, call) => this.#ports.queue(known, queue, call),
+        bodies: this.#ports.bodies,
         look: ({ namespace, topic, group }) =>
           this.#ports.seat({ namespace, topic, group: group.name }),
         changed: (found) => {

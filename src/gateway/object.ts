@@ -4,6 +4,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { problemOf } from "../core/problem.ts";
+import { largeBodiesOf } from "../bodies/large-bodies.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
 import { base64url } from "../platform/random.ts";
@@ -109,6 +110,7 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
           call,
           { timeoutMs: CALL_TIMEOUT_MS },
         ),
+      bodies: largeBodiesOf(env),
       seat: (at) => seatOf(env, at),
       isGood: (namespace, key) => isGood(env, namespace, key),
       sockets: () => ctx.getWebSockets().map((socket) => this.#socketOf(socket)),

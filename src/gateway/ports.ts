@@ -17,6 +17,7 @@ export interface Socket {
 
 export interface Ports {
   readonly queue: LeaserPorts["queue"];
+  readonly bodies: LeaserPorts["bodies"];
   /** What the registry has of the group now; undefined: it is gone. */
   seat(
     at: Pick<GroupSeat, "namespace" | "topic"> & { readonly group: string },

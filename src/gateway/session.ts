@@ -89,7 +89,9 @@ export class Session {
 
   hold(messages: readonly Delivery[]): void {
     for (const { receipt, invisibleUntil, content } of messages) {
-      const bytes = "json" in content.body ? content.body.json.length : content.body.bytes.length;
+      const { body } = content;
+      const bytes =
+        "json" in body ? body.json.length : "bytes" in body ? body.bytes.length : body.ref.bytes;
       this.#held.set(receipt, { until: invisibleUntil, bytes });
       this.#bytes += bytes;
     }

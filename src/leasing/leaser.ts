@@ -3,6 +3,12 @@
  * asked, receipts go back to the queues that gave them, and a topic that changed is looked up again. It never waits for a
  * message, never decides who gets one, and never throws.
  */
+import {
+  type Filled,
+  fillDeliveries,
+  largeBytesOf,
+  type LargeBodies,
+} from "../bodies/large-bodies.ts";
 import { parseReceipt } from "../core/ids.ts";
 import { type Delivery, deliveriesOf } from "../core/message.ts";
 import { joinEverywhere } from "../platform/join.ts";
@@ -29,6 +35,7 @@ export interface LeaserPorts {
   ): Promise<Outcome<T>>;
   /** What the registry has now; undefined when the group is gone. */
   look(seat: GroupSeat): Promise<Outcome<GroupSeat | undefined>>;
+  readonly bodies: LargeBodies;
   /** It was looked up, and is this. The owner may end the leaser's use. */
   changed(seat: GroupSeat | undefined): void;
 }
@@ -41,7 +48,9 @@ const NAMELESS = refuse("invalid_request", "A consumer of a broadcast group says
 });
 
 interface Leased {
+  /** Large bodies are still to be fetched. */
   readonly messages: readonly Delivery[];
+  /** With large bodies. */
   readonly bytes: number;
   readonly paused: boolean;
 }
@@ -103,6 +112,13 @@ export class Leaser {
     });
     if (joined.ok) this.#joinedAt = queues;
     return joined;
+  }
+
+  /** What was leased, with its large bodies; what is without one is settled and left out. */
+  complete(messages: readonly Delivery[]): Promise<Filled<Delivery>> {
+    return fillDeliveries(this.#ports.bodies, messages, (receipts, how) =>
+      this.settle(receipts, how),
+    );
   }
 
   /** From now on the queues ring, until they are told that nobody listens. */
@@ -181,6 +197,7 @@ export class Leaser {
   #leased(queue: number, delivered: Delivered): Leased {
     const { topic, stamp } = this.#seat;
     const messages = deliveriesOf({ topic, incarnation: stamp.incarnation }, queue, delivered);
-    return { messages, bytes: delivered.entries.length, paused: delivered.paused };
+    const bytes = delivered.entries.length + largeBytesOf(messages);
+    return { messages, bytes, paused: delivered.paused };
   }
 }

@@ -7,6 +7,7 @@ const OWN: ReadonlySet<string> = new Set([
   "PUSHER",
   "GATEWAY",
   "SCHEDULER",
+  "BODIES",
   "HALFMQ_PRIVATE",
 ]);
 

@@ -52,6 +52,7 @@ export const ERRORS = {
   internal_error: kind(500, "An internal error, logged with the request id", true),
   unavailable: kind(503, "Temporarily unavailable", true),
   overloaded: kind(503, "Overloaded", true),
+  body_unavailable: kind(503, "The bucket of large bodies cannot be reached", true),
   storage_full: kind(503, "The storage is full", true),
   not_configured: kind(503, "The deployment has no root key"),
 } as const satisfies Record<string, Kind>;

@@ -23,6 +23,8 @@ export const LIMITS = {
   contentTypeBytesMax: 256,
   bodyBytesMax: MIB,
   requestBytesMax: 8 * MIB,
+  /** A body that goes to the bucket, where one is bound. Whatever hands a message out holds it whole, in Base64 a third more. */
+  largeBodyBytesMax: 8 * MIB,
   requestMessagesMax: 1_000,
   requestReceiptsMax: 1_000,
   receiptCharsMax: 1_024,

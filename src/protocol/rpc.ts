@@ -51,6 +51,7 @@ import type { Page } from "./page.ts";
 import type { CheckTarget, GroupPatch, TopicPatch } from "./topic.ts";
 
 export type * from "./consuming.ts";
+export type * from "./env.ts";
 export * from "./delivering.ts";
 export type * from "./page.ts";
 export type * from "./producing.ts";
@@ -76,6 +77,11 @@ export interface QueueRpc {
   /** Runs whatever is due; the watchdog's call. */
   poke(): Promise<void>;
 
+  /**
+   * Large bodies will be put into the bucket under these keys, and messages that refer to them sent or prepared here; what
+   * is not referred to within the hour is deleted. A key is expected once, ever. `storage_full` and `overloaded` before anything is put.
+   */
+  expectBodies(stamp: Stamp, keys: readonly Uint8Array[]): Promise<Outcome<undefined>>;
   /** Without records it takes the key for its body, whose messages go to other queues. */
   send(call: SendCall): Promise<Outcome<Stored>>;
   /** The stored answer of an earlier keyed request, if this queue has it. */
@@ -359,29 +365,4 @@ export interface CoordinatorRpc {
     waiting: number;
     open: number;
   }>;
-}
-
-/** As much of a Durable Object namespace as is used, so that these shapes need no platform's types. */
-interface ObjectNamespace {
-  getByName(name: string): unknown;
-}
-
-/** The bindings of the deployment, as the Worker and the objects get them. */
-export interface Env {
-  readonly QUEUE: ObjectNamespace;
-  readonly REGISTRY: ObjectNamespace;
-  readonly COORDINATOR: ObjectNamespace;
-  readonly PUSHER: ObjectNamespace;
-  readonly GATEWAY: ObjectNamespace;
-  readonly SCHEDULER: ObjectNamespace;
-  readonly HALFMQ_ROOT_KEY?: string;
-  /** Comma-separated host names or addresses that checks and pushes may also call. */
-  readonly HALFMQ_ALLOWED_TARGETS?: string;
-  /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
-  readonly HALFMQ_QUEUE_BYTES?: string;
-  /** "off": unknown topics are refused instead of made. */
-  readonly HALFMQ_AUTO_CREATE?: string;
-  /** "1": the server listens on loopback only, so loopback targets are allowed. */
-  readonly HALFMQ_LOOPBACK?: string;
-  readonly HALFMQ_VERSION?: string;
 }

@@ -3,6 +3,7 @@
  * its calls go out through. Every public method answers over RPC; it never holds state of its own.
  */
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import { largeBodiesOf } from "../bodies/large-bodies.ts";
 import { boundWorker } from "../platform/bound-worker.ts";
 import { systemClock } from "../platform/clock.ts";
 import { askPermission, type Permission } from "../platform/handshake.ts";
@@ -101,6 +102,7 @@ function portsOf(ctx: DurableObjectState, env: Bindings, armedAt: number | undef
         call,
         { timeoutMs: CALL_TIMEOUT_MS },
       ),
+    bodies: largeBodiesOf(env),
     record: ({ namespace, topic, group, stamp }) =>
       callObject(
         registryOf(namespace),

@@ -29,6 +29,7 @@ interface Kept {
 
 export interface Ports {
   readonly queue: LeaserPorts["queue"];
+  readonly bodies: LeaserPorts["bodies"];
   /** What the registry has of this push now; undefined: nothing any more. */
   record(known: PushRecord): Promise<Outcome<PushRecord | undefined>>;
   disable(record: PushRecord, reason: string): Promise<Outcome<unknown>>;

@@ -172,6 +172,7 @@ export class Pusher implements PusherRpc {
     const leaser: Leaser = new Leaser(
       {
         queue: (seat, queue, call) => this.#ports.queue(seat, queue, call),
+        bodies: this.#ports.bodies,
         look: () => this.#ports.record(this.#record ?? record),
         changed: (seat) => {
           if (this.#leaser !== leaser) return;
@@ -283,19 +284,25 @@ export class Pusher implements PusherRpc {
     // The queue may be asked again, for another call.
     this.#pump();
     if (!leased.ok || messages.length === 0) return;
-    const batch: Batch = { record, push, leaser, messages };
-    const gate = gateOf(this.#breaker, clock.nowMs());
-    // What changed while the lease was on its way holds for it, too.
-    const isOff = this.#active?.record.version !== record.version;
-    if (isOff || gate.is === "open") return settle(this.#ports, batch, {});
     this.#openBytes += leased.value.bytes;
+    const filled = await leaser.complete(messages);
     try {
-      this.#seen = { ...this.#seen, lastCallAt: clock.nowMs() };
-      const verdict = await deliver(this.#ports, batch);
-      await this.#apply(batch, verdict, isProbe);
+      await this.#deliver({ record, push, leaser, messages: filled.messages }, isProbe);
     } finally {
+      filled.end();
       this.#openBytes -= leased.value.bytes;
     }
+  }
+
+  async #deliver(batch: Batch, isProbe: boolean): Promise<void> {
+    const nowMs = this.#ports.clock.nowMs();
+    if (batch.messages.length === 0) return;
+    // What changed while the lease was on its way holds for it, too.
+    const isOff = this.#active?.record.version !== batch.record.version;
+    if (isOff || gateOf(this.#breaker, nowMs).is === "open") return settle(this.#ports, batch, {});
+    this.#seen = { ...this.#seen, lastCallAt: nowMs };
+    const verdict = await deliver(this.#ports, batch);
+    await this.#apply(batch, verdict, isProbe);
   }
 
   /** [P3] */

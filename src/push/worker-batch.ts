@@ -6,7 +6,8 @@
  * The methods are called over RPC and may arrive after the handler has returned, but in order and before the runtime
  * disposes of them, which it does when the handler's invocation is over: that is what is waited for. It never throws.
  */
-import type { Delivery } from "../core/message.ts";
+import { bodyErrorOf, type Delivery } from "../core/message.ts";
+import type { Body } from "../core/record.ts";
 import { pause, within } from "../platform/clock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Fate, Verdict } from "./classify.ts";
@@ -100,12 +101,16 @@ function messageOf(message: Delivery, said: Said, index: number) {
     id,
     timestamp: new Date(storedAt),
     attempts: deliveryAttempt,
-    ...("json" in body
-      ? { body: JSON.parse(body.json) as unknown, bodyJson: body.json }
-      : { body: body.bytes.slice().buffer }),
+    ...bodyOf(body),
     ack: said.method(() => ACKED, index),
     retry: said.method(retried, index),
   };
+}
+
+function bodyOf(body: Body) {
+  if ("json" in body) return { body: JSON.parse(body.json) as unknown, bodyJson: body.json };
+  // A message without its body is not delivered; the reference would say nothing to a Worker.
+  return "bytes" in body ? { body: body.bytes.slice().buffer } : { bodyError: bodyErrorOf(body) };
 }
 
 function retried(options: unknown): Fate {

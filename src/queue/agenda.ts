@@ -3,6 +3,7 @@
  * does nothing that is due.
  */
 import type { Attendants } from "./waiting/attendants.ts";
+import type { Bin } from "./bodies/bin.ts";
 import type { Drains } from "./links/drains.ts";
 import type { Redrives } from "./redriving.ts";
 import type { QueueStore } from "./store.ts";
@@ -14,21 +15,24 @@ export function nextDueAt(
     attendants,
     drains,
     redrives,
+    bin,
     retainAt,
   }: {
     store: QueueStore;
     attendants: Attendants;
     drains: Drains;
     redrives: Redrives;
+    bin: Bin;
     retainAt: number;
   },
   nowMs: number,
 ): number {
-  const dues = [store.links.nextDueAt(nowMs)];
+  const dues = [store.links.nextDueAt(nowMs), bin.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
     dues.push(drains.nextDueAt(nowMs), store.groups.nextDueAt(), redrives.nextDueAt());
     for (const group of store.groups) dues.push(attendants.watchAt(group, nowMs));
     dues.push(store.delayed.index.next(), store.halves.open.nextDueAt());
+    dues.push(store.bodies.expectedUntil);
     const { firstStoredAt } = store.messages;
     if (firstStoredAt !== undefined)
       dues.push(Math.max(firstStoredAt + store.route.settings.retentionMs, retainAt));

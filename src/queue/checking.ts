@@ -4,7 +4,7 @@
  */
 import { due } from "../core/half-message.ts";
 import { encodeEntry } from "../core/entry.ts";
-import { frame } from "../core/record.ts";
+import { frame, readRecordHead } from "../core/record.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import type { CheckBegun, CheckOffer, TransactionState } from "../protocol/rpc.ts";
 import { apply, missing, settle } from "./deciding.ts";
@@ -75,14 +75,16 @@ export function checkContent(
   if (half === undefined) return undefined;
   const { topic, incarnation } = store.route;
   const messages = withContent ? half.messages : [];
-  const entries = messages.map(({ record }, index) =>
-    encodeEntry({
+  const entries = messages.map(({ record }, index) => {
+    const { bodyRef } = readRecordHead(record);
+    return encodeEntry({
+      ...(bodyRef === undefined ? {} : { largeBytes: bodyRef.bytes }),
       id: halfId(store, open.position, index),
       sentAt: half.preparedAt,
       transactionId: idOf(store, open.position),
       record,
-    }),
-  );
+    });
+  });
   return {
     transactionId: idOf(store, open.position),
     topic,

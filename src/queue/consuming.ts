@@ -1,7 +1,7 @@
 /**
  * Receiving from a queue, and looking without taking: the commands' bodies, run inside a flush. Nothing here waits.
  */
-import { decodeEntry } from "../core/entry.ts";
+import { decodeEntry, entryWeight } from "../core/entry.ts";
 import { receipt } from "../core/ids.ts";
 import { decodeRecord, frame } from "../core/record.ts";
 import type { Delivered, PeekCall, Peeked, ReceiveCall } from "../protocol/rpc.ts";
@@ -119,8 +119,9 @@ export function peek(store: QueueStore, call: PeekCall): Peeked {
       decodeRecord(decodeEntry(read.entry).record).keys?.includes(call.key) !== true
     )
       continue;
-    if (offsets.length > 0 && bytes + read.entry.length > call.bytesMax) break;
-    bytes += read.entry.length;
+    const weight = entryWeight(read.entry);
+    if (offsets.length > 0 && bytes + weight > call.bytesMax) break;
+    bytes += weight;
     entries.push(read.entry);
     offsets.push(offset);
     storedAts.push(read.storedAt);

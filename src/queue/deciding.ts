@@ -14,6 +14,7 @@ import type {
   Prepared,
   Target,
 } from "../protocol/rpc.ts";
+import { letHalfGo, withBodies } from "./bodies/keeping.ts";
 import { claim, dedupWordOf, dismiss, firstOf, release, remember } from "./duplicates/dedup.ts";
 import type { Decided, Placed } from "./halves/page.ts";
 import type { HalfMessage } from "./halves/record.ts";
@@ -34,6 +35,17 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
   if (!before.ok) return before;
   if (before.value !== undefined) return accept({ ...before.value, replayed: true });
   const records = unframe(call.records);
+  return withBodies(store, records.map(readRecordHead), nowMs, () =>
+    takeHalves(store, call, records, nowMs),
+  );
+}
+
+function takeHalves(
+  store: QueueStore,
+  call: PrepareCall,
+  records: readonly Uint8Array[],
+  nowMs: number,
+): Outcome<Prepared> {
   const full = noRoomForHalves(store, call, records, nowMs);
   if (full !== undefined) return full;
   const position = store.halves.log.next;
@@ -46,6 +58,8 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
     const first = word === undefined ? undefined : firstOf(store, word, nowMs)?.id;
     if (word !== undefined && first === undefined) remember(store, word, id, nowMs);
     messageIds.push(first ?? id);
+    const { bodyRef } = readRecordHead(record);
+    if (bodyRef !== undefined) store.bodies.place(bodyRef.key, { in: "half", at: position });
     return {
       ...(remote === undefined ? {} : { target: remote }),
       ...(first === undefined ? {} : { duplicateOf: first }),
@@ -158,6 +172,7 @@ export function settle(
       freeDedup(store, { position: open.position, index }, message, nowMs);
   const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks: open.checks, placed };
   store.halves.decide(open, decided);
+  letHalfGo(store, { position: open.position, messages: half?.messages ?? [] }, decided, nowMs);
 }
 
 function freeDedup(store: QueueStore, half: HalfPlace, message: HalfMessage, nowMs: number): void {

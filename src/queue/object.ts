@@ -3,6 +3,7 @@
  * Every public method answers over RPC, as verbs.ts has it; it decides nothing and holds no state of its own.
  */
 import { DurableObject } from "cloudflare:workers";
+import { largeBodiesOf } from "../bodies/large-bodies.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
 import { random } from "../platform/random.ts";
@@ -60,6 +61,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 
   poke(...args: Args<"poke">): Rpc<"poke"> {
     return this.#verbs.poke(...args);
+  }
+
+  expectBodies(...args: Args<"expectBodies">): Rpc<"expectBodies"> {
+    return this.#verbs.expectBodies(...args);
   }
 
   send(...args: Args<"send">): Rpc<"send"> {
@@ -209,6 +214,7 @@ const textOf = (cause: unknown): string =>
 function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined): QueuePorts {
   const queueOf = (namespace: string, topic: string, queue: number): QueueRpc =>
     env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueueRpc;
+  const { store } = largeBodiesOf(env);
   return {
     armedAt,
     ...(Number(env.HALFMQ_QUEUE_BYTES) > 0
@@ -225,6 +231,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     setAlarm: (atMs) => void ctx.storage.setAlarm(atMs),
     // A deleted topic leaves nothing, its alarm included.
     deleteAll: () => void ctx.storage.deleteAll(),
+    ...(store === undefined ? {} : { deleteBodies: (keys) => store.delete(keys) }),
     offer: (namespace, producerGroup, offers) => {
       const stub = env.COORDINATOR.getByName(
         coordinatorObjectName(namespace, producerGroup),

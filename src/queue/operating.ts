@@ -55,7 +55,7 @@ export function deadLetters(
     const page = store.deadLetters.list(group.number, after, room);
     for (const letter of page.items) {
       found.push({ letter, group });
-      bytes += letter.entry.length;
+      bytes += letter.weight;
     }
     ({ more } = page);
   }

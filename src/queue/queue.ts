@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import type {
   CheckOffer,
   DecideCall,
@@ -22,25 +22,27 @@ import type {
 } from "../protocol/rpc.ts";
 import { nextDueAt } from "./agenda.ts";
 import { Attendants, type AttendantPorts } from "./waiting/attendants.ts";
+import { Bin } from "./bodies/bin.ts";
+import { areBodiesGone } from "./bodies/keeping.ts";
 import type { QueueBounds } from "./bounds.ts";
 import { decideAndArrive, type CommittingPorts } from "./committing.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
 import { Drains, type DrainedPort } from "./links/drains.ts";
 import { Flush, type FlushPorts } from "./flush.ts";
+import { Hold } from "./hold.ts";
+import type { Identity } from "./identity.ts";
 import { Outbox } from "./links/outbox.ts";
 import type { RingPort } from "./waiting/rings.ts";
 import { Redrives } from "./redriving.ts";
 import { moveDue } from "./sending.ts";
-import { dropOld, retain } from "./retention.ts";
+import { dropOld, retain, sweepBodies } from "./retention.ts";
 import { storeLog, whose } from "./store-log.ts";
-import { QueueStore, type Identity } from "./store.ts";
+import { QueueStore } from "./store.ts";
 import type { Sql } from "./storage/storage.ts";
 import { groupGone, TOPIC_GONE, Waits } from "./waiting/waits.ts";
 
 const SWEEP_MAX = 256;
-/** A delete is decided within this, or its count no longer holds. */
-const HOLD_MS = 10_000;
 const RETENTION_EVERY_MS = 10_000;
 
 export interface QueuePorts extends FlushPorts, AttendantPorts {
@@ -58,6 +60,8 @@ export interface QueuePorts extends FlushPorts, AttendantPorts {
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
   ring: RingPort;
   drained: DrainedPort;
+  /** Deletes large bodies from the bucket; answers whether all are gone. Absent: there is no bucket. */
+  readonly deleteBodies?: (keys: readonly Uint8Array[]) => Promise<boolean>;
 }
 
 export class Queue {
@@ -70,9 +74,10 @@ export class Queue {
   #retainAt = 0;
   #more = false;
   #erased = false;
-  /** In memory only: a delete that takes longer, or finds the object woken anew, has been counted before. */
-  #heldUntil = 0;
+  /** Begun and ended by who may delete the topic. */
+  readonly hold = new Hold();
   readonly #outbox: Outbox;
+  readonly #bin: Bin;
   /** Long polls, here and at the bell. */
   readonly waits: Waits;
   /** Pushers and gateways of groups. */
@@ -121,14 +126,20 @@ export class Queue {
       run: (command) => this.run(command),
       after: (effect) => this.#flush.after(effect),
       forward: (namespace, target, call) => ports.forward(namespace, target, call),
-      emptied: () => {
-        if (this.store.identity?.dropping === true) this.#flush.after(() => this.#erase());
-      },
+      emptied: (nowMs) => this.#endDrop(nowMs),
+    });
+    this.#bin = new Bin({
+      clock,
+      log,
+      bodies: () => this.store.bodies,
+      deleteBodies: ports.deleteBodies,
+      run: (command) => this.run(command),
+      emptied: (nowMs) => this.#endDrop(nowMs),
     });
     this.#flush.spacingMs = this.store.identity?.route.settings.flushSpacingMs ?? 0;
-    const { identity, links } = this.store;
+    const { identity, links, bodies } = this.store;
     // Killed between the answer to a delete and the erasure.
-    if (identity?.dropping === true && links.pending === 0) this.#erase();
+    if (identity?.dropping === true && links.pending === 0 && bodies.isEmpty) this.#erase();
     // On wake, whatever is due or unarmed is looked at once.
     if (this.store.identity !== undefined) void this.run(() => accept(undefined));
   }
@@ -179,29 +190,9 @@ export class Queue {
     mayBeLost = false,
   ): Promise<Outcome<T>> {
     const run = (nowMs: number): Outcome<T> =>
-      this.#stale(stamp) ?? this.held(nowMs) ?? command(nowMs);
+      this.#stale(stamp) ?? this.hold.refusal(nowMs) ?? command(nowMs);
     if (!mayBeLost || this.#flush.owesMuch) return this.run(run, records.length);
     return Promise.resolve(this.#flush.early(run, records.length));
-  }
-
-  held(nowMs: number): Refusal | undefined {
-    return nowMs < this.#heldUntil
-      ? refuse("unavailable", "The topic may be about to be deleted.")
-      : undefined;
-  }
-
-  /** What would be lost by a delete, and with `hold` nothing more until that is decided. */
-  inUse(
-    incarnation: number,
-    hold: boolean,
-  ): Promise<Outcome<{ prepared: number; delayed: number; forwarding: number }>> {
-    return this.run((nowMs) => {
-      const { store } = this;
-      if (store.identity?.route.incarnation !== incarnation)
-        return accept({ prepared: 0, delayed: 0, forwarding: 0 });
-      this.#heldUntil = hold ? nowMs + HOLD_MS : 0;
-      return accept(store.usage);
-    });
   }
 
   /** The same for a command that needs a group. */
@@ -258,7 +249,7 @@ export class Queue {
     const before = this.store.identity;
     if (this.#erased) {
       this.#erased = false;
-      this.#heldUntil = 0;
+      this.hold.end();
       this.#drains.clear();
       this.waits.forgetRings();
       this.attendants.clear();
@@ -282,16 +273,24 @@ export class Queue {
   }
 
   drop(incarnation: number): Promise<Outcome<{ dropped: boolean }>> {
-    return this.run((): Outcome<{ dropped: boolean }> => {
+    return this.run((nowMs): Outcome<{ dropped: boolean }> => {
       const { identity } = this.store;
       if (identity === undefined || identity.route.incarnation !== incarnation)
         return accept({ dropped: true });
       this.store.saveIdentity({ ...identity, dropping: true });
       this.store.groups.clear();
-      if (this.store.links.pending > 0) return accept({ dropped: false });
-      this.#flush.after(() => this.#erase());
-      return accept({ dropped: true });
+      return accept({ dropped: this.#endDrop(nowMs) });
     });
+  }
+
+  /** A deleted topic is erased once everything is forwarded and the bucket has nothing of it. Answers whether that is so. */
+  #endDrop(nowMs: number): boolean {
+    const { identity, links } = this.store;
+    if (identity?.dropping !== true || links.pending > 0) return false;
+    const hasBucket = this.#ports.deleteBodies !== undefined;
+    if (!areBodiesGone(this.store, hasBucket, this.#log, nowMs)) return false;
+    this.#flush.after(() => this.#erase());
+    return true;
   }
 
   /** Nothing is left; the next `configure` begins with empty tables. */
@@ -327,6 +326,7 @@ export class Queue {
       });
     }
     if (nowMs >= this.#retainAt) this.#retain(nowMs);
+    if (sweepBodies(store, nowMs, SWEEP_MAX)) this.#more = true;
   }
 
   #retain(nowMs: number): void {
@@ -341,15 +341,16 @@ export class Queue {
     if (store.identity === undefined) return;
     this.waits.serve(nowMs);
     store.commit(nowMs);
+    this.#bin.pick(nowMs);
     this.#arm(nowMs);
     this.#flush.after(() => this.#follow());
   }
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    const [drains, retainAt] = [this.#drains, this.#retainAt];
+    const [drains, bin, retainAt] = [this.#drains, this.#bin, this.#retainAt];
     const { store, attendants, redrives } = this;
-    let next = nextDueAt({ store, attendants, drains, redrives, retainAt }, nowMs);
+    let next = nextDueAt({ store, attendants, drains, redrives, bin, retainAt }, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
@@ -368,6 +369,7 @@ export class Queue {
   #follow(): void {
     const { store } = this;
     this.#outbox.send();
+    this.#bin.send();
     if (store.identity === undefined || store.identity.dropping === true) return;
     const isGrown = store.route.settings.queues > 1;
     this.waits.ringFor((route) => isGrown || this.attendants.has(route));

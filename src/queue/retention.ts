@@ -3,6 +3,7 @@
  * traces. Each in bounded steps, inside a flush; when to look is the queue's.
  */
 import { LIMITS } from "../protocol/limits.ts";
+import type { BeforeDrop } from "./log/segments.ts";
 import type { QueueStore } from "./store.ts";
 
 /** Pages of producers that one round looks at. */
@@ -38,12 +39,25 @@ function isHeld(store: QueueStore, from: number, to: number): boolean {
   return false;
 }
 
+/** Large bodies that no message needs any more are marked, a bounded number; answers whether there may be more. */
+export function sweepBodies(store: QueueStore, nowMs: number, max: number): boolean {
+  if (store.bodies.isEmpty) return false;
+  const groups = Array.from(store.groups, ({ number }) => number);
+  const isKept = (offset: number): boolean => store.deadLetters.hasCopy(groups, offset);
+  return store.bodies.sweep({ first: store.messages.first, isKept }, nowMs, max);
+}
+
 /** Old decisions, settled delays and old dead letters go. */
 export function dropOld(store: QueueStore, nowMs: number): void {
   const keptMs = Math.max(store.route.settings.retentionMs, LIMITS.decisionMsMin);
-  const beforeDrop = (): void => store.sealKeys(nowMs);
-  store.halves.dropArchived(nowMs - keptMs, nowMs, beforeDrop);
-  store.delayed.dropSettled(nowMs - store.route.settings.retentionMs, beforeDrop);
+  const beforeDrop =
+    (log: "half" | "delayed"): BeforeDrop =>
+    (from, to) => {
+      store.sealKeys(nowMs);
+      store.bodies.doomRange(log, from, to, nowMs);
+    };
+  store.halves.dropArchived(nowMs - keptMs, nowMs, beforeDrop("half"));
+  store.delayed.dropSettled(nowMs - store.route.settings.retentionMs, beforeDrop("delayed"));
   store.deadLetters.dropBefore(nowMs - LIMITS.keptCopyMs);
   store.producers.sweep(nowMs, PRODUCER_PAGES_SWEPT);
   store.trace.sweep((family, first, end) => {

@@ -6,6 +6,7 @@ import type { RecordHead } from "../core/record.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import { dedupWordOf, firstOf } from "./duplicates/dedup.ts";
 import type { Counted } from "./duplicates/sequences.ts";
+import { STORAGE_FULL } from "./storage/full.ts";
 import { QueueStore } from "./store.ts";
 
 /** Messages that a request brings, in columns. */
@@ -32,12 +33,6 @@ export function noRoom(
   if (store.isStorageFull) return STORAGE_FULL;
   return backlogFull(store, batch, nowMs);
 }
-
-/** Retention looks again within ten seconds. */
-const STORAGE_FULL: Refusal = {
-  ...refuse("storage_full", "The queue's storage is nearly full; it still gives out and settles."),
-  retryAfterMs: 10_000,
-};
 
 /** The slowest group decides; what waits for its time is not counted before it comes. */
 function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | undefined {

@@ -18,6 +18,7 @@ import type {
   SentRun,
   Stored,
 } from "../protocol/rpc.ts";
+import { withBodies } from "./bodies/keeping.ts";
 import {
   claim,
   comeBack,
@@ -78,6 +79,15 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
     if (word !== undefined && store.ownerOf(word) !== store.queue)
       return refuse("stale_route", "The message group or producer belongs to another queue.");
   }
+  return withBodies(store, heads, nowMs, () => take(store, call, { records, heads }, nowMs));
+}
+
+function take(
+  store: QueueStore,
+  call: SendCall,
+  { records, heads }: Pick<Batch, "records" | "heads">,
+  nowMs: number,
+): Outcome<Stored> {
   const judged = judgeProducers(store, heads, call.former, nowMs);
   if (!judged.ok) return judged;
   if (judged.value.is === "formerFirst")
@@ -282,10 +292,16 @@ const ownerOf = (store: QueueStore, entry: Uint8Array): number =>
 function placeForwarded(store: QueueStore, bytes: Uint8Array, nowMs: number): ForwardPlace {
   if (bytes.length === 0) return {};
   const entry = decodeEntry(bytes);
-  const word = dedupWordOf(readRecordHead(entry.record));
+  const head = readRecordHead(entry.record);
+  const { bodyRef } = head;
+  const word = dedupWordOf(head);
   if (word !== undefined && entry.id !== undefined && entry.isFirst !== true) {
     const first = claim(store, { word, id: entry.id }, nowMs);
-    if (first !== undefined) return { duplicateOf: first };
+    if (first !== undefined) {
+      // With the message the queue has taken the answer for its body.
+      if (bodyRef !== undefined) store.bodies.doomStray(bodyRef.key, nowMs);
+      return { duplicateOf: first };
+    }
   }
   const { deliverAt, isFirst: _, ...arrival } = entry;
   if (deliverAt !== undefined && deliverAt > nowMs) {

@@ -12,8 +12,8 @@ import { readMeta, writeMeta } from "./storage/schema.ts";
 export function mayBeLost(route: TopicRoute | undefined, call: SendCall): boolean {
   if (route?.settings.durability !== "memory") return false;
   return unframe(call.records).every((record) => {
-    const { delayMs, deliverAt } = readRecordHead(record);
-    return delayMs === undefined && deliverAt === undefined;
+    const { delayMs, deliverAt, bodyRef } = readRecordHead(record);
+    return delayMs === undefined && deliverAt === undefined && bodyRef === undefined;
   });
 }
 

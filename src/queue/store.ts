@@ -4,10 +4,10 @@
  */
 import { messageId } from "../core/ids.ts";
 import { decodeEntry, entryView } from "../core/entry.ts";
-import { readRecordHead } from "../core/record.ts";
-import { queueOfSlot, queueOfWord, slotOf } from "../core/route.ts";
+import { readRecordHead, type BodyRef } from "../core/record.ts";
 import { ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
+import { Bodies, type BodyPlace } from "./bodies/bodies.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Delayed } from "./delayed/delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
@@ -17,6 +17,7 @@ import type { GroupState } from "./delivery/state.ts";
 import { DueIndex } from "./delayed/due-index.ts";
 import { Halves } from "./halves/halves.ts";
 import type { Placed } from "./halves/page.ts";
+import { awaitsFormer, formerOf, ownerOf, type Identity } from "./identity.ts";
 import { Journal } from "./storage/journal.ts";
 import { KeyIndex } from "./keys/key-index.ts";
 import { LongBodies } from "./log/long-bodies.ts";
@@ -29,22 +30,6 @@ import { SegmentLog } from "./log/segments.ts";
 import { StandIns } from "./duplicates/stand-ins.ts";
 import type { Sql } from "./storage/storage.ts";
 
-/** What storage says of the queue itself. */
-export interface Identity {
-  readonly route: TopicRoute;
-  readonly queue: number;
-  /** Offset at which each growth of the topic found this queue. */
-  readonly fences: readonly {
-    readonly to: number;
-    readonly from: number;
-    readonly offset: number;
-    /** Ordered groups, by number, of which every new queue knows that they have passed it. */
-    readonly told?: readonly number[];
-  }[];
-  /** The topic is deleted; only what must still be forwarded keeps the object. */
-  readonly dropping?: boolean;
-}
-
 /** A message on its way into a log. */
 export interface Arrival {
   readonly record: Uint8Array;
@@ -52,7 +37,7 @@ export interface Arrival {
   readonly sentAt?: number;
   readonly transactionId?: string;
   readonly expiresAt?: number;
-  /** Where its content stands if it must be sent on to another queue of this topic. */
+  /** Where its content stands here, from which it can be sent on to another queue of this topic. */
   readonly source?: Pick<Parcel, "from" | "position" | "index">;
 }
 
@@ -78,6 +63,7 @@ export class QueueStore {
   readonly delayed: Delayed;
   readonly links: Links;
   readonly deadLetters: DeadLetters;
+  readonly bodies: Bodies;
   readonly keys: KeyIndex;
   readonly producers: Producers;
   readonly trace: Trace;
@@ -95,7 +81,8 @@ export class QueueStore {
     this.bounds = bounds;
     this.sql = sql;
     this.ports = ports;
-    openStorage(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema]);
+    const { schema: bodies } = Bodies;
+    openStorage(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema, ...bodies]);
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql, bounds.ringDeltas);
@@ -104,6 +91,7 @@ export class QueueStore {
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
     this.deadLetters = new DeadLetters(sql);
+    this.bodies = new Bodies(sql);
     this.#softIds = new SoftIds(sql);
     this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
     this.trace = new Trace(sql, this.journal);
@@ -174,7 +162,7 @@ export class QueueStore {
         log: this.messages,
         journal: this.journal,
         deadLetters: this.deadLetters,
-        heldFor: (state, messageGroup) => this.#heldFor(state, messageGroup),
+        heldFor: (state, messageGroup) => formerOf(this.#known, state.drainedFrom, messageGroup),
         seat: () => ({ queue: this.queue, queues: this.route.settings.queues }),
         random: () => this.ports.random(),
         lapsed: (offset, attempt) => note(offset, { kind: "leaseExpired", value: attempt }),
@@ -220,9 +208,13 @@ export class QueueStore {
 
   // ------------------------------------------------------------ placing
 
-  get route(): TopicRoute {
+  get #known(): Identity {
     if (this.identity === undefined) throw new Error("a queue without a topic was used");
-    return this.identity.route;
+    return this.identity;
+  }
+
+  get route(): TopicRoute {
+    return this.#known.route;
   }
 
   get queue(): number {
@@ -245,31 +237,14 @@ export class QueueStore {
     writeMeta(this.sql, "identity", JSON.stringify(identity));
   }
 
-  /** The growth that made this queue. */
-  get #origin(): TopicRoute["growths"][number] | undefined {
-    return this.route.growths.find(({ from, to }) => this.queue >= from && this.queue < to);
-  }
-
   /** Does an ordered group still wait here for any of the queues that were there before this one? */
   awaitsFormer(state: GroupState): boolean {
-    for (let former = 0; former < (this.#origin?.from ?? 0); former++)
-      if (!state.drainedFrom.has(former)) return true;
-    return false;
-  }
-
-  /** The former queue that a message group's order still waits for at this queue. */
-  #heldFor(state: GroupState, messageGroup: string): number | undefined {
-    const growth = this.#origin;
-    if (growth === undefined) return undefined;
-    const former = queueOfSlot(slotOf(messageGroup), growth.from);
-    return state.drainedFrom.has(former) ? undefined : former;
+    return awaitsFormer(this.#known, state.drainedFrom);
   }
 
   /** Does the message group still belong here, or has a growth moved it? */
   ownerOf(messageGroup: string | undefined): number {
-    return messageGroup === undefined
-      ? this.queue
-      : queueOfWord(messageGroup, this.route.settings.queues);
+    return ownerOf(this.#known, messageGroup);
   }
 
   /** When the message may no longer be delivered; counted from when it gets its offset. */
@@ -280,7 +255,7 @@ export class QueueStore {
 
   /** Appends to the message log; what belongs to another queue since a growth is sent on instead. */
   append(arrival: Arrival, nowMs: number): Placed {
-    const { messageGroup } = readRecordHead(arrival.record);
+    const { messageGroup, bodyRef } = readRecordHead(arrival.record);
     const owner = this.ownerOf(messageGroup);
     if (owner !== this.queue && arrival.source !== undefined) {
       this.links.push(
@@ -291,11 +266,13 @@ export class QueueStore {
     }
     const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
     const id = arrival.id ?? this.softId(this.messages.next);
+    this.#placeBody(arrival, bodyRef, { in: "log", at: this.messages.next });
     const entry = entryView({
       ...(id === undefined ? {} : { id }),
       ...(arrival.sentAt === undefined ? {} : { sentAt: arrival.sentAt }),
       ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(bodyRef === undefined ? {} : { largeBytes: bodyRef.bytes }),
       record: arrival.record,
     });
     return { at: "log", queue: this.queue, offset: this.messages.append(entry, nowMs) };
@@ -326,7 +303,16 @@ export class QueueStore {
       ...(arrival.transactionId === undefined ? {} : { transactionId: arrival.transactionId }),
       record: arrival.record,
     });
-    return { at: "delayed", position: this.delayed.add(entry, deliverAt, nowMs), deliverAt };
+    const position = this.delayed.add(entry, deliverAt, nowMs);
+    const { bodyRef } = readRecordHead(arrival.record);
+    this.#placeBody(arrival, bodyRef, { in: "delayed", at: position });
+    return { at: "delayed", position, deliverAt };
+  }
+
+  #placeBody({ source }: Arrival, ref: BodyRef | undefined, to: BodyPlace): void {
+    const isHere = source !== undefined && source.from !== "void";
+    const from = isHere ? { in: source.from, at: source.position } : undefined;
+    if (ref !== undefined) this.bodies.place(ref.key, to, from);
   }
 
   /** When a record that starts counting now is due; undefined for now. */

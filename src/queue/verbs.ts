@@ -6,6 +6,7 @@ import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { QueueRpc, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./reading/blocked.ts";
+import { expectBodies } from "./bodies/keeping.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
 import { peek } from "./consuming.ts";
 import { prepare } from "./deciding.ts";
@@ -24,6 +25,7 @@ type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
 type Args<K extends keyof QueueRpc> = Parameters<QueueRpc[K]>;
 
 const noTransaction = refuse("transaction_not_found", "There is no such transaction.");
+const NOTHING = new Uint8Array();
 const noTopic = refuse("topic_not_found", "The topic is gone.");
 
 const TOO_MANY = refuse("too_many_waiters", "Too many tails wait here.", {
@@ -42,7 +44,14 @@ export class QueueVerbs implements QueueRpc {
   }
 
   inUse(...[incarnation, hold]: Args<"inUse">): Rpc<"inUse"> {
-    return this.#queue.inUse(incarnation, hold);
+    return this.#queue.run((nowMs) => {
+      const { store } = this.#queue;
+      if (store.identity?.route.incarnation !== incarnation)
+        return accept({ prepared: 0, delayed: 0, forwarding: 0 });
+      if (hold) this.#queue.hold.begin(nowMs);
+      else this.#queue.hold.end();
+      return accept(store.usage);
+    });
   }
 
   drop(incarnation: number): Rpc<"drop"> {
@@ -58,6 +67,12 @@ export class QueueVerbs implements QueueRpc {
 
   async poke(): Promise<void> {
     await this.#queue.run(() => accept(undefined));
+  }
+
+  expectBodies(...[stamp, keys]: Args<"expectBodies">): Rpc<"expectBodies"> {
+    return this.#queue.adding({ stamp, records: NOTHING }, (nowMs) =>
+      expectBodies(this.#queue.store, keys, nowMs),
+    );
   }
 
   send(...[call]: Args<"send">): Rpc<"send"> {
@@ -270,7 +285,7 @@ export class QueueVerbs implements QueueRpc {
     return this.#queue.run(
       (nowMs) =>
         this.#is(call.incarnation)
-          ? (this.#queue.held(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
+          ? (this.#queue.hold.refusal(nowMs) ?? takeForwarded(this.#queue.store, call, nowMs))
           : noTopic,
       call.entries.length,
     );

@@ -2,6 +2,7 @@
  * The API over a broker made of memory: it writes down what it was asked and answers what a test says. Requests go through
  * the whole app, as from the wire.
  */
+import { LIMITS } from "../../src/protocol/limits.ts";
 import { createApp } from "../../src/api/app.ts";
 import type { Edge } from "../../src/api/operation.ts";
 import type { Principal } from "../../src/auth/principal.ts";
@@ -80,6 +81,7 @@ export function testEdge(
       error: (event, fields) => void logged.push(`${event} ${String(fields?.["requestId"])}`),
     },
     targets: targetPolicy({}),
+    bodyBytesMax: LIMITS.bodyBytesMax,
     version: "0.0.0-test",
   };
   const app = createApp(edge);

@@ -2,6 +2,8 @@
  * Objects made of memory for the broker's tests: queues that keep records, leases and answers to keys, a registry, and a
  * count of every call. No rule of the real ones is copied beyond what routing needs.
  */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { encodeEntry } from "../../src/core/entry.ts";
 import { messageId, parseReceipt, receipt } from "../../src/core/ids.ts";
 import { frame, unframe } from "../../src/core/record.ts";
@@ -294,6 +296,7 @@ export class World {
       nowMs: () => this.nowMs,
       random: () => this.draw,
       autoCreate: true,
+      bodies: new LargeBodies(systemClock, undefined),
     };
   }
 

@@ -50,7 +50,9 @@ export async function unrest(scene: Scene): Promise<string | undefined> {
 export async function restOf(scene: Scene, why: string | undefined): Promise<Rest> {
   const topics: TopicRest[] = [];
   for (const { topic } of scene.plan.topics) topics.push(await topicRest(scene, topic));
-  return { topics, isDrained: why === undefined, ...(why === undefined ? {} : { why }) };
+  // The server of this strike has no bucket.
+  const bucket = { bucket: [], answered: [] };
+  return { topics, ...bucket, isDrained: why === undefined, ...(why === undefined ? {} : { why }) };
 }
 
 async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {

@@ -1,4 +1,5 @@
 /** A coordinator with everything around it made of memory: a clock that only tests move, queues, endpoints, a log. */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import { frame, type Content, encodeRecord } from "../../src/core/record.ts";
 import { encodeEntry } from "../../src/core/entry.ts";
 import { messageId, transactionId } from "../../src/core/ids.ts";
@@ -254,6 +255,7 @@ export function makeWorld(
   const ports: Ports = {
     clock,
     log: { info: (event) => logged.push(event), error: (event) => logged.push(event) },
+    bodies: new LargeBodies(clock, undefined),
     post: (question) => endpoint.post(question),
     queue: (_, topic, number) => queue(number, topic),
     worker: (name) => {

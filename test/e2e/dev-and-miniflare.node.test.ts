@@ -1,5 +1,5 @@
 /** The main path beside `npm start`: under `npm run dev`, and with the built bundle under miniflare's own API. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -7,12 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
 import { startMiniflare } from "../kit/miniflare.node.ts";
 import { walkMainPath } from "./main-path.node.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const KEY = "a-root-key-for-this-test-only";
+const run = promisify(execFile);
 const PATIENCE_MS = 90_000;
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -55,11 +57,17 @@ test(
 );
 
 test(
-  "the main path runs under miniflare with the built bundle",
+  "the main path runs under miniflare with the built bundle, and large bodies with its bucket",
   async () => {
     const { url, stop } = await startMiniflare(KEY, await temporaryFolder());
     cleanups.push(stop);
     await walkMainPath({ key: KEY, fetch: (path, init) => fetch(url + path, init) });
+    // With a bucket, as examples.node.test.ts runs it without one.
+    const example = join(ROOT, "examples/17-large-body.ts");
+    const { stdout } = await run(process.execPath, ["--conditions=halfmq-source", example], {
+      env: { HALFMQ_URL: url, HALFMQ_KEY: KEY },
+    });
+    expect(stdout).toBe("received 100000 lines\n");
   },
   PATIENCE_MS,
 );

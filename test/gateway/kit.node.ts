@@ -1,4 +1,5 @@
 /** A gateway over a real queue, with an invented clock and sockets that outlive it. */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Ports, Socket } from "../../src/gateway/ports.ts";
 import type { Attached } from "../../src/gateway/session.ts";
@@ -120,6 +121,14 @@ export class World {
     await this.settle();
   }
 
+  /** A message whose body is in the bucket. */
+  async sendLarge(text: string): Promise<void> {
+    const ref = await this.bench.lodge(STAMP, text);
+    const stored = records({ body: { isJson: true, ref } });
+    await this.bench.run(this.verbs.send({ stamp: STAMP, records: stored }));
+    await this.settle();
+  }
+
   async figures() {
     const stats = await this.bench.run(this.verbs.stats(STAMP));
     return stats.groups[0];
@@ -142,6 +151,7 @@ export class World {
         await this.gate;
         return outcome;
       },
+      bodies: new LargeBodies(this.bench.clock, this.bench.bucket),
       isGood: () => {
         this.keyChecks++;
         return Promise.resolve(this.isGood());

@@ -1,4 +1,4 @@
-/** The built bundle under miniflare's own API: the Workers runtime as Cloudflare's tools run it, with an address that anyone can call. */
+/** The built bundle under miniflare's own API, with a bucket: the Workers runtime as Cloudflare's tools run it, with an address that anyone can call. */
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { compatibilityDate, workerBundle } from "../../src/cli/bundle.ts";
 
@@ -26,6 +26,7 @@ export async function startMiniflare(rootKey: string, dataFolder: string): Promi
       port: 0,
       bindings: { HALFMQ_ROOT_KEY: rootKey, HALFMQ_LOOPBACK: "1" },
       durableObjects: OBJECTS,
+      r2Buckets: { BODIES: "bodies" },
       resourcePersistencePath: dataFolder,
     }),
   );

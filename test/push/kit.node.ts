@@ -1,4 +1,5 @@
 /** A pusher over a real queue, with an invented clock, endpoint, registry and storage; either may be lost at any time. */
+import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import { Pusher } from "../../src/push/pusher.ts";
 import type { Ports, PushPost, PushQuestion } from "../../src/push/ports.ts";
 import type { QueueWorker } from "../../src/push/worker-batch.ts";
@@ -41,6 +42,8 @@ export class World {
   });
   disable: () => Outcome<unknown> = () => accept({ disabled: true });
   queueDown = false;
+  /** Calls to the queue. */
+  calls = 0;
   readonly workers = new Map<string, QueueWorker>();
   #generation = 0;
 
@@ -102,6 +105,13 @@ export class World {
     await this.bench.run(this.#verbs.send({ stamp: STAMP, records: stored }));
   }
 
+  /** A message whose body is in the bucket. */
+  async sendLarge(text: string): Promise<void> {
+    const ref = await this.bench.lodge(STAMP, text);
+    const stored = records({ body: { isJson: true, ref } });
+    await this.bench.run(this.#verbs.send({ stamp: STAMP, records: stored }));
+  }
+
   async figures() {
     const stats = await this.bench.run(this.#verbs.stats(STAMP));
     return stats.groups[0];
@@ -129,9 +139,11 @@ export class World {
       queue: async (_seat, _queue, call) => {
         if (isDead()) return never;
         if (this.queueDown) return refuse("unavailable", "down");
+        this.calls++;
         const outcome = await call(this.#verbs);
         return isDead() ? never : outcome;
       },
+      bodies: new LargeBodies(this.bench.clock, this.bench.bucket),
       record: () => Promise.resolve(accept(this.record)),
       disable: (_record, reason) => {
         this.disables.push(reason);

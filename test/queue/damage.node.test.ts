@@ -8,6 +8,7 @@ import { beforeAll, expect, test } from "vitest";
 import { CodecError } from "../../src/core/bytes.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import { BOUNDS } from "../../src/queue/bounds.ts";
+import { expectBodies } from "../../src/queue/bodies/keeping.ts";
 import { firstOf } from "../../src/queue/duplicates/dedup.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
 import { recall } from "../../src/queue/reading/finding.ts";
@@ -26,6 +27,8 @@ const HALF_PAGE = 1_024;
 const DELAYED_PAGE = 4_096;
 const LONG_BODY_CHARS = 900_000;
 const FLIPS = 60;
+/** Of eight large bodies, those from here on. */
+const GIVEN_UP = 4;
 const AT_ONCE = 64;
 
 let run: RandomRun;
@@ -71,7 +74,10 @@ async function furnish(): Promise<void> {
     for (const id of ids.slice(0, -100)) recall(run.store, { stamp, id }, at);
     return accept(undefined);
   });
+  const names = Array.from({ length: 8 }, (_, n) => new Uint8Array(16).fill(n));
+  await run.do((at) => expectBodies(run.store, names, at));
   await run.do((at) => {
+    run.store.bodies.giveUp(names.slice(GIVEN_UP), at);
     run.store.delayed.index.seal();
     run.store.sealKeys(at);
     return accept(undefined);
@@ -104,6 +110,8 @@ function told(sql: TestSql): string {
   const stamp = { incarnation: 7, version: run.version };
   for (let offset = store.messages.first; offset < store.messages.next; offset++)
     texts.push(lifeOf(store, { id: store.logId(offset) ?? "", stamp }, nowMs));
+  // Nothing is deleted that was not given up. A row that is not found deletes nothing.
+  texts.push(store.bodies.overdue(nowMs + 1e7, 100).every(([first = 0]) => first >= GIVEN_UP));
   texts.push(store.delayed.index.size(), store.delayed.index.popDue(nowMs + 1e7, 200));
   return JSON.stringify(texts);
 }

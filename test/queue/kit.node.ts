@@ -1,5 +1,6 @@
 /** A queue over node:sqlite with an invented clock and invented neighbours: what every test of the queue starts from. */
-import { encodeRecord, frame, type Content } from "../../src/core/record.ts";
+import { TestBucket } from "../kit/bucket.node.ts";
+import { encodeRecord, frame, type BodyRef, type Content } from "../../src/core/record.ts";
 import { BOUNDS, type QueueBounds } from "../../src/queue/bounds.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
 import type { Clock } from "../../src/platform/clock.ts";
@@ -10,6 +11,7 @@ import type {
   Forwarded,
   GroupRoute,
   RingCall,
+  Stamp,
   Target,
   TopicRoute,
 } from "../../src/protocol/rpc.ts";
@@ -19,6 +21,7 @@ import {
   type GroupSettings,
   type TopicSettings,
 } from "../../src/protocol/topic.ts";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
 
 /** Time that moves only when told; timers run in order of their due instants. */
@@ -106,6 +109,9 @@ export class Bench {
   ring: (ring: Omit<RingCall, "incarnation">) => void = () => {};
   erased = 0;
   storedBytes = 0;
+  readonly bucket = new TestBucket();
+  /** Without one nothing can be deleted. */
+  hasBucket = true;
   #life = { over: false };
   forward: (target: Target, call: ForwardCall) => Promise<Outcome<Forwarded>> = () =>
     new Promise(() => {});
@@ -149,6 +155,7 @@ export class Bench {
       abort: (cause) => void (this.aborted = cause),
       random: () => this.random,
       setAlarm: (atMs) => void (this.alarmAt = atMs),
+      ...(this.hasBucket ? { deleteBodies: (keys) => this.bucket.delete(keys) } : {}),
       deleteAll: () => void this.erased++,
       offer: (_namespace, _group, offers) => {
         this.offers.push(...offers);
@@ -192,6 +199,15 @@ export class Bench {
     if (!outcome.ok)
       throw Object.assign(new Error(`${outcome.code}: ${outcome.detail}`), { code: outcome.code });
     return outcome.value;
+  }
+
+  /** A body in the bucket, as the Worker puts it there before it sends. */
+  async lodge(stamp: Stamp, text = "large"): Promise<BodyRef> {
+    const key = this.bucket.newKey();
+    await this.run(new QueueVerbs(this.queue).expectBodies(stamp, [key]));
+    const put = await this.bucket.put(key, new TextEncoder().encode(text));
+    if (!put.ok) throw new Error(put.code);
+    return put.value;
   }
 
   /** Lets time pass, with the alarm going off whenever it is due. */

@@ -371,15 +371,15 @@ describe("a queue whose topic may be about to be deleted", () => {
     const none = { prepared: 0, delayed: 0, forwarding: 0 };
     const add = () =>
       bench.queue.adding({ stamp, records: new Uint8Array() }, () => accept("added"));
-    expect(await bench.run(bench.queue.inUse(7, true))).toEqual(none);
+    expect(await bench.run(new QueueVerbs(bench.queue).inUse(7, true))).toEqual(none);
     await expect(bench.run(add())).rejects.toMatchObject({ code: "unavailable" });
-    expect(await bench.run(bench.queue.inUse(7, false))).toEqual(none);
+    expect(await bench.run(new QueueVerbs(bench.queue).inUse(7, false))).toEqual(none);
     expect(await bench.run(add())).toBe("added");
   });
 
   it("goes on by itself when nobody tells it", async () => {
     const bench = await started();
-    await bench.run(bench.queue.inUse(7, true));
+    await bench.run(new QueueVerbs(bench.queue).inUse(7, true));
     await bench.pass(10_000);
     expect(
       await bench.run(

@@ -185,6 +185,13 @@ export interface Rest {
       readonly attempts: number;
     }[];
   }[];
+  /** Large bodies: what the bucket has, and what each queue answers for, with what its row stands for. */
+  readonly bucket: readonly string[];
+  readonly answered: readonly {
+    readonly queue: string;
+    readonly key: string;
+    readonly state: number;
+  }[];
   /** False: something was still on its way when the time was up. */
   readonly isDrained: boolean;
   readonly why?: string;

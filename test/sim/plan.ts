@@ -45,6 +45,8 @@ export interface Plan {
     readonly clock: number;
   };
   readonly faults: Faults;
+  /** Larger bodies go to the bucket; most bodies have a few dozen bytes more. */
+  readonly inlineBytesMax: number;
 }
 
 /** No request is on its way for longer, whatever holds it up. */
@@ -63,7 +65,8 @@ export const CALM: Faults = {
   doubledAlarms: 0,
 };
 
-export function drawPlan(dice: Dice): Plan {
+/** `bucketDice` decides alone about the bucket, so that the rest of a seed's plan is the same without it. */
+export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
   const topics = Array.from({ length: dice.int(1, 2) }, (_, index): TopicPlan => {
     const queues = dice.int(1, 3);
     return {
@@ -102,6 +105,7 @@ export function drawPlan(dice: Dice): Plan {
     seeks: dice.chance(0.1),
     hostileEndpoints: dice.chance(0.6),
     ...drawBadness(dice),
+    inlineBytesMax: bucketDice.chance(0.5) ? bucketDice.int(100, 130) : 1_048_576,
   };
 }
 

@@ -4,6 +4,7 @@ import type { Outcome } from "../../src/protocol/errors.ts";
 import type { Page } from "../../src/protocol/rpc.ts";
 import type { Scene } from "./clients/client.ts";
 import type { Rest } from "./history.ts";
+import { named } from "../kit/bucket.node.ts";
 import { NAMESPACE } from "./world/deployment.ts";
 import { read } from "./world/mark.ts";
 
@@ -32,7 +33,27 @@ export async function unrest(scene: Scene): Promise<string | undefined> {
 export async function restOf(scene: Scene, why: string | undefined): Promise<Rest> {
   const topics: TopicRest[] = [];
   for (const { topic } of scene.plan.topics) topics.push(await topicRest(scene, topic));
-  return { topics, isDrained: why === undefined, ...(why === undefined ? {} : { why }) };
+  return {
+    topics,
+    bucket: [...scene.deployment.bucket.names],
+    answered: answeredFor(scene),
+    isDrained: why === undefined,
+    ...(why === undefined ? {} : { why }),
+  };
+}
+
+/** Read from the disks, since no verb tells it. */
+function answeredFor({ host }: Scene): Rest["answered"] {
+  return host.names(false).flatMap((queue) => {
+    const disk = host.disk(queue);
+    const [table] = disk?.exec("SELECT 1 FROM sqlite_master WHERE name = 'large_body'") ?? [];
+    if (disk === undefined || table === undefined) return [];
+    return disk.exec("SELECT state, key FROM large_body").map((row) => ({
+      queue,
+      state: Number(row["state"]),
+      key: named(row["key"] as Uint8Array),
+    }));
+  });
 }
 
 async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {

@@ -34,11 +34,15 @@ const WATCHDOG_MS = 300_000;
 /** All must have drained within this much of invented time after the last fault. */
 const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 1_000;
+/** An upload is expected for an hour; the rest is for deleting. */
+const BIN_MS = 80 * 60_000;
 
 export async function simulate(run: Run): Promise<Ran> {
   tameDigests();
   const dice = new Dice(run.seed);
-  const drawn = drawPlan(dice);
+  // Beside the seed's own dice, whose draws it must not shift.
+  const bucketDice = new Dice(run.seed + 1_000_003);
+  const drawn = drawPlan(dice, bucketDice);
   const plan =
     run.without === undefined || run.without.length === 0 ? drawn : reduced(drawn, run.without);
   const clock = new EventClock();
@@ -57,6 +61,8 @@ export async function simulate(run: Run): Promise<Ran> {
   );
   const deployment = new Deployment(host, dice.fork(), {
     ringDeltas: plan.ringDeltas,
+    inlineBytesMax: plan.inlineBytesMax,
+    bucketDice,
     post: (question) => endpoint.post(question),
     onError: note,
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),
@@ -131,6 +137,7 @@ async function play(scene: Scene, dice: Dice): Promise<Rest> {
   scene.isOver = true;
   await Promise.all(working);
   await deployment.watchdog();
+  await emptyBin(scene);
   return restOf(scene, why);
 }
 
@@ -174,6 +181,15 @@ async function drain(scene: Scene): Promise<string | undefined> {
     await scene.host.clock.pause(DRAIN_LOOK_MS);
     const why = await unrest(scene);
     if (why === undefined || scene.host.clock.nowMs() > until) return why;
+  }
+}
+
+/** Uploads that led to nothing are given up, and what nobody needs leaves the bucket. */
+async function emptyBin({ deployment, host }: Scene): Promise<void> {
+  if (deployment.bucket.names.size === 0) return;
+  for (let passedMs = 0; passedMs < BIN_MS; passedMs += WATCHDOG_MS) {
+    await host.clock.pause(WATCHDOG_MS);
+    await deployment.watchdog();
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { utf8Length } from "../../core/bytes.ts";
 import { ATTRIBUTE_PREFIX, isAttributeName, SPEC_VERSION } from "../../core/event.ts";
-import type { Content } from "../../core/record.ts";
+import { bodyLength, type Content } from "../../core/record.ts";
 import { base64url } from "../../platform/random.ts";
 import { sha256 } from "../../platform/constant-time.ts";
 import { accept, refuse, type Facts, type Outcome, type Refusal } from "../../protocol/errors.ts";
@@ -106,7 +106,7 @@ function sizeFault({ attributes, contentType, body }: Event, at: string): Refusa
 
 function dataFault(body: Event["body"], at: string): Refusal | undefined {
   const limit = LIMITS.bodyBytesMax;
-  const actual = "json" in body ? utf8Length(body.json) : body.bytes.length;
+  const actual = bodyLength(body);
   if (actual <= limit) return undefined;
   const field = `${at}data`;
   return refuse("message_too_large", `${field}: at most ${limit} bytes`, { field, limit, actual });

@@ -53,6 +53,8 @@ export interface Shown {
 
 export function shown({ body, contentType }: Body): Shown {
   if ("json" in body) return { body: encodeBase64(encodeText(body.json)), type: "json" };
+  // One that cannot be had: the door has no word for it.
+  if ("ref" in body) return { body: "", type: "bytes" };
   const text = contentType === TEXT ? textOf(body.bytes) : undefined;
   if (text !== undefined) return { body: text, type: "text" };
   return { body: encodeBase64(body.bytes), type: "bytes" };

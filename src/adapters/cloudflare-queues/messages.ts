@@ -1,6 +1,6 @@
 /** Push, batch push, pull, acknowledge: a lease id is a receipt, and fenced like one. */
 import type { Delivery } from "../../broker/broker.ts";
-import type { Content } from "../../core/record.ts";
+import { bodyLength, type Content } from "../../core/record.ts";
 import { utf8Length } from "../../core/bytes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { jsonBody, shown, textBody } from "./body.ts";
@@ -52,7 +52,7 @@ function contentOf(
   place: string,
 ): Result<Content> {
   const body = message.content_type === "text" ? textBody(message.body) : jsonBody(message.body);
-  const bytes = "json" in body.body ? utf8Length(body.body.json) : body.body.bytes.length;
+  const bytes = bodyLength(body.body);
   if (bytes > LIMITS.bodyBytesMax) {
     const detail = `${place}.body: at most ${LIMITS.bodyBytesMax} bytes, but has ${bytes}`;
     return fault(413, 413, "message_too_large", detail);

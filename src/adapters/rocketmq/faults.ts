@@ -81,6 +81,7 @@ const BY_CODE: Readonly<Record<ErrorCode, FaultCode>> = {
   unavailable: "InternalServerError",
   overloaded: "InternalServerError",
   storage_full: "InternalServerError",
+  body_unavailable: "InternalServerError",
   not_configured: "InternalServerError",
 };
 

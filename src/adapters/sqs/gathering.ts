@@ -38,7 +38,8 @@ async function gatherFrom(
   for (let round = 0; round < roundsMax; round++) {
     const page = await broker.deadLetters(source.at, { limit: LETTERS_MAX });
     if (!page.ok) return faultOf(page);
-    const letters = page.value.items;
+    // One whose body cannot be had stays where it can be looked at, and redriven once it is put right.
+    const letters = page.value.items.filter(({ content }) => !("ref" in content.body));
     if (letters.length === 0) break;
     const messages = letters.map((letter) => copyOf(letter, arnOf(context, source.name)));
     const sent = await broker.send(target.at, { messages });

@@ -9,7 +9,7 @@ import { DELAYED_PAGE, DelayedPage, fateCode, type Fate } from "./page.ts";
 import { DueIndex } from "./due-index.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
-import { SegmentLog } from "../log/segments.ts";
+import { SegmentLog, type BeforeDrop } from "../log/segments.ts";
 import { Archive } from "../storage/archive.ts";
 import type { Sql } from "../storage/storage.ts";
 
@@ -192,12 +192,12 @@ export class Delayed implements Page {
 
   /**
    * One archived page, and the log under it, goes once its newest fate is older than the instant. `beforeDrop` is called
-   * before rows of the log go.
+   * before rows of the log go, with their positions.
    */
-  dropSettled(settledBefore: number, beforeDrop: () => void): void {
+  dropSettled(settledBefore: number, beforeDrop: BeforeDrop): void {
     for (const { number, until } of this.#archive.oldest(ARCHIVED_LOOKED_AT)) {
       if (until > settledBefore) continue;
-      beforeDrop();
+      beforeDrop(number * DELAYED_PAGE, (number + 1) * DELAYED_PAGE);
       this.#archive.remove(number);
       this.#pages.delete(number);
       this.log.dropPage(number, DELAYED_PAGE);

@@ -2,7 +2,7 @@
  * Chooses what a receive of one group gets: what is visible again, what order has freed, then what the scan meets next.
  * It leases through the group's state; acks and time are group.ts's.
  */
-import { decodeEntry, entryExpiresAt } from "../../core/entry.ts";
+import { decodeEntry, entryExpiresAt, entryWeight } from "../../core/entry.ts";
 import type { MessageFilter } from "../../core/filter/message-filter.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupMemory } from "./memory.ts";
@@ -103,7 +103,7 @@ export class Chooser {
       this.#memory.visible.delete(offset);
       return true;
     }
-    const size = read.entry.length + OVERHEAD_BYTES;
+    const size = entryWeight(read.entry) + OVERHEAD_BYTES;
     if (into.chosen.length > 0 && size > into.room.bytes) {
       into.room.bytes = 0;
       return false;

@@ -15,13 +15,14 @@ export interface DeadLetterRow {
   readonly attempts: number;
   readonly generation: number;
   readonly reason: string;
+  readonly weight: number;
   readonly standing: number;
   readonly dueAt: number;
   readonly after: number;
 }
 
 const COLUMNS =
-  "grp, offset, stored_at, dead_at, attempts, generation, reason, standing, due_at, after, seal";
+  "grp, offset, stored_at, dead_at, attempts, generation, reason, weight, standing, due_at, after, seal";
 
 const sealOf = (row: DeadLetterRow): number =>
   seedOf(
@@ -34,6 +35,7 @@ const sealOf = (row: DeadLetterRow): number =>
     row.standing,
     row.dueAt,
     row.after,
+    row.weight,
     row.reason,
   );
 
@@ -51,6 +53,7 @@ function rowOf(row: Record<string, SqlValue>): DeadLetterRow {
     attempts: Number(row["attempts"]),
     generation: Number(row["generation"]),
     reason: textOf(row["reason"]),
+    weight: Number(row["weight"]),
     standing: Number(row["standing"]),
     dueAt: Number(row["due_at"]),
     after: Number(row["after"]),
@@ -94,7 +97,7 @@ export class DeadLetterRows {
   /** Instead of a row that is there already. */
   insert(row: DeadLetterRow, entry: Uint8Array): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO dead_letter (${COLUMNS}, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO dead_letter (${COLUMNS}, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.group,
       row.offset,
       row.storedAt,
@@ -102,6 +105,7 @@ export class DeadLetterRows {
       row.attempts,
       row.generation,
       row.reason,
+      row.weight,
       row.standing,
       row.dueAt,
       row.after,

@@ -4,6 +4,7 @@
  * stands in its place until somebody decides; one that is redriven, or freed from its hold, is in flight again from here,
  * until it is acked or fails anew. It decides nothing: group.ts does.
  */
+import { entryWeight } from "../../core/entry.ts";
 import { DeadLetterRows, type DeadLetterRow } from "./dead-letter-rows.ts";
 import type { Sql } from "../storage/storage.ts";
 import type { Flight } from "./page.ts";
@@ -14,6 +15,8 @@ export interface DeadLetter {
   readonly deadAt: number;
   readonly attempts: number;
   readonly reason: string;
+  /** What it takes of an answer, in bytes. */
+  readonly weight: number;
   readonly entry: Uint8Array;
 }
 
@@ -131,6 +134,7 @@ export class DeadLetters {
       attempts: flight.attempt,
       generation: flight.generation,
       reason: death.reason,
+      weight: entryWeight(death.entry),
       standing,
       dueAt: NEVER,
       after: flight.offset,
@@ -271,22 +275,27 @@ export class DeadLetters {
     { limit, bytesMax }: { readonly limit: number; readonly bytesMax: number },
   ): { readonly items: readonly DeadLetter[]; readonly more: boolean } {
     const which = "grp = ? AND offset > ? AND standing = 0 ORDER BY offset LIMIT ?";
-    // Lengths are looked at before any entry is: a thousand of the largest would be a gigabyte.
+    // Weights are looked at before any entry is: a thousand of the largest would be a gigabyte.
     let count = 0;
     let bytes = 0;
     let more = false;
     for (const row of this.#sql.exec(
-      `SELECT length(entry) AS n FROM dead_letter WHERE ${which}`,
+      `SELECT weight FROM dead_letter WHERE ${which}`,
       group,
       after,
       limit + 1,
     )) {
-      bytes += Number(row["n"]);
+      bytes += Number(row["weight"]);
       more = count === limit || (count > 0 && bytes > bytesMax);
       if (more) break;
       count++;
     }
     return { items: [...this.#rows.whole(which, group, after, count)], more };
+  }
+
+  /** Does any of the groups have a copy of the message, dead, held or in flight again? */
+  hasCopy(groups: readonly number[], offset: number): boolean {
+    return groups.some((group) => this.#rows.find(group, offset) !== undefined);
   }
 
   /** Without their entries. */

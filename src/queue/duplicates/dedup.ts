@@ -13,6 +13,7 @@ import type { Entry } from "../../core/entry.ts";
 import { parseMessageId } from "../../core/ids.ts";
 import { readRecordHead, type RecordHead } from "../../core/record.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { recallDelayed } from "../bodies/keeping.ts";
 import type { HalfPlace } from "./stand-ins.ts";
 import { QueueStore } from "../store.ts";
 
@@ -129,7 +130,7 @@ function acceptedAs(store: QueueStore, id: string): string | undefined {
 export function dismiss(store: QueueStore, half: HalfPlace, nowMs: number): void {
   const delayed = store.standIns.take(half);
   if (delayed !== undefined && store.delayed.fate(delayed) === undefined)
-    store.delayed.recalled(delayed, nowMs);
+    recallDelayed(store, delayed, nowMs);
 }
 
 /** The half message is not delivered: its id is free, and what stands by for it comes back soon. */
@@ -160,7 +161,7 @@ export function comeBack(
     if (first.half !== undefined && store.standIns.of(first.half) === undefined) {
       store.standIns.put(first.half, delayed);
       store.delayed.retime(delayed, nowMs + STAND_BY_MS);
-    } else store.delayed.recalled(delayed, nowMs);
+    } else recallDelayed(store, delayed, nowMs);
     return false;
   }
   if (word !== undefined) remember(store, word, store.delayedId(delayed, id), nowMs);

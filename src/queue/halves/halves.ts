@@ -32,7 +32,7 @@ import {
 } from "./record.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
-import { SegmentLog } from "../log/segments.ts";
+import { SegmentLog, type BeforeDrop } from "../log/segments.ts";
 import type { Sql } from "../storage/storage.ts";
 
 const VERSION = 2;
@@ -265,15 +265,15 @@ export class Halves implements Page {
 
   /**
    * Forgets archived pages whose time is over; `decidedBefore` bounds those that were not discarded. `beforeDrop` is
-   * called before rows of the log go.
+   * called before rows of the log go, with their positions.
    */
-  dropArchived(decidedBefore: number, nowMs: number, beforeDrop: () => void): void {
+  dropArchived(decidedBefore: number, nowMs: number, beforeDrop: BeforeDrop): void {
     for (const { number, until } of this.#archive.oldest()) {
       const page = until <= decidedBefore ? this.#archive.find(number) : undefined;
       if (page === undefined) continue;
       for (const { state, at } of page.decided.values())
         if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;
-      beforeDrop();
+      beforeDrop(number * HALF_PAGE, (number + 1) * HALF_PAGE);
       this.#discarded.drop(number);
       this.#archive.remove(number);
       this.log.dropPage(number, HALF_PAGE);

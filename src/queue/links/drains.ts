@@ -8,7 +8,8 @@ import { accept, type Outcome } from "../../protocol/errors.ts";
 import type { DrainedCall, TopicRoute } from "../../protocol/rpc.ts";
 import type { Group } from "../delivery/group.ts";
 import { CALL_MS } from "./links.ts";
-import type { Identity, QueueStore } from "../store.ts";
+import type { Identity } from "../identity.ts";
+import type { QueueStore } from "../store.ts";
 
 /** After a call that failed, or came before its target knew the group. */
 const AGAIN_MS = 1_000;

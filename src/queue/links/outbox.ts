@@ -9,6 +9,7 @@ import type { Log } from "../../platform/log.ts";
 import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { ForwardCall, Forwarded, Target } from "../../protocol/rpc.ts";
+import { letParcelGo } from "../bodies/keeping.ts";
 import { isForwarding, parcelEntry } from "../deciding.ts";
 import type { Placed } from "../halves/page.ts";
 import { CALL_MS, type Link, type Parcel } from "./links.ts";
@@ -32,7 +33,7 @@ export interface OutboxPorts {
   after(effect: () => void): void;
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
   /** The last parcel is delivered. */
-  emptied(): void;
+  emptied(nowMs: number): void;
 }
 
 export class Outbox {
@@ -98,12 +99,12 @@ export class Outbox {
   #answered(link: Link, first: number, count: number, outcome: Outcome<Forwarded>): void {
     void this.#ports.run((nowMs) => {
       if (outcome.ok) this.#taken(link, first + count, outcome.value, nowMs);
-      else if (outcome.code === "topic_not_found") this.#gone(link, first + count);
+      else if (outcome.code === "topic_not_found") this.#gone(link, first + count, nowMs);
       else {
         link.failures++;
         link.retryAt = nowMs + Math.min(BACKOFF_MAX_MS, 100 * 2 ** Math.min(link.failures, 8));
       }
-      if (this.#ports.store().links.pending === 0) this.#ports.emptied();
+      if (this.#ports.store().links.pending === 0) this.#ports.emptied(nowMs);
       return accept(undefined);
     });
   }
@@ -122,6 +123,7 @@ export class Outbox {
         duplicateOf === undefined
           ? { at: "remote", queue: link.target.queue, ...place }
           : { at: "duplicate", id: duplicateOf },
+        nowMs,
       );
     }
     // The topic grew: what belongs to other queues by now leaves this link, in order.
@@ -135,12 +137,12 @@ export class Outbox {
   }
 
   /** The target topic was deleted meanwhile. */
-  #gone(link: Link, end: number): void {
+  #gone(link: Link, end: number, nowMs: number): void {
     const settled = this.#ports.store().links.delivered(link, end);
     link.failures = 0;
     link.retryAt = 0;
     for (const parcel of settled) {
-      this.#place(parcel, { at: "undeliverable" });
+      this.#place(parcel, { at: "undeliverable" }, nowMs);
       if (parcel.from === "void") continue;
       this.#ports.log.error("message.undeliverable", {
         topic: link.target.topic,
@@ -150,8 +152,9 @@ export class Outbox {
     }
   }
 
-  #place(parcel: Parcel, placed: Placed): void {
+  #place(parcel: Parcel, placed: Placed, nowMs: number): void {
     const store = this.#ports.store();
+    letParcelGo(store, parcel, placed.at !== "undeliverable", nowMs);
     if (parcel.from === "delayed" && placed.at === "remote") {
       if (placed.offset !== undefined)
         store.delayed.arrived(parcel.position, placed.queue, placed.offset);

@@ -38,6 +38,9 @@ export interface SegmentOptions {
   readonly summarize?: (entries: readonly Uint8Array[]) => Uint8Array;
 }
 
+/** Told of the positions whose rows go, before they do. */
+export type BeforeDrop = (from: number, to: number) => void;
+
 export class SegmentLog {
   readonly #sql: Sql;
   readonly #options: SegmentOptions;

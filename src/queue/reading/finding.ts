@@ -2,6 +2,7 @@
  * One message by its id: where it stands, what each group has done with it, and taking it back or re-timing it while it
  * waits. A message that went on to another queue is not answered from here: the caller is told where to ask.
  */
+import { recallDelayed } from "../bodies/keeping.ts";
 import { decodeEntry } from "../../core/entry.ts";
 import { messageId, parseMessageId } from "../../core/ids.ts";
 import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
@@ -246,7 +247,7 @@ export function recall(
 ): Outcome<{ id: string }> {
   const position = waiting(store, call, nowMs);
   if (!position.ok) return position;
-  store.delayed.recalled(position.value, nowMs);
+  recallDelayed(store, position.value, nowMs);
   store.trace.note("delayed", [position.value, 1], { kind: "recalled" });
   return accept({ id: call.id });
 }

@@ -12,6 +12,7 @@
  * delayed_archive wholly settled pages of the delayed log, kept for the topic's retention after the newest fate
  * dead_letter one row per dead letter or held message with its own copy; a dead letter is deleted on purge, ack after redrive,
  *             or after 30 days, a held one when somebody decided and its fate is over
+ * large_body  one row per body in the bucket; overwritten as its message moves, deleted once the bucket has let it go
  */
 import { CodecError } from "../../core/bytes.ts";
 import { seedOf } from "../../core/crc32.ts";
@@ -41,14 +42,14 @@ const TABLES: readonly string[] = [
   "CREATE TABLE IF NOT EXISTS delayed_archive (no INTEGER PRIMARY KEY, until INTEGER NOT NULL, seal INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
   `CREATE TABLE IF NOT EXISTS dead_letter (
     grp INTEGER NOT NULL, offset INTEGER NOT NULL, stored_at INTEGER NOT NULL, dead_at INTEGER NOT NULL,
-    attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL, generation INTEGER NOT NULL, reason TEXT NOT NULL, weight INTEGER NOT NULL,
     standing INTEGER NOT NULL, due_at INTEGER NOT NULL, after INTEGER NOT NULL, seal INTEGER NOT NULL,
     entry BLOB NOT NULL,
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
 /** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-const SCHEMA_VERSION = 5;
+const SCHEMA_VERSION = 6;
 const SCHEMA = "schema";
 
 /** Makes the tables, and refuses storage of another version or with a fact that is not as it was written. */

@@ -1,5 +1,6 @@
 /** Reads a history and nothing else, and says which promises it breaks, by the numbers of docs/reliability.md. */
 import type { Ran } from "../simulate.ts";
+import { checkBodies } from "./bodies.ts";
 import { checkDelivery } from "./delivery.ts";
 import { checkStorage } from "./storage.ts";
 import { Story } from "./story.ts";
@@ -24,5 +25,6 @@ export function check(ran: Ran): Violation[] {
   checkStorage(story, report);
   checkDelivery(story, report);
   checkTransactions(story, report);
+  checkBodies(ran, report);
   return violations;
 }

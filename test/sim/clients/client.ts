@@ -45,7 +45,12 @@ interface Asking<T> {
   readonly patienceMs: number;
 }
 
-const RETRYABLE: ReadonlySet<string> = new Set(["unavailable", "overloaded", "internal_error"]);
+const RETRYABLE: ReadonlySet<string> = new Set([
+  "unavailable",
+  "overloaded",
+  "internal_error",
+  "body_unavailable",
+]);
 
 export class Client {
   readonly name: string;

@@ -25,6 +25,9 @@ import { Queue } from "../../../src/queue/queue.ts";
 import { QueueVerbs } from "../../../src/queue/verbs.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import type { Dice } from "./dice.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
+import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
+import { Bucket } from "./bucket.ts";
 import type { Host, Life, Wake } from "./host.ts";
 
 export const NAMESPACE = "default";
@@ -33,6 +36,9 @@ const ISOLATES = 2;
 
 export interface DeploymentPorts {
   readonly ringDeltas: number;
+  /** Larger bodies go to the bucket, which has dice of its own. */
+  readonly inlineBytesMax: number;
+  readonly bucketDice: Dice;
   /** What the producers of a group say when they are asked. */
   readonly post: (question: Question) => Promise<PostAnswer>;
   /** Something the objects log as an error, or say of a check that has begun. */
@@ -54,6 +60,8 @@ export class Deployment {
   readonly #host: Host;
   readonly #dice: Dice;
   readonly #ports: DeploymentPorts;
+  /** It outlives every crash. */
+  readonly bucket: Bucket;
   #brokers: Broker[] = [];
   /** Requests of an isolate that is gone are never answered. */
   #process = Promise.withResolvers<never>();
@@ -62,6 +70,7 @@ export class Deployment {
     this.#host = host;
     this.#dice = dice;
     this.#ports = ports;
+    this.bucket = new Bucket(host, ports.bucketDice);
     this.#boot();
   }
 
@@ -74,6 +83,7 @@ export class Deployment {
         nowMs: () => this.#host.wallMs(),
         random: this.#dice.roll,
         autoCreate: true,
+        bodies: this.#largeBodies(this.#host.clock),
       }),
     );
   }
@@ -95,6 +105,11 @@ export class Deployment {
     return this.#objects().registry(NAMESPACE, async (registry) =>
       accept(await registry.watchdog()),
     );
+  }
+
+  /** Bodies of some length go to the bucket, where the plan has one. */
+  #largeBodies(clock: Clock): LargeBodies {
+    return new LargeBodies(clock, this.bucket, this.#ports.inlineBytesMax);
   }
 
   // ------------------------------------------------------------ calls
@@ -177,6 +192,11 @@ export class Deployment {
           this.#host.armed(name);
         },
         deleteAll: () => disk.deleteAll(),
+        // As every outgoing call it leaves when what was written before is on disk.
+        deleteBodies: async (keys) => {
+          await disk.synced();
+          return this.bucket.delete(keys);
+        },
         // Groups that are pushed have a pusher to simulate; here all of them are pulled from.
         push: () => Promise.resolve(),
         stream: () => Promise.resolve(false),
@@ -285,6 +305,7 @@ export class Deployment {
         return this.#ports.post(question);
       },
       worker: () => undefined,
+      bodies: this.#largeBodies(life.clock),
       clock: life.clock,
       log: quiet,
     });

@@ -238,6 +238,10 @@ export class Host {
     return hosted.filter(({ life }) => !onlyAwake || life !== undefined).map(({ name }) => name);
   }
 
+  disk(name: string): Disk | undefined {
+    return this.#hosted.get(name)?.disk;
+  }
+
   /** One object loses its memory. */
   evict(name: string): void {
     this.#hosted.get(name)?.life?.end();
