@@ -1,4 +1,5 @@
 /** Every operation of this dialect: what the server mounts and the description shows. Nothing is mounted from elsewhere. */
+import { auditOperations } from "./audit.ts";
 import { blockedOperations } from "./blocked.ts";
 import { changeOperations } from "./changes.ts";
 import { deadLetterOperations } from "./dead-letters.ts";
@@ -23,6 +24,7 @@ const described: readonly Operation[] = [
   ...metricsOperations,
   ...topicOperations,
   ...statsOperations,
+  ...auditOperations,
   ...messageOperations,
   ...transactionOperations,
   ...producerGroupOperations,

@@ -27,6 +27,7 @@ export const SCOPES: Readonly<Record<string, readonly Scope[] | "open">> = {
   "GET /v1/topics/{topic}": ANY,
   "DELETE /v1/topics/{topic}": MANAGER,
   "GET /v1/topics/{topic}/stats": READ,
+  "GET /v1/topics/{topic}/audit": READ,
 
   "POST /v1/topics/{topic}/messages": ["send"],
   "GET /v1/topics/{topic}/messages": READ,

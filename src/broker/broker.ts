@@ -35,6 +35,7 @@ import type {
   TopicRoute,
   TransactionState,
   TransactionView,
+  TopicAudit,
 } from "../protocol/rpc.ts";
 import type { CheckPolicy, CheckTarget, GroupPatch, TopicPatch } from "../protocol/topic.ts";
 
@@ -255,6 +256,8 @@ interface Messaging {
     deliverAt: number,
   ): Promise<Outcome<{ readonly id: string; readonly deliverAt: number }>>;
   stats(at: TopicName): Promise<Outcome<TopicStats>>;
+  /** What was stored and what became of it, counted in ways that must agree; pages of producers. */
+  audit(at: TopicName, query: PageQuery): Promise<Outcome<TopicAudit>>;
 }
 
 /** What exists, and how it is set. Reads are never older than a second. */

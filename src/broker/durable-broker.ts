@@ -2,6 +2,7 @@
  * The broker over objects: puts the verbs together around one memory of routes. One per isolate; it holds no request.
  */
 import { refuse } from "../protocol/errors.ts";
+import { Auditor } from "./audit.ts";
 import type { Broker } from "./broker.ts";
 import { pollChecks } from "./checks.ts";
 import { DeadLetterBox } from "./dead-letters.ts";
@@ -30,6 +31,7 @@ export function createBroker(ground: Ground): Broker {
   const settler = new Settler(ground, routes);
   const deadLetters = new DeadLetterBox(ground, routes);
   const lists = new Lists(ground, routes);
+  const auditor = new Auditor(ground, routes);
   const messages = new Messages(ground, routes);
   const transactions = new Transactions(ground, routes, { messages, lanes });
   return {
@@ -68,5 +70,6 @@ export function createBroker(ground: Ground): Broker {
     recall: (at) => messages.recall(at),
     retime: (at, deliverAt) => messages.retime(at, deliverAt),
     stats: (at) => messages.stats(at),
+    audit: (at, query) => auditor.audit(at, query),
   };
 }

@@ -13,6 +13,7 @@ import type {
 } from "./consumer-options.ts";
 import { HalfmqError, isHalfmqError, isRetryable } from "./error.ts";
 import { Feed, type Poll } from "./feed.ts";
+import { GapWatch } from "./gap-watch.ts";
 import type { Http } from "./http.ts";
 import { newId } from "./id.ts";
 import { bodyTexts } from "./json-text.ts";
@@ -23,6 +24,7 @@ import { path } from "./path.ts";
 import { expectOk, type NackOptions, type ReceiptResult, Receipts } from "./receipts.ts";
 import { backoffMs } from "./retry.ts";
 import type { Group } from "./settings.ts";
+import { Topics } from "./topics.ts";
 import {
   type Begun,
   type MessageHandler,
@@ -60,6 +62,7 @@ export class Consumer<T = unknown> {
   readonly #port: MessagePort;
   readonly #settling = new Set<Promise<unknown>>();
   readonly #stopper = new AbortController();
+  readonly #gaps: GapWatch;
   readonly #subscriptions = new Set<Subscription<T>>();
   #made: Promise<void> | undefined;
 
@@ -78,6 +81,14 @@ export class Consumer<T = unknown> {
         const results = await this.receipts.ack(receipts);
         return results.map((value) => ({ status: "fulfilled", value }));
       },
+    });
+    this.#gaps = new GapWatch({
+      group,
+      clock: http.clock,
+      audit: () => new Topics(http).audit(topic, { limit: 1 }),
+      onGap: options.onGap,
+      auditMs: options.auditMs,
+      onError: (error) => this.#report(error),
     });
     this.#port = {
       ack: (message) => this.#settle(message, this.#acks.add(message.receipt)),
@@ -146,6 +157,7 @@ export class Consumer<T = unknown> {
         if (batch === undefined) break;
         take(batch);
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          this.#gaps.saw();
           yield next.message;
           next.letGo();
           if (stopper.signal.aborted) return;
@@ -180,7 +192,10 @@ export class Consumer<T = unknown> {
         const feed = this.#feed(options, manner, stopper.signal);
         return { feed, keeper: this.#keeper(manner), room, batch, least };
       },
-      handler,
+      handler: (message, context) => {
+        this.#gaps.saw();
+        return handler(message, context);
+      },
       concurrency,
       stopFeed: () => stopper.abort(),
       flush: () => this.flush(),

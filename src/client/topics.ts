@@ -29,6 +29,53 @@ export interface TopicStats {
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 
+/** What was stored and what became of it, counted in ways that must agree. */
+export interface TopicAudit {
+  /** What does not agree on this page; 0 when everything is accounted for. */
+  readonly faults: number;
+  /** On the first page only, as `groups`. */
+  readonly queues?: readonly {
+    readonly queue: number;
+    readonly firstOffset: number;
+    /** How many messages were ever stored. */
+    readonly nextOffset: number;
+    readonly delayed: number;
+    readonly prepared: number;
+    /** The log was looked at from here on. */
+    readonly checkedFrom: number;
+    /** Offsets that no row of it holds. */
+    readonly holes: readonly { readonly offset: number; readonly count: number }[];
+  }[];
+  /** Since the group began or was moved; `stored` is the sum of the others without `delivered`. */
+  readonly groups?: readonly {
+    readonly group: string;
+    readonly stored: number;
+    readonly delivered: number;
+    readonly acked: number;
+    readonly deadLettered: number;
+    readonly expired: number;
+    /** Passed over by the group's filter. */
+    readonly filtered: number;
+    readonly open: number;
+    /** Done, and nobody knows why. */
+    readonly unaccounted: number;
+  }[];
+  /** Of counting producers, what each queue took of their present epoch. */
+  readonly producers: readonly {
+    readonly id: string;
+    readonly messageGroup?: string;
+    readonly queue: number;
+    readonly epoch: number;
+    readonly firstSequence: number;
+    readonly lastSequence: number;
+    readonly taken: number;
+    readonly missing: number;
+    readonly lastSentAt: number;
+  }[];
+  /** More producers. */
+  readonly nextCursor?: string;
+}
+
 /** What to look at without consuming: from an offset of a queue, by key, or by time. */
 export interface PeekOptions extends CallOptions {
   readonly queue?: number;
@@ -80,6 +127,19 @@ export class Topics {
   /** Rejects with `topic_not_found`. */
   stats(topic: string, options: CallOptions = {}): Promise<TopicStats> {
     return this.#http.call({ method: "GET", path: path`/v1/topics/${topic}/stats`, ...options });
+  }
+
+  /** Proves that nothing was lost, or says where. Goes on behind a page's `nextCursor`. Rejects with `topic_not_found`. */
+  audit(
+    topic: string,
+    {
+      limit,
+      cursor,
+      ...options
+    }: CallOptions & { readonly limit?: number; readonly cursor?: string } = {},
+  ): Promise<TopicAudit> {
+    const where = path`/v1/topics/${topic}/audit` + query({ limit: text(limit), cursor });
+    return this.#http.call({ method: "GET", path: where, ...options });
   }
 
   /** Messages without consuming them, oldest first; half messages never. Rejects with `topic_not_found`. */

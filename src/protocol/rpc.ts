@@ -3,6 +3,7 @@
  * Everything here survives structured cloning; refusals are values; instants are epoch milliseconds.
  * These shapes are private to one deployed version: docs/PROTOCOL.md is the public contract.
  */
+import type { AuditQuery, QueueAudit } from "./auditing.ts";
 import type { Facts, Outcome } from "./errors.ts";
 import type {
   BellCall,
@@ -50,6 +51,7 @@ import type { PushRecord } from "./delivering.ts";
 import type { Page } from "./page.ts";
 import type { CheckTarget, GroupPatch, TopicPatch } from "./topic.ts";
 
+export type * from "./auditing.ts";
 export type * from "./consuming.ts";
 export type * from "./env.ts";
 export * from "./delivering.ts";
@@ -165,6 +167,7 @@ export interface QueueRpc {
   grown(stamp: Stamp, offset: number, waitMs: number): Promise<Outcome<{ next: number }>>;
   message(call: MessageCall): Promise<Outcome<MessageView>>;
   stats(stamp: Stamp): Promise<Outcome<QueueStats>>;
+  audit(stamp: Stamp, query: AuditQuery): Promise<Outcome<QueueAudit>>;
   deadLetters(
     stamp: Stamp,
     group: string,

@@ -175,6 +175,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
     return this.#verbs.stats(...args);
   }
 
+  audit(...args: Args<"audit">): Rpc<"audit"> {
+    return this.#verbs.audit(...args);
+  }
+
   deadLetters(...args: Args<"deadLetters">): Rpc<"deadLetters"> {
     return this.#verbs.deadLetters(...args);
   }

@@ -18,6 +18,7 @@ import { producerSeats } from "./duplicates/sequences.ts";
 import { mayBeLost } from "./soft.ts";
 import { answered, duplicates, releaseKey, send, takeForwarded } from "./sending.ts";
 import { settle } from "./settling.ts";
+import { audit } from "./reading/audit.ts";
 import { stats } from "./reading/stats.ts";
 import { list, view } from "./halves/transaction-view.ts";
 
@@ -238,6 +239,10 @@ export class QueueVerbs implements QueueRpc {
 
   stats(stamp: Args<"stats">[0]): Rpc<"stats"> {
     return this.#queue.stamped(stamp, (nowMs) => accept(stats(this.#queue.store, nowMs)));
+  }
+
+  audit(...[stamp, query]: Args<"audit">): Rpc<"audit"> {
+    return this.#queue.stamped(stamp, (nowMs) => audit(this.#queue.store, query, nowMs));
   }
 
   deadLetters(...[stamp, name, query]: Args<"deadLetters">): Rpc<"deadLetters"> {

@@ -77,8 +77,23 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
     log: log.map((message) => ({ ...readWire(message), ...placeOf(message) })),
     transactions,
     counted: stats.transactions,
+    faults: await faultsOf(scene, base),
     deadLetters,
   };
+}
+
+/** What the audit cannot account for: of each page as many as it counts, and the page. */
+async function faultsOf(scene: Scene, base: string): Promise<string[]> {
+  const faults: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const more = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const path = `${base}/audit?limit=${PAGE}${more}`;
+    const page = await http<{ faults: number; nextCursor?: string }>(scene, "GET", path);
+    if (page.faults !== 0) faults.push(JSON.stringify(page));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return faults;
 }
 
 const placeOf = ({ id, queue, offset }: DeliveredData) => ({ id, queue, offset });

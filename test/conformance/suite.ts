@@ -3,6 +3,7 @@
  * cases run against the server of `npm start`, inside workerd, and against any other deployment by its address.
  */
 import { describe, test } from "vitest";
+import { audits } from "./audits.ts";
 import { auth } from "./auth.ts";
 import { authMatrix } from "./auth-matrix.ts";
 import { badBodies } from "./bad-input/bodies.ts";
@@ -67,6 +68,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "dead letters": deadLetters,
   "order and growth": ordered,
   reading,
+  audits,
   "idempotency keys": idempotency,
   decisions,
   "reach of a transaction": reach,

@@ -88,6 +88,11 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   ],
   // `npm start` has no bucket; test/e2e/dev-and-miniflare.node.test.ts runs it with one.
   "17-large-body.ts": ["no bucket here: a body has at most 1048576 bytes"],
+  "18-audit.ts": [
+    "faults: 0",
+    "billing: of 12, 11 acked, 1 dead, 0 open",
+    "till-7: said 12, taken 12, missing 0",
+  ],
 };
 
 let folder: string;

@@ -9,6 +9,7 @@ const GUIDES = [
   "docs/guides/schedules.md",
   "docs/guides/once.md",
   "docs/guides/workers-rpc.md",
+  "docs/guides/audit.md",
 ];
 const LINES_MAX = 150;
 

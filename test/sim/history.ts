@@ -179,6 +179,8 @@ export interface Rest {
       readonly checks: number;
     }[];
     readonly counted: Readonly<Record<TransactionState, number>>;
+    /** What the topic's own audit cannot account for. */
+    readonly faults: readonly string[];
     readonly deadLetters: readonly {
       readonly group: string;
       readonly mark: string;

@@ -94,8 +94,28 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
       checks,
     })),
     counted: stats.transactions,
+    faults: await faultsOf(scene, topic),
     deadLetters,
   };
+}
+
+async function faultsOf(scene: Scene, topic: string): Promise<string[]> {
+  const faults: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { limit: 500, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await sure(scene, (broker) =>
+      broker.audit({ namespace: NAMESPACE, topic }, query),
+    );
+    for (const { queue, holes } of page.summary?.queues ?? [])
+      for (const hole of holes) faults.push(`queue ${queue}: ${JSON.stringify(hole)}`);
+    for (const group of page.summary?.groups ?? [])
+      if (group.unaccounted !== 0) faults.push(JSON.stringify(group));
+    for (const producer of page.producers)
+      if (producer.missing !== 0) faults.push(JSON.stringify(producer));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return faults;
 }
 
 async function all<T>(

@@ -64,7 +64,7 @@ export class Group {
     const before = this.route;
     this.#memory.route = route;
     const { filter, lanes, order } = changesOf(before.settings, route.settings);
-    if (filter) this.state.saveAll();
+    if (filter) this.state.refilter(this.#ports.log.next, before.settings.filter !== undefined);
     // What an undivided group passed over is done; say so before gaps come to mean something else.
     if (lanes && isApart(route.settings)) this.state.saveAll();
     // What waited for its message group stands below the scan, and is met again from the low-water mark.
@@ -210,7 +210,7 @@ export class Group {
       const first = plain[at] ?? 0;
       let count = 1;
       while (plain[at + count] === first + count) count++;
-      this.state.done(first, count);
+      this.state.done(first, count, "acked");
       at += count;
     }
     for (const offset of offsets) this.#memory.unlock(offset);

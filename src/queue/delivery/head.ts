@@ -4,10 +4,11 @@
  */
 import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
 import { OPERATION } from "../storage/operations.ts";
+import { Account } from "./account.ts";
 import { Attempts, readAttempt } from "./attempts.ts";
 import { readOwner, writeOwner, type Owner } from "./owner.ts";
 
-const VERSION = 3;
+const VERSION = 4;
 /** `paidUntil` is kept to the microsecond. */
 const PER_MS = 1_000;
 
@@ -18,6 +19,8 @@ export class Head {
   cursor = 0;
   /** Messages that retention or their own time to live took before the group was done with them. */
   expired = 0;
+  /** What has become of the messages since it began or was moved. */
+  readonly account = new Account();
   /** Until when all that was delivered is paid for by the group's rate (core/pace.ts). */
   paidUntil = 0;
   /** Of a broadcast group: whose deliveries these are. */
@@ -28,6 +31,7 @@ export class Head {
 
   writeHead(writer: ByteWriter, base: number): void {
     writer.byte(VERSION).uint(this.epoch).uint(base).uint(this.cursor).uint(this.expired);
+    this.account.write(writer);
     writePaid(writer, this.paidUntil);
     writer.uint(this.drainedFrom.size);
     for (const from of this.drainedFrom) writer.uint(from);
@@ -43,6 +47,7 @@ export class Head {
     const base = reader.uint();
     this.cursor = reader.uint();
     this.expired = reader.uint();
+    this.account.read(reader);
     this.paidUntil = readPaid(reader);
     for (let left = reader.uint(); left > 0; left--) this.drainedFrom.add(reader.uint());
     this.attempts.restore(reader);

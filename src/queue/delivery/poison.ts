@@ -55,7 +55,7 @@ export class Poison {
     else if (read === undefined) return this.bury(flight, reason, nowMs);
     else {
       this.#ports.deadLetters.hold(this.#number, flight, { ...read, reason, nowMs });
-      this.#memory.state.done(offset, 1);
+      this.#memory.state.done(offset, 1, "buried");
     }
     this.#memory.waits(offset, "held");
     this.#ports.held(offset, reason);
@@ -71,7 +71,7 @@ export class Poison {
       deadLetters.buryAgain(this.#number, flight, reason, nowMs);
     else {
       if (read !== undefined) deadLetters.add(this.#number, flight, { ...read, reason, nowMs });
-      this.#memory.state.done(offset, 1);
+      this.#memory.state.done(offset, 1, "buried");
     }
     this.#ports.dead(offset, reason);
     this.#memory.unlock(offset);

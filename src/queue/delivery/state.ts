@@ -9,6 +9,7 @@ import type { ByteReader, ByteWriter } from "../../core/bytes.ts";
 import { Heap } from "../../core/heap.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
+import type { Balance } from "./account.ts";
 import { writeAttempt, type Attempt } from "./attempts.ts";
 import { Head, writePaid } from "./head.ts";
 import { isNews } from "./owner.ts";
@@ -102,15 +103,28 @@ export class GroupState extends Head implements Page {
     }
   }
 
-  /** The group is done with a run of consecutive offsets: acked, or moved to the dead letters. */
-  done(first: number, count: number): void {
+  /** The group is done with a run of consecutive offsets: acked, or put aside among the dead letters. */
+  done(first: number, count: number, how: "acked" | "buried"): void {
     for (const { page, from, to } of this.#pages.runs(first, count)) {
-      this.#write(page, OPERATION.done)
+      this.#write(page, how === "acked" ? OPERATION.done : OPERATION.buried)
         .uint(from)
         .uint(to - from);
+      this.#journal.touch(this);
+      this.account[how] += to - from;
       for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
     }
     this.#retirePages();
+  }
+
+  /** What became of all messages below `next` since the group began or was moved. */
+  balance(next: number, filters: boolean): Balance {
+    return this.account.balance(next, this.openCount(next), this.expired, filters);
+  }
+
+  /** The filter changes: what the present one has passed over stays so, and what it means for waking is saved. */
+  refilter(next: number, filters: boolean): void {
+    this.account.passedBefore = this.balance(next, filters).passed;
+    this.saveAll();
   }
 
   #applyDone(page: DeliveryPage, offset: number): void {
@@ -182,6 +196,7 @@ export class GroupState extends Head implements Page {
     this.attempts.clear();
     this.#pages.begin(offset);
     this.cursor = offset;
+    this.account.begin(offset, this.expired);
   }
 
   /** First sight of the group: it begins at the offset. */
@@ -287,7 +302,14 @@ export class GroupState extends Head implements Page {
       case OPERATION.lease:
         return this.#replayLease(reader, seq, live);
       case OPERATION.done:
-        return this.#replayDone(reader, seq, live);
+      case OPERATION.buried: {
+        const [from, count] = [reader.uint(), reader.uint()];
+        if (head) this.account[kind === OPERATION.done ? "acked" : "buried"] += count;
+        const page = live ? this.#replayPage(from, seq) : undefined;
+        if (page !== undefined)
+          for (let offset = from; offset < from + count; offset++) this.#applyDone(page, offset);
+        return;
+      }
       case OPERATION.expired: {
         const offset = reader.uint();
         if (head) this.expired++;
@@ -346,14 +368,6 @@ export class GroupState extends Head implements Page {
     if (seq > this.savedSeq) this.expired += lost;
     const cut = this.#applyTruncate(offset);
     if (cut !== undefined && seq > cut.savedSeq) this.#journal.restoreDirty(cut, seq);
-  }
-
-  #replayDone(reader: ByteReader, seq: number, live: boolean): void {
-    const from = reader.uint();
-    const to = from + reader.uint();
-    const page = live ? this.#replayPage(from, seq) : undefined;
-    if (page === undefined) return;
-    for (let offset = from; offset < to; offset++) this.#applyDone(page, offset);
   }
 
   /** After the replay. Without order or filter gaps, what lies below the cursor and is not in flight was passed over. */

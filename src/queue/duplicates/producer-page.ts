@@ -6,7 +6,7 @@ import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
 import type { Page } from "../storage/journal.ts";
 import { KEY_BYTES, textOfKey } from "../keys/key-run.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 /** Stretches of consecutive places that are remembered of a producer: enough for the requests it may have under way. */
 const STRETCHES_MAX = 8;
 
@@ -33,6 +33,12 @@ function placeOf(code: number): ProducerPlace | undefined {
   return code % 2 === 1 ? { at: "log", offset: position } : { at: "delayed", position };
 }
 
+/** Who counts: the texts behind a producer's key. */
+export interface ProducerName {
+  readonly id: string;
+  readonly messageGroup: string | undefined;
+}
+
 /** Sequences of one producer that were taken together. */
 export interface Taken {
   readonly epoch: number;
@@ -46,14 +52,28 @@ export interface Taken {
 }
 
 export class Producer {
+  readonly name: ProducerName;
   epoch = 0;
   sequence = 0;
   atMs = 0;
+  /** The first sequence of the epoch that this queue took; more than 1 when the topic grew meanwhile. */
+  firstSequence = 1;
+  /** How many of the epoch it took, counted one by one: with nothing missing, all from the first to the last. */
+  takenCount = 0;
   /** Oldest first; the last one ends with `sequence`. */
   readonly stretches: Stretch[] = [];
 
+  constructor(name: ProducerName) {
+    this.name = name;
+  }
+
   take({ epoch, sequence, count, place, atMs }: Taken): void {
     if (epoch !== this.epoch || count === 0) this.stretches.length = 0;
+    if (epoch !== this.epoch || this.takenCount === 0) {
+      this.firstSequence = sequence - count + 1;
+      this.takenCount = 0;
+    }
+    this.takenCount += count;
     this.epoch = epoch;
     this.sequence = sequence;
     this.atMs = atMs;
@@ -93,8 +113,8 @@ export class ProducerPage implements Page {
     this.name = `p:${number}`;
   }
 
-  take(key: string, taken: Taken): void {
-    const producer = this.producers.get(key) ?? new Producer();
+  take(key: string, name: ProducerName, taken: Taken): void {
+    const producer = this.producers.get(key) ?? new Producer(name);
     this.producers.set(key, producer);
     producer.take(taken);
   }
@@ -108,9 +128,12 @@ export class ProducerPage implements Page {
 
   encode(writer: ByteWriter): void {
     writer.byte(VERSION).uint(this.producers.size);
-    for (const [key, { epoch, sequence, atMs, stretches }] of this.producers) {
+    for (const [key, producer] of this.producers) {
+      const { name, epoch, sequence, atMs, firstSequence, takenCount, stretches } = producer;
       for (let index = 0; index < KEY_BYTES; index++) writer.byte(key.charCodeAt(index));
-      writer.uint(epoch).uint(sequence).uint(atMs).uint(stretches.length);
+      writeName(writer, name);
+      writer.uint(epoch).uint(sequence).uint(atMs).uint(firstSequence).uint(takenCount);
+      writer.uint(stretches.length);
       for (const { count, place } of stretches) writer.uint(count).uint(place);
     }
   }
@@ -122,14 +145,25 @@ export class ProducerPage implements Page {
     if (reader.byte() !== VERSION) throw new CodecError("unknown producer page version");
     for (let left = reader.uint(); left > 0; left--) {
       const key = textOfKey(reader.raw(KEY_BYTES));
-      const producer = new Producer();
+      const producer = new Producer(readName(reader));
       producer.epoch = reader.uint();
       producer.sequence = reader.uint();
       producer.atMs = reader.uint();
+      producer.firstSequence = reader.uint();
+      producer.takenCount = reader.uint();
       for (let stretches = reader.uint(); stretches > 0; stretches--)
         producer.stretches.push({ count: reader.uint(), place: reader.uint() });
       page.producers.set(key, producer);
     }
     return page;
   }
+}
+
+/** A message group is told from none by the byte in front of it. */
+export const writeName = (writer: ByteWriter, { id, messageGroup }: ProducerName): ByteWriter =>
+  messageGroup === undefined ? writer.text(id).byte(0) : writer.text(id).byte(1).text(messageGroup);
+
+export function readName(reader: ByteReader): ProducerName {
+  const id = reader.text();
+  return { id, messageGroup: reader.byte() === 1 ? reader.text() : undefined };
 }

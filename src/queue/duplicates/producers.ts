@@ -12,7 +12,15 @@ import type { ProducerSeat } from "../../protocol/producing.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { KEY_BYTES, textOfKey } from "../keys/key-run.ts";
 import { OPERATION } from "../storage/operations.ts";
-import { ProducerPage, type Producer, type ProducerPlace, type Taken } from "./producer-page.ts";
+import {
+  type Producer,
+  type ProducerName,
+  ProducerPage,
+  type ProducerPlace,
+  readName,
+  type Taken,
+  writeName,
+} from "./producer-page.ts";
 
 const VERSION = 1;
 /** Part of the storage format. */
@@ -66,7 +74,15 @@ export class Producers implements Page {
     return found?.epoch === epoch ? found.placeOf(sequence) : undefined;
   }
 
-  take(key: string, taken: Taken): void {
+  /** Those of one bucket, by key, and of how many buckets there are. */
+  inBucket(bucket: number): readonly (readonly [key: string, producer: Producer])[] {
+    const all = [...(this.#find(bucket)?.producers ?? [])];
+    return all.toSorted(([one], [other]) => (one < other ? -1 : 1));
+  }
+
+  readonly buckets = BUCKETS;
+
+  take(key: string, name: ProducerName, taken: Taken): void {
     const page = this.#page(bucketOf(key));
     const isNew = !page.producers.has(key);
     const writer = this.#journal
@@ -76,7 +92,9 @@ export class Producers implements Page {
     for (let index = 0; index < KEY_BYTES; index++) writer.byte(key.charCodeAt(index));
     writer.uint(taken.epoch).uint(taken.sequence).uint(taken.count);
     writer.uint(taken.place).uint(taken.atMs);
-    page.take(key, taken);
+    // Its page knows who it is from then on.
+    if (isNew) writeName(writer, name);
+    page.take(key, name, taken);
     if (!isNew) return;
     this.#count++;
     this.#journal.touch(this);
@@ -150,7 +168,8 @@ export class Producers implements Page {
           place: reader.uint(),
           atMs: reader.uint(),
         };
-        this.#replayed(bucketOf(key), seq)?.take(key, taken);
+        const name = isNew ? readName(reader) : NAMELESS;
+        this.#replayed(bucketOf(key), seq)?.take(key, name, taken);
         if (isNew) this.#recount(1, seq);
         return;
       }
@@ -181,6 +200,9 @@ export class Producers implements Page {
     this.#count += by;
   }
 }
+
+/** Of a producer that its page knows already. */
+const NAMELESS: ProducerName = { id: "", messageGroup: undefined };
 
 const isSilent = ({ atMs }: Producer, nowMs: number): boolean =>
   atMs < nowMs - LIMITS.producerWindowMs;

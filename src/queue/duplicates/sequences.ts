@@ -14,7 +14,7 @@ import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { ProducerOf, ProducerSeat } from "../../protocol/rpc.ts";
 import type { Placed } from "../halves/page.ts";
-import { placeCode, type ProducerPlace } from "./producer-page.ts";
+import { placeCode, type ProducerName, type ProducerPlace } from "./producer-page.ts";
 import { producerKey } from "./producers.ts";
 import type { QueueStore } from "../store.ts";
 
@@ -22,6 +22,7 @@ import type { QueueStore } from "../store.ts";
 export interface Counted {
   readonly key: string;
   readonly mark: ProducerMark;
+  readonly messageGroup: string | undefined;
   readonly isRepeat: boolean;
 }
 
@@ -63,7 +64,7 @@ export function judgeProducers(
       return producerRefusal(verdict, { ...mark, messageGroup, index });
     if (known === undefined) news++;
     if (verdict.is === "next") seats.set(key, mark);
-    counted.push({ key, mark, isRepeat: verdict.is === "repeat" });
+    counted.push({ key, mark, messageGroup, isRepeat: verdict.is === "repeat" });
   }
   const { count, max } = store.producers;
   if (news > 0 && count + news > max)
@@ -98,16 +99,19 @@ export function rememberProducers(
       run.sequence = one.mark.sequence;
       run.count++;
     } else {
-      const { epoch, sequence } = one.mark;
-      runs.push({ key: one.key, epoch, sequence, count: 1, place });
+      const { id, epoch, sequence } = one.mark;
+      const name = { id, messageGroup: one.messageGroup };
+      runs.push({ key: one.key, name, epoch, sequence, count: 1, place });
     }
   }
-  for (const { key, ...taken } of runs) store.producers.take(key, { ...taken, atMs: nowMs });
+  for (const { key, name, ...taken } of runs)
+    store.producers.take(key, name, { ...taken, atMs: nowMs });
 }
 
 /** Consecutive messages of a producer at consecutive places. */
 interface Run {
   readonly key: string;
+  readonly name: ProducerName;
   readonly epoch: number;
   sequence: number;
   count: number;

@@ -118,6 +118,25 @@ export class SegmentLog {
     return this.#next;
   }
 
+  /** Positions that no row holds, by the newest `rowsMax` rows, and from where on those were looked at. */
+  holes(rowsMax: number): { from: number; holes: { offset: number; count: number }[] } {
+    const holes: { offset: number; count: number }[] = [];
+    let from = this.#next;
+    let rows = 0;
+    const query = `SELECT first, count FROM ${this.#options.table} ORDER BY first DESC LIMIT ?`;
+    for (const row of this.#sql.exec(query, rowsMax)) {
+      const first = Number(row["first"]);
+      const end = first + Number(row["count"]);
+      // More than it should be is a fault as well.
+      if (end !== from) holes.push({ offset: Math.min(end, from), count: Math.abs(from - end) });
+      from = first;
+      rows++;
+    }
+    if (rows < rowsMax && from > this.#first)
+      holes.push({ offset: this.#first, count: from - this.#first });
+    return { from: rows < rowsMax ? this.#first : from, holes: holes.toReversed() };
+  }
+
   /** Bytes of all segments held. */
   get bytes(): number {
     return this.#bytes + (this.#pending?.bytes ?? 0);

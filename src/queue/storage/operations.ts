@@ -16,6 +16,7 @@ export const OPERATION = {
   seen: 71,
   truncated: 72,
   paced: 73,
+  buried: 74,
   // halves.ts
   checkBegun: 11,
   checkEnded: 12,

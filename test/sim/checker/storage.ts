@@ -24,6 +24,8 @@ export function checkStorage(story: Story, report: Report): void {
   checkRecalls(story, report, logged);
   checkOffsets(story, report);
   checkCounters(story, report);
+  for (const { topic, faults } of story.history.rest.topics)
+    for (const fault of faults) report("A", `the audit of ${topic} finds ${fault}`);
   checkDedup(story, report);
 }
 
