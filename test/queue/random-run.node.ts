@@ -274,6 +274,23 @@ export function knowledge(store: QueueStore, nowMs: number): unknown {
   };
 }
 
+/**
+ * The earliest instant at which a check, a discard or a delayed message is due, by looking at all of them; Infinity when
+ * nothing waits. A lease that ends with nobody waiting needs no alarm: the next receive finds it.
+ */
+export function earliestDue(store: QueueStore): number {
+  let earliest = Infinity;
+  for (let position = store.halves.log.first; position < store.halves.log.next; position++) {
+    const open = store.halves.open.get(position);
+    if (open !== undefined)
+      earliest = Math.min(earliest, Math.max(open.nextCheckAt, open.openUntil, open.offeredUntil));
+  }
+  for (let position = store.delayed.log.first; position < store.delayed.log.next; position++)
+    if (store.delayed.fate(position) === undefined)
+      earliest = Math.min(earliest, store.delayed.dueAt(position) ?? Infinity);
+  return earliest;
+}
+
 /** Ports of a store that only knows. */
 export const asleep = {
   random: () => 0,
