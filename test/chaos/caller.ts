@@ -85,7 +85,12 @@ export class Caller {
     this.dice = dice;
     const { url, key } = scene;
     this.mq = dice.chance(0.5)
-      ? new HalfMQ({ url, key, timeoutMs: PATIENCE_MS, retry: { totalMs: 8_000, initialMs: 50 } })
+      ? new HalfMQ({
+          url,
+          key,
+          timeoutMs: PATIENCE_MS,
+          retry: { totalMs: 8_000, initialMs: 50, maxMs: 400 },
+        })
       : undefined;
   }
 
