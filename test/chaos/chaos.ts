@@ -148,9 +148,11 @@ async function play(scene: Scene, dice: Dice, { nemesis, proxy, seconds }: Parts
   endless.push(new Checker("k", scene, dice.fork()).run());
   const operator = new Operator("o", scene, dice.fork());
   finite.push(operator.run(), nemesis.run());
-  await pause(seconds * 1_000);
+  const [working, listening] = [Promise.all(finite), Promise.all(endless)];
+  // Whoever fails ends the run at once, and what runs is ended with it.
+  await Promise.race([pause(seconds * 1_000), working, listening]);
   scene.isDraining = true;
-  await Promise.all(finite);
+  await Promise.race([working, listening]);
   proxy.weather = CALM;
   const from = performance.now();
   await operator.unpauseAll();
@@ -161,6 +163,6 @@ async function play(scene: Scene, dice: Dice, { nemesis, proxy, seconds }: Parts
   }
   const drainMs = performance.now() - from;
   scene.isOver = true;
-  await Promise.all(endless);
+  await listening;
   return { rest: await restOf(scene, why), drainMs };
 }
