@@ -208,7 +208,7 @@ class Batch {
 
   /** The bell first, then every queue once, then whoever rings. */
   async #untilBell(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
-    let bell = this.#waitAtBell();
+    let bell = this.#waitAtBell(this.#ground.nowMs());
     const refusal = await this.#inWaves(queues, note);
     const isDone = this.messages.length > 0 || (refusal !== undefined && isFinal(refusal));
     // A wait that nobody needs any more would take a ring from one that does.
@@ -222,11 +222,12 @@ class Batch {
       if (!rung.ok) return rung;
       this.#waiting.hasBegun = true;
       if (rung.value.queues.length === 0) return refusal;
+      const askedAt = this.#ground.nowMs();
       const failed = await this.#inTurn(rung.value.queues, note);
       if (failed !== undefined || this.#waiting.isOver) void this.#passOn(rung);
       if (failed !== undefined && isFinal(failed)) return failed;
       if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
-      bell = this.#waitAtBell();
+      bell = this.#waitAtBell(askedAt);
     }
     return undefined;
   }
@@ -296,7 +297,7 @@ class Batch {
     return refusal;
   }
 
-  #waitAtBell(): Promise<Outcome<{ queues: readonly number[] }>> {
+  #waitAtBell(askedAt: number): Promise<Outcome<{ queues: readonly number[] }>> {
     const { route, group } = this.#frame;
     const waitMs = Math.max(0, this.#left);
     const { id } = this.#waiting;
@@ -305,6 +306,7 @@ class Batch {
       stamp: stampOf(route),
       group: group.name,
       waitMs,
+      askedAt,
       ...(id === undefined ? {} : { waitId: id }),
       ...(consumerId === undefined ? {} : { consumerId }),
     };

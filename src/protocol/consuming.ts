@@ -103,6 +103,8 @@ export interface BellCall {
   readonly waitMs: number;
   /** Names this wait for `cancelWait`. */
   readonly waitId?: string;
+  /** When the poll began to ask the queues: rings that nobody heard before then are no news to it. */
+  readonly askedAt: number;
 }
 
 // ---------------------------------------------------------------- queue: looking

@@ -51,7 +51,7 @@ const receive = (made: Bench, more: Partial<ReceiveCall> = {}): Promise<Delivere
 test("a group's delete ends its long polls here and at the bell, and says why", async () => {
   const made = await bench();
   const one = await waiting(made, made.queue.waits.receive(poll()));
-  const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000, askedAt: 0 };
   const many = await waiting(made, made.queue.waits.waitAtBell(bell));
   await made.run(made.queue.configure(route([], {}, { version: 2 }), 0));
   expect(one()).toMatchObject({ code: "group_not_found", facts: { group: "g" } });
@@ -61,7 +61,7 @@ test("a group's delete ends its long polls here and at the bell, and says why", 
 test("a topic's delete ends its long polls here and at the bell, and says why", async () => {
   const made = await bench();
   const one = await waiting(made, made.queue.waits.receive(poll()));
-  const bell = { stamp: STAMP, group: "g", waitMs: 20_000 };
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000, askedAt: 0 };
   const many = await waiting(made, made.queue.waits.waitAtBell(bell));
   await made.run(made.queue.drop(7));
   expect(one()).toMatchObject({ code: "topic_not_found" });
@@ -91,7 +91,7 @@ test("another group's long poll goes on when a group is deleted", async () => {
 test("a cancelled wait ends at once, and what comes then is leased to nobody", async () => {
   const made = await bench();
   const one = await waiting(made, made.queue.waits.receive(poll({ waitId: "a" })));
-  const bell = { stamp: STAMP, group: "g", waitMs: 20_000, waitId: "b" };
+  const bell = { stamp: STAMP, group: "g", waitMs: 20_000, askedAt: 0, waitId: "b" };
   const many = await waiting(made, made.queue.waits.waitAtBell(bell));
   expect(made.queue.waits.cancelWait("a")).toBe(true);
   expect(made.queue.waits.cancelWait("b")).toBe(true);
@@ -144,7 +144,9 @@ test("a released message goes to who waits", async () => {
 test("who is told that there is nothing hears of what came in the same flush", async () => {
   const made = new Bench();
   await made.run(made.queue.configure(route([group("g")], { queues: 2 }), 0));
-  const wait = () => made.queue.waits.waitAtBell({ stamp: STAMP, group: "g", waitMs: 20_000 });
+  const askedAt = made.clock.nowMs();
+  const call = { stamp: STAMP, group: "g", waitMs: 20_000, askedAt };
+  const wait = () => made.queue.waits.waitAtBell(call);
   await put(made);
   expect(await wait()).toEqual({ ok: true, value: { queues: [0] } });
   const rung = await waiting(made, wait());

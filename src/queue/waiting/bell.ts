@@ -1,7 +1,7 @@
 /**
  * The bell of a topic, at its queue 0: long polls of many queues wait here for any of them to ring.
  * A poll asks the queues while its wait is on the way to this one; a queue that was asked already may ring here before the
- * wait has come. So a ring that nobody hears is kept for a while for whoever comes next.
+ * wait has come. So a ring that nobody hears is kept for who began to ask before it.
  * In memory only: a poll whose wait is lost with the object asks all queues again when its client comes back.
  */
 import type { Clock } from "../../platform/clock.ts";
@@ -22,11 +22,13 @@ interface Waiting {
   readonly waitId?: string;
   /** Of a broadcast group: only what comes for this consumer wakes it. */
   readonly consumerId?: string;
+  /** When it began to ask the queues. */
+  readonly askedAt: number;
 }
 
 const NONE: Rung = accept({ queues: [] });
-/** Longer than a wait is on its way here, so that no ring is missed; who comes later asks the queues later. */
-const UNHEARD_MS = 10_000;
+/** How far the clocks of a Worker and of an object may be apart: within it a ring is rather heard twice than missed. */
+const CLOCKS_APART_MS = 100;
 const UNHEARD_MAX = 4_096;
 
 export class Bell {
@@ -34,7 +36,7 @@ export class Bell {
   readonly #waiters = new Map<number, Waiter[]>();
   /** Of all groups. */
   #size = 0;
-  /** Rings that found nobody, by who they were for: which queues rang, and when they are not worth knowing any more. */
+  /** Rings that found nobody, by who they were for: which queues rang, and when. */
   readonly #unheard = new Map<string, Map<number, number>>();
 
   constructor(clock: Clock) {
@@ -42,8 +44,8 @@ export class Bell {
   }
 
   /** Waits for a ring for the group; undefined when too many wait already. */
-  wait(group: number, waitMs: number, who: Waiting = {}): Promise<Rung> | undefined {
-    const unheard = this.#takeUnheard(group, who.consumerId);
+  wait(group: number, waitMs: number, who: Waiting): Promise<Rung> | undefined {
+    const unheard = this.#takeUnheard(group, who);
     if (unheard.length > 0) return Promise.resolve(accept({ queues: unheard }));
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
@@ -94,7 +96,7 @@ export class Bell {
   #keepUnheard(group: number, queue: number, consumerId?: string): void {
     const key = keyOf(group, consumerId);
     const queues = this.#unheard.get(key) ?? new Map<number, number>();
-    queues.set(queue, this.#clock.nowMs() + UNHEARD_MS);
+    queues.set(queue, this.#clock.nowMs());
     this.#unheard.delete(key);
     this.#unheard.set(key, queues);
     for (const oldest of this.#unheard.keys()) {
@@ -103,12 +105,13 @@ export class Bell {
     }
   }
 
-  #takeUnheard(group: number, consumerId?: string): number[] {
+  #takeUnheard(group: number, { consumerId, askedAt }: Waiting): number[] {
     const key = keyOf(group, consumerId);
-    const nowMs = this.#clock.nowMs();
     const queues = [...(this.#unheard.get(key) ?? [])];
     this.#unheard.delete(key);
-    return queues.filter(([, untilMs]) => nowMs < untilMs).map(([queue]) => queue);
+    return queues
+      .filter(([, rangAt]) => rangAt >= askedAt - CLOCKS_APART_MS)
+      .map(([queue]) => queue);
   }
 
   /** Ends the wait of a client that is gone; false when nobody waits under that id. */

@@ -182,7 +182,7 @@ export class Waits {
   // ------------------------------------------------------------ the bell
 
   async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
-    const { group, waitMs, waitId, consumerId } = call;
+    const { group, waitMs, waitId, consumerId, askedAt } = call;
     const route = this.#store.groups.route(group);
     const stale = this.#ports.stale(call.stamp);
     if (stale !== undefined) return stale;
@@ -190,6 +190,7 @@ export class Waits {
     if (this.#polls.isCancelled(waitId)) return accept({ queues: [] });
     const isOne = consumerId !== undefined && route.settings.mode === "broadcast";
     const rung = this.#bell.wait(route.number, waitMs, {
+      askedAt,
       ...(waitId === undefined ? {} : { waitId }),
       ...(isOne ? { consumerId } : {}),
     });
