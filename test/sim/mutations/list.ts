@@ -98,8 +98,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "gives an ordered group's messages at once",
     file: "src/queue/delivery/chooser.ts",
-    from: "if (!goesOn) {",
-    to: "if (goesOn === undefined) {",
+    from: "if (!mayGo) {",
+    to: "if (mayGo === undefined) {",
     breaks: ["O1"],
     seed: 5,
   },
