@@ -122,19 +122,23 @@ export class Groups {
     await this.#http.call({ method: "DELETE", path: base(topic, group), ...options });
   }
 
-  /** Moves the group. Every lease ends; attempts begin at 1 again; dead letters stay. */
+  /**
+   * Moves the group; answers where it stands now, by queue. Every lease ends; attempts begin at 1 again; dead letters stay.
+   * An offset or instant outside of what is stored means the nearest that is.
+   */
   async seek(
     topic: string,
     group: string,
     to: SeekTarget,
     { signal, consumerId }: CallOptions & OfConsumer = {},
-  ): Promise<void> {
-    await this.#http.call({
+  ): Promise<Readonly<Record<string, number>>> {
+    const { offsets } = await this.#http.call<{ offsets: Readonly<Record<string, number>> }>({
       method: "POST",
       path: `${base(topic, group)}/seek`,
       json: { to, ...(consumerId === undefined ? {} : { consumerId }) },
       ...(signal === undefined ? {} : { signal }),
     });
+    return offsets;
   }
 
   /** Stops delivery: receives wait as if the topic were empty. */

@@ -84,7 +84,7 @@ export { Subscription } from "./subscription.ts";
 export type { HandlerContext, MessageHandler, StopOptions, Stopped } from "./subscription.ts";
 
 export { Topics } from "./topics.ts";
-export type { PeekOptions, TopicAudit, TopicStats } from "./topics.ts";
+export type { DeliveryStats, PeekOptions, TopicAudit, TopicStats } from "./topics.ts";
 export type { Gap } from "./gap-watch.ts";
 export { Groups } from "./groups.ts";
 export type {

@@ -32,7 +32,10 @@ export interface MessageStatus {
     readonly group: string;
     readonly state: "waiting" | "leased" | "retrying" | "acked" | "deadLettered";
     readonly deliveryAttempt: number;
+    /** When its lease ends, or when it comes again. */
     readonly dueAt?: number;
+    /** Of a broadcast group, each of its consumers. */
+    readonly consumerId?: string;
   }[];
   /** On a topic with `trace`: what happened to it, in order. */
   readonly events?: readonly TraceEvent[];

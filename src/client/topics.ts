@@ -6,6 +6,18 @@ import { path, query } from "./path.ts";
 import type { Topic, TopicInput } from "./settings.ts";
 import type { TransactionInfo, TransactionState } from "./transaction.ts";
 
+/** How far a group, or a consumer of a broadcast group, is. */
+export interface DeliveryStats {
+  /** Stored, due, and not yet acked, dead-lettered or expired. */
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly retrying: number;
+  readonly deadLetters: number;
+  /** What retention took before it was read. */
+  readonly expired: number;
+  readonly oldestUnackedAgeMs: number;
+}
+
 /** How full a topic is and how far its groups are. */
 export interface TopicStats {
   readonly queues: readonly {
@@ -16,16 +28,17 @@ export interface TopicStats {
     readonly prepared: number;
     readonly delayed: number;
   }[];
-  readonly groups: readonly {
+  readonly groups: readonly (DeliveryStats & {
     readonly group: string;
-    /** Stored, due, and not yet acked, dead-lettered or expired. */
-    readonly lag: number;
-    readonly inFlight: number;
-    readonly retrying: number;
-    readonly deadLetters: number;
-    readonly expired: number;
-    readonly oldestUnackedAgeMs: number;
-  }[];
+    /** False when a filter has not looked at all of `lag` yet. */
+    readonly lagExact?: boolean;
+    /** Those that were seen lately; of a broadcast group each with figures of its own. */
+    readonly consumers: readonly (Partial<DeliveryStats> & {
+      readonly consumerId: string;
+      readonly lastSeenAt: number;
+    })[];
+    readonly lastSeenAt?: number;
+  })[];
   readonly transactions: Readonly<Record<TransactionState, number>>;
 }
 

@@ -216,7 +216,8 @@ describe("the admin verbs", () => {
     expect(await mq.groups.get("admin", "g")).toMatchObject({ group: "g", startFrom: "latest" });
     expect((await mq.groups.list("admin").all()).map(({ group }) => group)).toEqual(["g"]);
     await mq.send("admin", [{ body: 1, keys: ["x"] }, { body: 2 }]);
-    await mq.groups.seek("admin", "g", "earliest");
+    const offsets = await mq.groups.seek("admin", "g", "earliest");
+    expect(offsets).toEqual({ 0: 0, 1: 0 });
     await mq.groups.pause("admin", "g");
     expect(await mq.consumer("admin", "g").receive()).toEqual([]);
     await mq.groups.resume("admin", "g");
@@ -227,6 +228,31 @@ describe("the admin verbs", () => {
     await mq.groups.delete("admin", "g");
     await mq.topics.delete("admin", { force: true });
     await expect(mq.topics.get("admin")).rejects.toMatchObject({ code: "topic_not_found" });
+  });
+
+  test("redrive dead letters, at once or at a rate that is read and stopped", async () => {
+    const settings = { maxAttempts: 1 };
+    const consumer = mq.consumer<number>("dying", "g", { settings });
+    await mq.send("dying", [{ body: 1 }, { body: 2 }, { body: 3 }]);
+    for (const message of await consumer.receive({ waitMs: 5_000 })) await message.nack();
+    expect(await mq.groups.redriveProgress("dying", "g")).toMatchObject({ state: "none" });
+    const [first] = await mq.groups.deadLetters("dying", "g").all();
+    const ids = first === undefined ? [] : [first.id];
+    expect(await mq.groups.redrive("dying", "g", { ids })).toEqual({ redriven: 1 });
+    // The second of them would follow in ten seconds.
+    expect(await mq.groups.redrive("dying", "g", { ratePerSecond: 0.1 })).toMatchObject({
+      state: "running",
+      redriven: 1,
+      remaining: 1,
+    });
+    expect(await mq.groups.stopRedrive("dying", "g")).toMatchObject({ state: "stopped" });
+    const again = await consumer.receive({ waitMs: 5_000 });
+    expect(again.map(({ body, deliveryAttempt }) => [body, deliveryAttempt])).toEqual([
+      [1, 1],
+      [2, 1],
+    ]);
+    const { groups } = await mq.topics.stats("dying");
+    expect(groups).toMatchObject([{ group: "g", deadLetters: 1, inFlight: 2, consumers: [] }]);
   });
 
   test("rotate the secret of a producer group", async () => {

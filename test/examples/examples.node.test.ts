@@ -93,6 +93,37 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "billing: of 12, 11 acked, 1 dead, 0 open",
     "till-7: said 12, taken 12, missing 0",
   ],
+  "19-broadcast.ts": ["a dropped user-1 and user-2", "b dropped user-1 and user-2"],
+  "20-pause-and-replay.ts": [
+    "first: 1, 2, 3",
+    "again: 1, 2, 3",
+    "from the third: 3",
+    "paused: nothing",
+    "only what is new: 6",
+  ],
+  "21-dedup.ts": [
+    "duplicate of the same message: true",
+    "another message group: ready",
+    "received 2",
+  ],
+  "22-dead-letters.ts": [
+    "useless: no page, at attempt 1",
+    "a: no paper, at attempt 2",
+    "b: no paper, at attempt 2",
+    "c: no paper, at attempt 2",
+    "printed a at attempt 1",
+    "printed b at attempt 1",
+    "printed c at attempt 1",
+    "done: 3 were put back",
+  ],
+  "23-limits-of-a-group.ts": [
+    "in flight: noisy and quiet",
+    "more now: 0",
+    "with wider limits: 9",
+    "account-7: poisoned, unknown currency",
+    "skipped: 1",
+    "goes on with debit",
+  ],
 };
 
 let folder: string;

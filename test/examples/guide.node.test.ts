@@ -6,6 +6,7 @@ import { blocks, read, ROOT } from "../docs/markdown.node.ts";
 const CLIENT_GUIDE = "docs/guides/typescript-client.md";
 const GUIDES = [
   CLIENT_GUIDE,
+  "docs/guides/delivery.md",
   "docs/guides/schedules.md",
   "docs/guides/once.md",
   "docs/guides/workers-rpc.md",
