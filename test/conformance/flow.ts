@@ -1,7 +1,8 @@
 /** Limits of a group: in flight, a second, of a message group; changed while it runs. */
 import { expect } from "vitest";
 import { type Cases } from "./client.ts";
-import { bodies, type Json, type Message, sorted, until } from "./kit.ts";
+import { bodies, gate, type Json, type Message, sorted, until } from "./kit.ts";
+import { drained, pushing } from "./push-kit.ts";
 
 const numbered = (count: number, more: (index: number) => Json = () => ({})): Json[] =>
   Array.from({ length: count }, (_, body) => ({ body, ...more(body) }));
@@ -73,6 +74,28 @@ export const flow: Cases = {
       expect(await group.receive({ maxMessages: 100 })).toHaveLength(47);
       expect(held).toMatchObject({ body: 0 });
     },
+
+  "limits hold for what is pushed, and the push goes on when there is room": async (mq) => {
+    for (const limit of [{ maxInFlight: 2 }, { ratePerSecond: 8 }]) {
+      const topic = await mq.topic({ queues: 2 });
+      const hold = gate();
+      const push = { maxMessages: 4, concurrency: 4 };
+      const answer = () => hold.opened.then(() => ({ status: 204 }));
+      const pushed = await pushing(topic, answer, { push, ...limit });
+      const began = Date.now();
+      await topic.send(...numbered(8, (index) => ({ messageGroup: `m${index}` })));
+      await until("two are out", () => pushed.bodies().length >= 2);
+      if ("maxInFlight" in limit) {
+        await pushed.group.nothing();
+        expect((await topic.stats()).groups).toMatchObject([{ inFlight: 2, lag: 8 }]);
+      }
+      hold.open();
+      await drained(topic);
+      expect(sorted(pushed.bodies())).toEqual(sorted([0, 1, 2, 3, 4, 5, 6, 7]));
+      // Each of the two queues may begin with one; a queue with all of them is the slower one.
+      if ("ratePerSecond" in limit) expect(Date.now() - began).toBeGreaterThanOrEqual(740);
+    }
+  },
 
   "limits have bounds, and one that order has anyway is refused": async (mq) => {
     const topic = await mq.topic();

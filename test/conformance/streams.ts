@@ -1,91 +1,8 @@
 /** Streams: messages as they come over a WebSocket, credit, acks on the same socket, and what bad clients get. */
-import { expect, onTestFinished } from "vitest";
-import type { Cases, Group, Mq } from "./client.ts";
-import { type Connected, type Connection, type Json, type Message, there, until } from "./kit.ts";
-
-interface Received {
-  readonly messages?: readonly Message[];
-  readonly results?: readonly {
-    receipt: string;
-    ok: boolean;
-    code?: string;
-    invisibleUntil?: number;
-  }[];
-  readonly error?: Json;
-}
-
-/** One socket of a stream, and everything that came over it. */
-class Stream {
-  readonly socket: Connection;
-  readonly frames: Received[] = [];
-  pongs = 0;
-
-  constructor(socket: Connection) {
-    this.socket = socket;
-    socket.onFrame((text) => {
-      if (text === "pong") this.pongs += 1;
-      else this.frames.push(JSON.parse(text) as Received);
-    });
-  }
-
-  get messages(): Message[] {
-    return this.frames.flatMap(({ messages = [] }) => messages);
-  }
-
-  get bodies(): unknown[] {
-    return this.messages.map(({ body }) => body);
-  }
-
-  say(frame: Json | string): void {
-    this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
-  }
-
-  /** Waits until so many messages came. */
-  async count(count: number): Promise<Message[]> {
-    await until(`${count} messages`, () => this.messages.length >= count);
-    return this.messages;
-  }
-
-  /** The results of the last such frame. */
-  async settle(frame: Json): Promise<Results> {
-    const before = this.frames.length;
-    this.say(frame);
-    const found = await until("results", () =>
-      this.frames.slice(before).find(({ results, error }) => results ?? error),
-    );
-    return there(found.results);
-  }
-
-  async error(frame: Json | string): Promise<Json> {
-    const before = this.frames.length;
-    this.say(frame);
-    const found = await until("an error", () =>
-      this.frames.slice(before).find(({ error }) => error !== undefined),
-    );
-    return there(found.error);
-  }
-
-  ack(...messages: readonly Message[]) {
-    return this.settle({ ack: messages.map(({ receipt }) => receipt) });
-  }
-}
-
-type Results = NonNullable<Received["results"]>;
-
-const bearer = (mq: Mq): Record<string, string> => ({
-  authorization: `Bearer ${mq.key}`,
-  ...mq.headers,
-});
-
-const connect = (mq: Mq, path: string, headers = bearer(mq)): Promise<Connected> =>
-  there(mq.target.connect)(path, headers);
-
-async function streamOf(group: Group, query = "", headers?: Record<string, string>) {
-  const answer = await connect(group.topic.mq, `${group.path}/stream${query}`, headers);
-  if (answer.is !== "open") throw new Error(`refused: ${JSON.stringify(answer)}`);
-  onTestFinished(() => answer.socket.close(1000));
-  return new Stream(answer.socket);
-}
+import { expect } from "vitest";
+import type { Cases } from "./client.ts";
+import { type Json, there, until } from "./kit.ts";
+import { connect, streamOf } from "./stream-kit.ts";
 
 const base64url = (text: string): string =>
   btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -128,6 +45,24 @@ export const streams: Cases = {
       expect(stream.bodies.map(Number).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     }
     expect((await topic.stats()).groups).toMatchObject([{ lag: 0, inFlight: 0 }]);
+  },
+
+  "limits of the group hold on a stream, which goes on when there is room": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ maxInFlight: 2 });
+    await topic.send(...Array.from({ length: 9 }, (_, body) => ({ body })));
+    const stream = await streamOf(group);
+    stream.say({ credit: 10 });
+    const two = await stream.count(2);
+    await group.nothing();
+    expect(stream.messages).toHaveLength(2);
+    await stream.ack(there(two[0]));
+    await stream.count(3);
+    await group.make({ maxInFlight: 0, ratePerSecond: 4 });
+    const began = Date.now();
+    await stream.count(9);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_200);
+    expect(stream.bodies).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   },
 
   "the credit is the most in flight": async (mq) => {
