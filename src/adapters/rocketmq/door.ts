@@ -13,7 +13,7 @@ import { ack, consume } from "./consuming.ts";
 import { type Answer, type Context, inInstance } from "./context.ts";
 import { done, fault, type Fault, faultOf, type Result, STATUS } from "./faults.ts";
 import { consumeHalf, decide } from "./halves.ts";
-import { lackingHeader } from "./lacks.ts";
+import { LACKS, TOKEN_HEADER } from "./lacks.ts";
 import { publish } from "./publishing.ts";
 import { readHandles } from "./settled.ts";
 import { claimOf, digestFault, signedTarget } from "./signature.ts";
@@ -78,8 +78,8 @@ async function answerTo(edge: DoorEdge, asked: Asked): Promise<Result<Answer>> {
   // What was signed is what the SDK meant, however it was quoted on the way.
   const address = addressOf(method, target);
   if (!address.ok) return address;
-  const lacking = lackingHeader(headers);
-  if (lacking !== undefined) return lacking;
+  if (headers.has(TOKEN_HEADER))
+    return fault("InvalidArgument", `${TOKEN_HEADER}: ${LACKS[TOKEN_HEADER]}`);
   const caller = inInstance(principal, address.value.instance);
   if (!caller.ok) return caller;
   const body = await readBytes(request, systemClock);

@@ -1,15 +1,13 @@
 /**
  * What the protocol has and this door has not, each with its reason: told to who asks for it, and to the reader of
- * docs/doors/rocketmq-http.md. Never taken and ignored.
+ * docs/doors/rocketmq-http.md, which a test compares. Never taken and ignored.
  */
-import { fault, type Fault } from "./faults.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
-/** Headers that are refused when they come. */
-const LACKING_HEADERS: Readonly<Record<string, string>> = {
-  "security-token": "There are no temporary credentials: a key of HalfMQ may have an expiresAt.",
-};
+export const TOKEN_HEADER = "security-token";
 
-export function lackingHeader(headers: Headers): Fault | undefined {
-  const found = Object.entries(LACKING_HEADERS).find(([name]) => headers.has(name));
-  return found === undefined ? undefined : fault("InvalidArgument", `${found[0]}: ${found[1]}`);
-}
+export const LACKS = {
+  [TOKEN_HEADER]: "There are no temporary credentials; a key of HalfMQ may have an `expiresAt`.",
+  "bodies of 4 MiB": `A body has at most ${LIMITS.bodyBytesMax.toLocaleString("en")} bytes.`,
+  "`FirstConsumeTime` of a later delivery": "It is not kept: the time when the message was stored.",
+} as const;
