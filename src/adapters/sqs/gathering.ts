@@ -15,6 +15,8 @@ const LETTERS_MAX = 100;
 const ROUNDS_MAX = 20;
 const LAST_ROUNDS_MAX = 2_000;
 
+const GONE: ReadonlySet<string> = new Set(["topic_not_found", "group_not_found"]);
+
 /** A queue that is nobody's dead letter queue costs nothing. */
 export async function gather(context: Context, queue: Queue): Promise<Result<undefined>> {
   for (const name of sourcesOf(queue)) {
@@ -37,7 +39,8 @@ async function gatherFrom(
   const { broker } = context.edge;
   for (let round = 0; round < roundsMax; round++) {
     const page = await broker.deadLetters(source.at, { limit: LETTERS_MAX });
-    if (!page.ok) return faultOf(page);
+    // It was deleted a moment ago, with its letters: that is no fault of who looks into the target.
+    if (!page.ok) return GONE.has(page.code) ? done(undefined) : faultOf(page);
     // One whose body cannot be had stays where it can be looked at, and redriven once it is put right.
     const letters = page.value.items.filter(({ content }) => !("ref" in content.body));
     if (letters.length === 0) break;

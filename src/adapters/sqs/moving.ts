@@ -73,17 +73,17 @@ async function moveSome(context: Context, queue: Queue, task: Task): Promise<Mov
   if (!received.ok) return failed(0, received.code);
   const { messages } = received.value;
   if (messages.length === 0) return { count: 0, end: { status: "COMPLETED" } };
-  let count = 0;
+  const left = new Set(messages);
   for (const [name, deliveries] of byDestination(context, messages, task)) {
     const why = await moveTo(context, queue, name, deliveries);
     if (why !== undefined) {
-      const rest = messages.slice(count).map(({ receipt }) => receipt);
-      await broker.settle(queue.at, { verb: "nack", receipts: rest, delayMs: 0 });
-      return failed(count, why);
+      const receipts = [...left].map(({ receipt }) => receipt);
+      await broker.settle(queue.at, { verb: "nack", receipts, delayMs: 0 });
+      return failed(messages.length - left.size, why);
     }
-    count += deliveries.length;
+    for (const delivery of deliveries) left.delete(delivery);
   }
-  return { count };
+  return { count: messages.length };
 }
 
 /** By the name of the queue that they go to; "" for those of which nobody knows. */

@@ -267,6 +267,20 @@ export const moveTasks: Cases = {
     expect((await receive(world, dead)).map(({ Body }) => Body)).toEqual(["not dead"]);
   },
 
+  "of several, those that can be placed are, and the others are there for whoever asks next":
+    async (world) => {
+      const { dead, source } = await pair(world);
+      await send(world, source, "dead");
+      await fail(world, source, 1);
+      const [letter] = await receive(world, dead, { VisibilityTimeout: 0 });
+      expect(letter?.Body).toBe("dead");
+      await send(world, dead, "not dead");
+      await start(world, dead);
+      await taskBecomes(world, dead, "FAILED");
+      expect((await receive(world, source)).map(({ Body }) => Body)).toEqual(["dead"]);
+      expect((await receive(world, dead)).map(({ Body }) => Body)).toEqual(["not dead"]);
+    },
+
   "what is no dead letter queue has nothing to move": async (world) => {
     const plain = await queue(world);
     expect((await errorOf(start(world, plain))).name).toBe("InvalidParameterValue");
