@@ -232,26 +232,26 @@ describe("the admin verbs", () => {
 
   test("redrive dead letters, at once or at a rate that is read and stopped", async () => {
     const settings = { maxAttempts: 1 };
-    const consumer = mq.consumer<number>("dying", "g", { settings });
-    await mq.send("dying", [{ body: 1 }, { body: 2 }, { body: 3 }]);
+    const consumer = mq.consumer<number>("redriven", "g", { settings });
+    await mq.send("redriven", [{ body: 1 }, { body: 2 }, { body: 3 }]);
     for (const message of await consumer.receive({ waitMs: 5_000 })) await message.nack();
-    expect(await mq.groups.redriveProgress("dying", "g")).toMatchObject({ state: "none" });
-    const [first] = await mq.groups.deadLetters("dying", "g").all();
+    expect(await mq.groups.redriveProgress("redriven", "g")).toMatchObject({ state: "none" });
+    const [first] = await mq.groups.deadLetters("redriven", "g").all();
     const ids = first === undefined ? [] : [first.id];
-    expect(await mq.groups.redrive("dying", "g", { ids })).toEqual({ redriven: 1 });
+    expect(await mq.groups.redrive("redriven", "g", { ids })).toEqual({ redriven: 1 });
     // The second of them would follow in ten seconds.
-    expect(await mq.groups.redrive("dying", "g", { ratePerSecond: 0.1 })).toMatchObject({
+    expect(await mq.groups.redrive("redriven", "g", { ratePerSecond: 0.1 })).toMatchObject({
       state: "running",
       redriven: 1,
       remaining: 1,
     });
-    expect(await mq.groups.stopRedrive("dying", "g")).toMatchObject({ state: "stopped" });
+    expect(await mq.groups.stopRedrive("redriven", "g")).toMatchObject({ state: "stopped" });
     const again = await consumer.receive({ waitMs: 5_000 });
     expect(again.map(({ body, deliveryAttempt }) => [body, deliveryAttempt])).toEqual([
       [1, 1],
       [2, 1],
     ]);
-    const { groups } = await mq.topics.stats("dying");
+    const { groups } = await mq.topics.stats("redriven");
     expect(groups).toMatchObject([{ group: "g", deadLetters: 1, inFlight: 2, consumers: [] }]);
   });
 
