@@ -11,6 +11,7 @@ import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.t
 import { LIMITS } from "../protocol/limits.ts";
 import type { SchedulerRpc, ScheduleRule, ScheduleRun, ScheduleView } from "../protocol/rpc.ts";
 import { type Occurrences, parseCron } from "./cron.ts";
+import { Dues } from "./dues.ts";
 import { firingOf } from "./firing.ts";
 import type { Ports, Storage } from "./ports.ts";
 import { dueOf, fateOf, isForgotten } from "./runs.ts";
@@ -42,6 +43,8 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
   readonly #ports: Ports;
   readonly #store: ScheduleStore;
   readonly #seats = new Map<string, Seat>();
+  readonly #byId = new Map<number, Seat>();
+  readonly #dues = new Dues();
   #open = 0;
   #armedAt: number | undefined;
 
@@ -50,7 +53,7 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     this.#ports = ports;
     this.#store = new ScheduleStore(storage);
     this.#armedAt = ports.armedAt;
-    for (const schedule of this.#store.all()) this.#seats.set(schedule.name, seatOf(schedule));
+    for (const schedule of this.#store.all()) this.#sit(seatOf(schedule));
     this.#pump();
   }
 
@@ -80,7 +83,7 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     });
     const seat = known ?? seatOf(schedule);
     Object.assign(seat, { schedule, occurrences: parsed.value });
-    this.#seats.set(name, seat);
+    this.#sit(seat);
     this.#pump();
     return accept({ schedule: this.#viewOf(schedule), created: known === undefined });
   }
@@ -117,6 +120,8 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     if (seat === undefined) return missing(name);
     this.#store.atomically(() => this.#store.remove(seat.schedule));
     this.#seats.delete(name);
+    this.#byId.delete(seat.schedule.id);
+    this.#dues.set(seat.schedule.id, Infinity);
     return accept({ deleted: true });
   }
 
@@ -142,17 +147,18 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
   /** Begins and sends what is due, as far as there is room, and arms for the rest. Returns at once. [K2] [K3] */
   #pump(): void {
     const nowMs = this.#nowMs;
-    const due = [...this.#seats.values()]
-      .filter((seat) => !seat.isOut && wakeAtOf(seat, nowMs) <= nowMs)
-      .toSorted((one, other) => wakeAtOf(one, nowMs) - wakeAtOf(other, nowMs));
-    for (const seat of due) {
-      if (this.#open === OPEN_MAX) break;
+    while (this.#open < OPEN_MAX) {
+      const id = this.#dues.take(nowMs);
+      if (id === undefined) break;
+      const seat = this.#byId.get(id);
+      if (seat === undefined || seat.isOut) continue;
       try {
         const claim = seat.schedule.claim ?? this.#begin(seat, nowMs);
         if (claim !== undefined) this.#send(seat, claim, nowMs);
       } catch (error) {
         this.#rest(seat, error);
       }
+      this.#reckon(seat);
     }
     this.#arm();
   }
@@ -192,6 +198,7 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
       .finally(() => {
         seat.isOut = false;
         this.#open--;
+        this.#reckon(seat);
         this.#pump();
       });
   }
@@ -270,6 +277,20 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
   #write(seat: Seat, schedule: Schedule): void {
     this.#store.put(schedule);
     seat.schedule = schedule;
+    this.#reckon(seat);
+  }
+
+  /** There is such a schedule. */
+  #sit(seat: Seat): void {
+    this.#seats.set(seat.schedule.name, seat);
+    this.#byId.set(seat.schedule.id, seat);
+    this.#reckon(seat);
+  }
+
+  /** After each change of it. */
+  #reckon(seat: Seat): void {
+    const { id } = seat.schedule;
+    if (this.#byId.get(id) === seat) this.#dues.set(id, wakeAtOf(seat, this.#nowMs));
   }
 
   #occurrencesOf(seat: Seat): Occurrences {
@@ -310,8 +331,7 @@ export class Scheduler implements Omit<SchedulerRpc, "poke"> {
     const nowMs = this.#nowMs;
     const watchAt = nowMs + WATCH_MS;
     if (this.#open === OPEN_MAX) return this.#armAt(watchAt);
-    let atMs = this.#open > 0 ? watchAt : Infinity;
-    for (const seat of this.#seats.values()) atMs = Math.min(atMs, wakeAtOf(seat, nowMs));
+    const atMs = Math.min(this.#open > 0 ? watchAt : Infinity, this.#dues.nextAt());
     if (atMs !== Infinity) this.#armAt(Math.min(atMs, nowMs + AHEAD_MS_MAX));
   }
 
@@ -332,7 +352,7 @@ function wakeAtOf({ schedule, isOut, restUntil }: Seat, nowMs: number): number {
   const { claim, paused, nextAt = Infinity } = schedule;
   const nextRunAt = paused ? Infinity : nextAt;
   // Its end looks at the next one, too.
-  if (isOut) return nextRunAt > nowMs ? nextRunAt : nowMs + WATCH_MS;
+  if (isOut) return nextRunAt > nowMs ? nextRunAt : Infinity;
   return Math.max(restUntil, claim?.retryAt ?? nextRunAt);
 }
 
