@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { type Server, startServer } from "../../src/cli/server.ts";
-import { throughEveryDoor } from "./through.ts";
+import { listenOnLoopback } from "../conformance/endpoints.node.ts";
+import { throughEveryDoor } from "./through/every-door.ts";
 
 let server: Server;
 let folder: string;
@@ -19,4 +20,4 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-throughEveryDoor(() => ({ url: server.url, key: server.rootKey }));
+throughEveryDoor(() => ({ url: server.url, key: server.rootKey, listen: listenOnLoopback }));

@@ -1,20 +1,12 @@
-/** The behaviours of the broker through every door, inside the Workers runtime, where `fetch` leads to the Worker itself. */
-import { env, exports } from "cloudflare:workers";
-import { afterAll, beforeAll } from "vitest";
-import { throughEveryDoor } from "./through.ts";
+/**
+ * The behaviours of the broker through every door, inside the Workers runtime, the clients' programs as well: their `fetch` leads
+ * to the Worker itself.
+ */
+import { insideServer } from "../conformance/inside.ts";
+import { withSockets } from "./rocketmq/sockets.worker.ts";
+import { throughEveryDoor } from "./through/every-door.ts";
 
-const outside = globalThis.fetch;
-const inside: typeof fetch = (input, init) => exports.default.fetch(new Request(input, init));
+const server = insideServer();
+withSockets();
 
-beforeAll(() => {
-  globalThis.fetch = inside;
-});
-
-afterAll(() => {
-  globalThis.fetch = outside;
-});
-
-throughEveryDoor(() => ({
-  url: "http://halfmq.test",
-  key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
-}));
+throughEveryDoor(() => server);

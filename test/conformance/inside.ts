@@ -1,18 +1,20 @@
 /**
- * The server inside the Workers runtime as a target of the suite. Nothing can listen in there, so the endpoints of producers
- * are hosts that the isolate's `fetch` answers itself: the server's calls to them are made, signed and bounded as any other.
+ * The server inside the Workers runtime as a target of the suites. Nothing can listen in there, so the server, and the endpoints
+ * of producers, are hosts that the isolate's `fetch` answers itself: calls to them are made, signed and bounded as any other.
  */
 import { env, exports } from "cloudflare:workers";
 import { afterAll, beforeAll } from "vitest";
 import type { Answerer, CallAnswer, Connected, Connection, Listening, Target } from "./kit.ts";
 
+const URL_OF_SERVER = "http://halfmq.test";
 const outside = globalThis.fetch;
 const hosts = new Map<string, Answerer>();
 let made = 0;
 
-/** `fetch` as the server sees it: hosts of the suite are answered here, all others do not exist. */
+/** `fetch` as everybody in the isolate sees it: hosts of the suite are answered here, all others do not exist. */
 const inside: typeof fetch = async (input, init) => {
   const request = new Request(input, init);
+  if (request.url.startsWith(URL_OF_SERVER)) return exports.default.fetch(request);
   const answer = hosts.get(new URL(request.url).host);
   if (answer === undefined) throw new TypeError("nobody listens there");
   const call = {
@@ -27,7 +29,7 @@ const inside: typeof fetch = async (input, init) => {
   });
   const given = await Promise.race([answer(call), gone]);
   const headers = new Headers({ "content-type": "application/json", ...given.headers });
-  return new Response(given.body ?? "", { status: given.status ?? 200, headers });
+  return new Response(given.body ?? null, { status: given.status ?? 200, headers });
 };
 
 function listen(answer: Answerer): Promise<Listening> {
@@ -46,7 +48,7 @@ async function connect(
   headers: Readonly<Record<string, string>>,
 ): Promise<Connected> {
   const answer = await exports.default.fetch(
-    new Request(`http://halfmq.test${path}`, { headers: { ...headers, upgrade: "websocket" } }),
+    new Request(URL_OF_SERVER + path, { headers: { ...headers, upgrade: "websocket" } }),
   );
   const socket = answer.webSocket;
   if (socket === null) {
@@ -76,18 +78,25 @@ async function connect(
   return { is: "open", socket: connection };
 }
 
-/** To be called once in a test file. */
-export function insideTarget(): Target {
+/** The server by its address, for clients that call `fetch`. To be called once in a test file. */
+export function insideServer() {
   beforeAll(() => {
     globalThis.fetch = inside;
   });
   afterAll(() => {
     globalThis.fetch = outside;
   });
+  const key = (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY;
+  return { url: URL_OF_SERVER, key, listen };
+}
+
+/** To be called once in a test file. */
+export function insideTarget(): Target {
+  const { key } = insideServer();
   return {
     name: "workerd",
-    key: (env as { HALFMQ_ROOT_KEY: string }).HALFMQ_ROOT_KEY,
-    fetch: (path, init) => exports.default.fetch(new Request(`http://halfmq.test${path}`, init)),
+    key,
+    fetch: (path, init) => exports.default.fetch(new Request(URL_OF_SERVER + path, init)),
     listen,
     connect,
   };

@@ -16,3 +16,16 @@ export const LACKS: Readonly<Record<string, string>> = {
   "Booleans and integers of extensions":
     "They are taken, and come out as text, as in every binary event.",
 };
+
+/** What HalfMQ does that CloudEvents over HTTP has no word for, and what to do instead. */
+export const LACKING_VERBS = {
+  delay: "An event has no word for a later time; a native send has delayMs and deliverAt.",
+  extension: "An endpoint answers within the push's timeoutMs; a native consumer can ask for more.",
+  polls: "An endpoint is called and does not ask; native consumers of the same topic do.",
+  "answers for many": "A call is one event, and its status is the answer.",
+  purge: "There is no verb for it; the native seek passes over what waits.",
+  recall: "Nothing is delayed, so nothing is taken back; DELETE /v1/messages/{id} does natively.",
+  redrive: "There is no verb for it; the group's dead-letters/redrive puts them back.",
+  transactions:
+    "There is no word for half events; prepare natively, with properties ce_…, and commit.",
+} as const;

@@ -1,8 +1,8 @@
 /** The actions by name: what each takes, and who does it. What SQS has beyond them is answered with its reason. */
-import type { z } from "zod";
 import type { Context } from "./context.ts";
-import { done, fault, type Fault, type Result } from "./faults.ts";
+import { done, fault, type Result } from "./faults.ts";
 import { INPUTS, type Input } from "./inputs.ts";
+import { judge } from "./judging.ts";
 import { listDeadLetterSourceQueues, listQueues } from "./listing.ts";
 import { LACKING_ACTIONS } from "./lacks.ts";
 import { cancelMessageMoveTask, listMessageMoveTasks, startMessageMoveTask } from "./move-tasks.ts";
@@ -68,28 +68,11 @@ export async function act(context: Context, name: string, input: unknown): Promi
   const lacking = LACKING_ACTIONS[name];
   if (lacking !== undefined) return fault("UnsupportedOperation", lacking);
   if (!isAction(name)) return fault("InvalidAction", `There is no action ${name} here.`);
-  const judged = INPUTS[name].safeParse(input);
-  if (!judged.success) return inputFault(judged.error.issues[0], input);
+  const judged = judge(INPUTS[name], input);
+  if (!judged.ok) return judged;
   if (name === "ReceiveMessage")
-    return receiveMessage(context, judged.data as Input<"ReceiveMessage">);
+    return receiveMessage(context, judged.value as Input<"ReceiveMessage">);
   const run = ACTIONS[name] as (context: Context, input: unknown) => Promise<Result<object>>;
-  const outcome = await run(context, judged.data);
+  const outcome = await run(context, judged.value);
   return outcome.ok ? done({ output: outcome.value }) : outcome;
-}
-
-function inputFault(issue: z.core.$ZodIssue | undefined, input: unknown): Fault {
-  const path = issue?.path ?? [];
-  const name = path.map(String).join(".");
-  const value = path.reduce<unknown>(
-    (found, key) =>
-      typeof found === "object" && found !== null ? Reflect.get(found, key) : undefined,
-    input,
-  );
-  if (path.length > 0 && value === undefined)
-    return fault("MissingParameter", `The request must contain the parameter ${name}.`);
-  const reason = issue?.message ?? "It is not what the action takes";
-  return fault(
-    "InvalidParameterValue",
-    `Value for parameter ${name} is invalid. Reason: ${reason}`,
-  );
 }

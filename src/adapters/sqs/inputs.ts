@@ -42,13 +42,17 @@ const message = {
 const handle = { ReceiptHandle: name };
 const visibility = { ...handle, VisibilityTimeout: seconds(VISIBILITY_SECONDS_MAX) };
 
-const batchOf = <T extends z.ZodRawShape>(shape: T) =>
-  z.object({ ...queue, Entries: z.array(z.object({ Id: text, ...shape })).max(1_000) });
+/** Of each entry only the id is judged with the batch: what else is wrong with one fails that one alone. */
+const batch = z.object({ ...queue, Entries: z.array(z.looseObject({ Id: text })).max(1_000) });
 
-export interface BatchInput<T> {
-  readonly QueueUrl: string;
-  readonly Entries: readonly ({ readonly Id: string } & T)[];
-}
+export type BatchInput = z.output<typeof batch>;
+
+/** What the entry of a batch takes beside its id. */
+export const ENTRIES = {
+  SendMessageBatch: z.object(message),
+  DeleteMessageBatch: z.object(handle),
+  ChangeMessageVisibilityBatch: z.object(visibility),
+} as const;
 
 const page = { MaxResults: count(1, 1_000).optional(), NextToken: name.optional() };
 
@@ -72,7 +76,7 @@ export const INPUTS = {
   ListMessageMoveTasks: z.object({ SourceArn: name, MaxResults: count(1, 10).optional() }),
   CancelMessageMoveTask: z.object({ TaskHandle: name }),
   SendMessage: z.object({ ...queue, ...message }),
-  SendMessageBatch: batchOf(message),
+  SendMessageBatch: batch,
   ReceiveMessage: z.object({
     ...queue,
     AttributeNames: names,
@@ -84,9 +88,9 @@ export const INPUTS = {
     ReceiveRequestAttemptId: name.max(128).optional(),
   }),
   DeleteMessage: z.object({ ...queue, ...handle }),
-  DeleteMessageBatch: batchOf(handle),
+  DeleteMessageBatch: batch,
   ChangeMessageVisibility: z.object({ ...queue, ...visibility }),
-  ChangeMessageVisibilityBatch: batchOf(visibility),
+  ChangeMessageVisibilityBatch: batch,
 } as const;
 
 export type Input<A extends keyof typeof INPUTS> = z.output<(typeof INPUTS)[A]>;

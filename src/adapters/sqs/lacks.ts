@@ -32,10 +32,15 @@ export const LACKING_VALUES: Readonly<Record<string, { only: string; reason: str
   },
 };
 
-/** What HalfMQ does that SQS has no verb for. */
+/** What HalfMQ does that SQS has no verb for, and what to do instead. */
 export const LACKING_VERBS = {
   transactions:
     "SQS has no verb for half messages; prepare and commit natively, into the same topic.",
   recall: "SQS has no verb that takes a delayed message back; DELETE /v1/messages/{id} does.",
   filters: "SQS has no filters; a native group of the same topic has tags and SQL.",
+  tags: "A message of SQS has no tag; an attribute is a property.",
+  groups:
+    "A queue of SQS has one set of consumers; native groups of the same topic read beside it.",
+  bytes: "A body of SQS is text; an attribute of the type Binary holds bytes.",
+  expiry: "SQS keeps all messages of a queue for as long, which MessageRetentionPeriod says.",
 } as const;

@@ -5,10 +5,10 @@ import { sha256 } from "../../platform/constant-time.ts";
 import type { SentMessage } from "../../protocol/rpc.ts";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { bodyOf } from "../text-body.ts";
-import { batchFault, failed, type FailedEntry } from "./batches.ts";
+import { entriesOf, failed, type FailedEntry } from "./batches.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
-import type { BatchInput, MessageIn } from "./inputs.ts";
+import { type BatchInput, ENTRIES, type MessageIn } from "./inputs.ts";
 import {
   type Attributes,
   attributesMd5,
@@ -63,18 +63,18 @@ type BatchOut = {
 
 export async function sendMessageBatch(
   context: Context,
-  { QueueUrl, Entries }: BatchInput<MessageIn>,
+  input: BatchInput,
 ): Promise<Result<BatchOut>> {
-  const queue = await queueAt(context, QueueUrl, ["send"]);
+  const queue = await queueAt(context, input.QueueUrl, ["send"]);
   if (!queue.ok) return queue;
-  const wrong = batchFault(Entries);
-  if (wrong !== undefined) return wrong;
+  const entries = entriesOf(ENTRIES.SendMessageBatch, input);
+  if (!entries.ok) return entries;
   const good: { readonly Id: string; readonly outgoing: Outgoing }[] = [];
   const Failed: FailedEntry[] = [];
-  for (const entry of Entries) {
-    const outgoing = outgoingOf(queue.value, entry);
-    if (outgoing.ok) good.push({ Id: entry.Id, outgoing: outgoing.value });
-    else Failed.push(failed(entry.Id, outgoing));
+  for (const { Id, said } of entries.value) {
+    const outgoing = said.ok ? outgoingOf(queue.value, said.value) : said;
+    if (outgoing.ok) good.push({ Id, outgoing: outgoing.value });
+    else Failed.push(failed(Id, outgoing));
   }
   if (good.reduce((sum, { outgoing }) => sum + outgoing.size, 0) > BATCH_BYTES_MAX) {
     const detail = `Batch requests cannot be longer than ${BATCH_BYTES_MAX} bytes.`;

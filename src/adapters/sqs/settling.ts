@@ -2,20 +2,17 @@
  * DeleteMessage, ChangeMessageVisibility and their batches: acks, longer leases, and nacks for a visibility of 0. A receipt
  * handle is a receipt.
  */
+import type { z } from "zod";
 import type { SettleRequest } from "../../broker/broker.ts";
 import type { Settled } from "../../protocol/rpc.ts";
-import { batchFault, failed, type FailedEntry } from "./batches.ts";
+import { entriesOf, failed } from "./batches.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
-import type { BatchInput, Input } from "./inputs.ts";
+import { type BatchInput, ENTRIES, type Input } from "./inputs.ts";
 import { INVISIBLE_MS_MIN } from "./settings.ts";
 
-interface Handle {
-  readonly ReceiptHandle: string;
-}
-interface Visibility extends Handle {
-  readonly VisibilityTimeout: number;
-}
+type Handle = z.output<typeof ENTRIES.DeleteMessageBatch>;
+type Visibility = z.output<typeof ENTRIES.ChangeMessageVisibilityBatch>;
 
 export async function deleteMessage(
   context: Context,
@@ -37,27 +34,35 @@ export async function changeMessageVisibility(
   return faults.ok ? (faults.value[0] ?? done({})) : faults;
 }
 
-export const deleteMessageBatch = (context: Context, input: BatchInput<Handle>) =>
-  inBatch(context, input, deleteAll);
-export const changeMessageVisibilityBatch = (context: Context, input: BatchInput<Visibility>) =>
-  inBatch(context, input, changeAll);
+export const deleteMessageBatch = (context: Context, input: BatchInput) =>
+  inBatch(context, ENTRIES.DeleteMessageBatch, input, deleteAll);
+export const changeMessageVisibilityBatch = (context: Context, input: BatchInput) =>
+  inBatch(context, ENTRIES.ChangeMessageVisibilityBatch, input, changeAll);
 
 type Faults = readonly (Fault | undefined)[];
 
-async function inBatch<T>(
+async function inBatch<S extends z.ZodType>(
   context: Context,
-  { QueueUrl, Entries }: BatchInput<T>,
-  run: (context: Context, queue: Queue, entries: readonly T[]) => Promise<Result<Faults>>,
+  schema: S,
+  input: BatchInput,
+  run: (context: Context, queue: Queue, good: readonly z.output<S>[]) => Promise<Result<Faults>>,
 ): Promise<Result<object>> {
-  const queue = await queueAt(context, QueueUrl, ["consume"]);
+  const queue = await queueAt(context, input.QueueUrl, ["consume"]);
   if (!queue.ok) return queue;
-  const wrong = batchFault(Entries);
-  if (wrong !== undefined) return wrong;
-  const faults = await run(context, queue.value, Entries);
+  const entries = entriesOf(schema, input);
+  if (!entries.ok) return entries;
+  const good = entries.value.flatMap(({ Id, said }) =>
+    said.ok ? [{ Id, entry: said.value }] : [],
+  );
+  const Failed = entries.value.flatMap(({ Id, said }) => (said.ok ? [] : [failed(Id, said)]));
+  const faults = await run(
+    context,
+    queue.value,
+    good.map(({ entry }) => entry),
+  );
   if (!faults.ok) return faults;
   const Successful: { readonly Id: string }[] = [];
-  const Failed: FailedEntry[] = [];
-  for (const [place, { Id }] of Entries.entries()) {
+  for (const [place, { Id }] of good.entries()) {
     const why = faults.value[place];
     if (why === undefined) Successful.push({ Id });
     else Failed.push(failed(Id, why));

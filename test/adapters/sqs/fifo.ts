@@ -144,11 +144,13 @@ export const batches: Cases = {
       { Id: "large", MessageBody: "x".repeat(1_025) },
       { Id: "bad", MessageBody: "a\u0000" },
       { Id: "late", MessageBody: "late", DelaySeconds: 900 },
+      { Id: "later", MessageBody: "later", DelaySeconds: 901 },
     ]);
     expect(sent.Successful?.map(({ Id }) => Id)).toEqual(["good", "late"]);
     expect(sent.Failed).toEqual([
       expect.objectContaining({ Id: "large", SenderFault: true, Code: "InvalidParameterValue" }),
       expect.objectContaining({ Id: "bad", SenderFault: true, Code: "InvalidMessageContents" }),
+      expect.objectContaining({ Id: "later", SenderFault: true, Code: "InvalidParameterValue" }),
     ]);
     const got = await receive(world, made);
     expect(got.map(({ MessageId }) => MessageId)).toEqual([sent.Successful?.[0]?.MessageId]);
@@ -171,12 +173,15 @@ export const batches: Cases = {
           ...handles.slice(0, 2).map((each) => ({ ...each, VisibilityTimeout: 0 })),
           ...handles.slice(2, 4).map((each) => ({ ...each, VisibilityTimeout: 60 })),
           { Id: "none", ReceiptHandle: "no handle", VisibilityTimeout: 60 },
+          { ...there(handles[4]), VisibilityTimeout: 43_201 },
         ],
       }),
     );
     expect(changed.Successful).toHaveLength(4);
-    expect(changed.Failed).toEqual([
-      expect.objectContaining({ Id: "none", Code: "ReceiptHandleIsInvalid", SenderFault: true }),
+    expect(changed.Failed).toHaveLength(2);
+    expect(changed.Failed).toMatchObject([
+      { Id: "h4", Code: "InvalidParameterValue", SenderFault: true },
+      { Id: "none", Code: "ReceiptHandleIsInvalid", SenderFault: true },
     ]);
     expect((await receive(world, made)).map(({ Body }) => Body)).toEqual(["0", "1"]);
     const deleted = await world.sqs.send(
