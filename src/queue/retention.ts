@@ -14,6 +14,8 @@ export function retain(store: QueueStore, nowMs: number, segmentsMax: number): b
   const { retentionMs, retentionBytes } = store.route.settings;
   let to = store.messages.first;
   let excess = store.messages.bytes - retentionBytes;
+  // Most looks end here: nothing is read as long as the oldest may stay.
+  if ((store.messages.firstStoredAt ?? Infinity) + retentionMs > nowMs && excess <= 0) return false;
   let dropped = 0;
   for (const segment of store.messages.oldest(segmentsMax)) {
     const end = segment.first + segment.count;
