@@ -2,7 +2,7 @@ import { crc32 as zlibCrc32 } from "node:zlib";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { CodecError, encodeText } from "../../src/core/bytes.ts";
-import { crc32, withCrc, withoutCrc } from "../../src/core/crc32.ts";
+import { crc32, seedOf, withCrc, withoutCrc } from "../../src/core/crc32.ts";
 
 test.each([
   ["", 0],
@@ -46,4 +46,17 @@ test("sealed bytes come back only whole and in their place", () => {
     ),
   );
   expect(() => withoutCrc(new Uint8Array(3))).toThrow(CodecError);
+});
+
+test("a seed is the checksum of its columns' text, whatever letters they are in", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(fc.integer(), fc.string({ unit: "binary" }), fc.string()), {
+        maxLength: 6,
+      }),
+      (columns) => {
+        expect(seedOf(...columns)).toBe(crc32(encodeText(columns.join("\0"))));
+      },
+    ),
+  );
 });
