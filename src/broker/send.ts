@@ -230,11 +230,19 @@ class Sending {
     return true;
   }
 
+  #isOpen(index: number): boolean {
+    return this.#sent[index] === undefined && this.#refused[index] === undefined;
+  }
+
   /** What is neither stored nor refused, by queue. */
   #partition(queues: number): readonly Part[] {
+    return this.#parts(queues, (index) => this.#isOpen(index));
+  }
+
+  #parts(queues: number, has: (index: number) => boolean): readonly Part[] {
     const parts = new Map<number, number[]>();
     for (const [index, content] of this.#contents.entries()) {
-      if (this.#sent[index] !== undefined || this.#refused[index] !== undefined) continue;
+      if (!has(index)) continue;
       const queue = queueOf(content, this.#lot, queues);
       const indexes = parts.get(queue);
       if (indexes === undefined) parts.set(queue, [index]);
@@ -245,15 +253,20 @@ class Sending {
 
   /**
    * For one window after a growth, a key's first request may have gone to the queues of before it. Oldest growth first,
-   * so that what was stored between two growths is asked for in the same parts in which it was sent.
+   * so that what was stored between two growths is asked for in the same parts in which it was sent: with what this request
+   * has stored already, or the rest would pass for another part that is as long.
    */
   async #askFormer(route: TopicRoute, keyed: Keyed): Promise<Refusal | undefined> {
     const since = this.#ground.nowMs() - LIMITS.idempotencyWindowMs;
     for (const growth of route.growths) {
       if (growth.at < since) continue;
-      const now = new Map(this.#partition(route.settings.queues).map((part) => [part.queue, part]));
-      const moved = this.#partition(growth.from).filter(
-        (part) => now.get(part.queue)?.indexes.length !== part.indexes.length,
+      const now = new Map(
+        this.#parts(route.settings.queues, all).map((part) => [part.queue, part]),
+      );
+      const moved = this.#parts(growth.from, all).filter(
+        ({ queue, indexes }) =>
+          now.get(queue)?.indexes.length !== indexes.length &&
+          indexes.some((index) => this.#isOpen(index)),
       );
       const refusals = await Promise.all(moved.map((part) => this.#replay(route, part, keyed)));
       const refusal = refusals.find((each) => each !== undefined);
@@ -318,6 +331,8 @@ class Sending {
     return undefined;
   }
 }
+
+const all = (): boolean => true;
 
 /** A refusal names a message by its place in the part that was asked; the client knows the request's. */
 function inRequest(refusal: Refusal, indexes: readonly number[]): Refusal {

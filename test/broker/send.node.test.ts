@@ -260,6 +260,25 @@ test("a request that failed half-way before a growth is completed after it, neve
   expect([...world.queues.values()].reduce((sum, queue) => sum + queue.log.length, 0)).toBe(24);
 });
 
+/** A message group that eight queues keep at this one. */
+function groupAt(queue: number): string {
+  const names = Array.from({ length: 100 }, (_, index) => `g${index}`);
+  return names.find((name) => queueOfWord(name, 8) === queue) ?? "none";
+}
+
+test("what is left of a request is not taken for an equally long part that was stored before", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const broker = createBroker(world.ground);
+  world.nowMs += 1_000;
+  world.topic("t", 8);
+  const messages = [5, 0, 0, 5].map((queue) => plain({ messageGroup: groupAt(queue) }));
+  world.queue("t", 5).refusals.push(refuse("stale_route", "newer"));
+  const sent = sentOf(await broker.send(at, { messages, keyed: keyed(4) }));
+  expect(sent.messages.map((each) => each.queue)).toEqual([5, 0, 0, 5]);
+  expect(stored(world)).toBe(4);
+});
+
 test("an unknown topic is made, unless auto-creation is off", async () => {
   const world = new World();
   await createBroker(world.ground).send(at, { messages: [plain()] });
