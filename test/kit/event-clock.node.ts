@@ -5,6 +5,7 @@ interface Timer {
   readonly atMs: number;
   readonly order: number;
   readonly run: () => void;
+  isCancelled: boolean;
 }
 
 const isBefore = (one: Timer, other: Timer): boolean =>
@@ -13,7 +14,6 @@ const isBefore = (one: Timer, other: Timer): boolean =>
 export class EventClock implements Clock {
   /** A heap, earliest first. */
   readonly #timers: Timer[] = [];
-  readonly #cancelled = new Set<Timer>();
   #nowMs = 1_800_000_000_000;
   #order = 0;
 
@@ -23,7 +23,8 @@ export class EventClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, order: this.#order++, run };
+    const atMs = this.#nowMs + delayMs;
+    const timer: Timer = { atMs, order: this.#order++, run, isCancelled: false };
     let at = this.#timers.push(timer) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -33,32 +34,40 @@ export class EventClock implements Clock {
       at = parent;
     }
     this.#timers[at] = timer;
-    return () => void this.#cancelled.add(timer);
+    return () => void (timer.isCancelled = true);
   }
 
   pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.after(delayMs, resolve));
   }
 
-  /** Runs until the promise is fulfilled; between two timers everything that can go on does. */
+  /**
+   * Runs until the promise is fulfilled; between two timers everything that can go on does: a tick comes when no microtask
+   * is left. It costs no turn of the event loop, so that nothing that waits for a thread, as real digests do, goes on.
+   */
   async runUntil(promise: Promise<unknown>): Promise<void> {
     const end = { isReached: false };
     const reached = promise.finally(() => void (end.isReached = true));
-    for (;;) {
-      await new Promise((resolve) => setImmediate(resolve));
-      if (end.isReached) break;
-      const timer = this.#take();
-      if (timer === undefined) throw new Error("everything waits, and no timer is left");
-      this.#nowMs = Math.max(this.#nowMs, timer.atMs);
-      timer.run();
-    }
+    await new Promise<void>((resolve, reject) => {
+      const step = (): void => {
+        if (end.isReached) return resolve();
+        const timer = this.#take();
+        if (timer === undefined) return reject(new Error("everything waits, and no timer is left"));
+        this.#nowMs = Math.max(this.#nowMs, timer.atMs);
+        timer.run();
+        // As a microtask of its own: ticks that stand in line go before microtasks.
+        queueMicrotask(next);
+      };
+      const next = (): void => process.nextTick(step);
+      next();
+    });
     await reached;
   }
 
   #take(): Timer | undefined {
     for (;;) {
       const first = this.#pop();
-      if (first === undefined || !this.#cancelled.delete(first)) return first;
+      if (first?.isCancelled !== true) return first;
     }
   }
 

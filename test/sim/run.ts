@@ -1,51 +1,38 @@
 /**
- * `npm run sim -- --seed N --steps M [--seeds K] [--without a,b]`: simulates seeds N, N+1, … and checks each history. A
- * failing one is made smaller, told, and printed with the command that replays it; then the exit code is 1.
+ * `npm run sim -- --seed N --steps M [--seeds K] [--without a,b]`: simulates seeds N, N+1, … on all processors and checks
+ * each history. A failing one is made smaller, told, and printed with the command that replays it; then the exit code is 1.
  */
-import { execFile } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import { check, type Violation } from "./checker/check.ts";
 import { commandOf, shrink, tell } from "./shrink.ts";
 import { simulate, type Run } from "./simulate.ts";
 
-/** Seeds that one process takes at a time. */
-const CHUNK = 16;
+/** Fewer are played where they are asked for: another process takes its time to begin. */
+const SEEDS_FOR_PROCESSES = 4;
 const ENOUGH_FAILURES = 5;
 const SELF = fileURLToPath(import.meta.url);
-/** Names the seeds that a child process is to run. */
-const TASK = "HALFMQ_SIM_TASK";
+/** Set in a process that plays the runs it is sent. */
+const IS_PLAYER = "HALFMQ_SIM_PLAYER";
+/** Megabytes for what dies young, as nearly everything here does: less is collected all the time. */
+const YOUNG_MB = 32;
 
-const run = promisify(execFile);
-
-interface Task {
-  readonly first: Run;
-  readonly seeds: number;
-}
-
-interface Failure {
+/** What became of one seed. */
+interface Played {
   readonly run: Run;
+  readonly events: number;
+  readonly cpuMs: number;
   readonly violations: readonly Violation[];
 }
 
-interface Done {
-  readonly seeds: number;
-  readonly events: number;
-  readonly failures: readonly Failure[];
-}
-
-async function runSeeds(first: Run, seeds: number): Promise<Done> {
-  const failures: Failure[] = [];
-  let events = 0;
-  for (let seed = first.seed; seed < first.seed + seeds; seed++) {
-    const one = { ...first, seed };
-    const ran = await simulate(one);
-    events += ran.events.length;
-    const violations = check(ran);
-    if (violations.length > 0) failures.push({ run: one, violations });
-  }
-  return { seeds, events, failures };
+async function play(run: Run): Promise<Played> {
+  const from = process.cpuUsage();
+  const ran = await simulate(run);
+  const violations = check(ran);
+  const { user, system } = process.cpuUsage(from);
+  return { run, events: ran.events.length, cpuMs: (user + system) / 1_000, violations };
 }
 
 async function main(): Promise<void> {
@@ -65,15 +52,17 @@ async function main(): Promise<void> {
     without: values.without === "" ? [] : values.without.split(","),
   };
   const started = performance.now();
-  const done = seeds <= CHUNK ? await runSeeds(first, seeds) : await inProcesses(first, seeds);
-  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
-  console.log(
-    `${done.seeds} seeds, ${done.events} events, ${seconds} s: ${done.failures.length} failed`,
-  );
-  const failure = done.failures.toSorted((a, b) => a.run.seed - b.run.seed)[0];
+  const runs = Array.from({ length: seeds }, (_, index) => ({
+    ...first,
+    seed: first.seed + index,
+  }));
+  const played = seeds < SEEDS_FOR_PROCESSES ? await inTurn(runs) : await inProcesses(runs);
+  const failed = played.filter(({ violations }) => violations.length > 0);
+  console.log(summaryOf(played, failed.length, performance.now() - started));
+  const failure = failed.toSorted((a, b) => a.run.seed - b.run.seed)[0];
   if (failure === undefined) return;
   process.exitCode = 1;
-  for (const { run, violations } of done.failures)
+  for (const { run, violations } of failed)
     console.log(
       `seed ${run.seed}: ${[...new Set(violations.map(({ invariant }) => invariant))].join(" ")}`,
     );
@@ -85,32 +74,54 @@ async function main(): Promise<void> {
   console.log(commandOf(smallest));
 }
 
-/** The seeds in chunks over as many processes as there are processors; stops early once some have failed. */
-async function inProcesses(first: Run, seeds: number): Promise<Done> {
-  let next = 0;
-  const total = { seeds: 0, events: 0, failures: [] as Failure[] };
-  const work = async (): Promise<void> => {
-    while (next < seeds && total.failures.length < ENOUGH_FAILURES) {
-      const count = Math.min(CHUNK, seeds - next);
-      const task: Task = { first: { ...first, seed: first.seed + next }, seeds: count };
-      next += count;
-      const { stdout } = await run(process.execPath, [...process.execArgv, SELF], {
-        env: { ...process.env, [TASK]: JSON.stringify(task) },
-        maxBuffer: 64 * 1024 * 1024,
-      });
-      const answer = JSON.parse(stdout) as Done;
-      total.seeds += answer.seeds;
-      total.events += answer.events;
-      total.failures.push(...answer.failures);
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return total;
+function summaryOf(played: readonly Played[], failed: number, tookMs: number): string {
+  const sum = (of: (each: Played) => number): number =>
+    played.reduce((total, each) => total + of(each), 0);
+  const cpu = (sum(({ cpuMs }) => cpuMs) / 1_000 / Math.max(1, played.length)).toFixed(2);
+  const events = sum((each) => each.events);
+  return `${played.length} seeds, ${events} events, ${(tookMs / 1_000).toFixed(1)} s (${cpu} s of a processor a seed): ${failed} failed`;
 }
 
-const task = process.env[TASK];
-if (task === undefined) await main();
-else {
-  const { first, seeds } = JSON.parse(task) as Task;
-  process.stdout.write(JSON.stringify(await runSeeds(first, seeds)));
+async function inTurn(runs: readonly Run[]): Promise<Played[]> {
+  const played: Played[] = [];
+  for (const run of runs) played.push(await play(run));
+  return played;
 }
+
+/** As many processes as there are processors, each with one seed at a time; stops early once some have failed. */
+async function inProcesses(runs: readonly Run[]): Promise<Played[]> {
+  const waiting = [...runs];
+  const played: Played[] = [];
+  const isEnough = (): boolean =>
+    played.filter(({ violations }) => violations.length > 0).length >= ENOUGH_FAILURES;
+  const work = async (): Promise<void> => {
+    const player = fork(SELF, {
+      env: { ...process.env, [IS_PLAYER]: "1" },
+      execArgv: [...process.execArgv, `--max-semi-space-size=${YOUNG_MB}`],
+    });
+    for (let run = waiting.shift(); run !== undefined && !isEnough(); run = waiting.shift())
+      played.push(await sent(player, run));
+    player.disconnect();
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return played;
+}
+
+function sent(player: ChildProcess, run: Run): Promise<Played> {
+  return new Promise((resolve, reject) => {
+    const died = (code: number | null): void =>
+      reject(new Error(`the process that played seed ${run.seed} ended with ${code}`));
+    player.once("exit", died);
+    player.once("message", (message) => {
+      player.off("exit", died);
+      resolve(message as Played);
+    });
+    player.send(run);
+  });
+}
+
+if (process.env[IS_PLAYER] === undefined) await main();
+else
+  process.on("message", (run: Run) => {
+    void play(run).then((played) => process.send?.(played));
+  });

@@ -6,6 +6,8 @@ import { Client, type Scene } from "./client.ts";
 import type { Dice } from "../world/dice.ts";
 
 const NAMESPACE = "default";
+/** Long enough that an idle group costs little, and that the bell has to bring what comes late. */
+const DRAIN_WAIT_MS = 5_000;
 
 export class Consumer extends Client {
   readonly #at: { readonly namespace: string; readonly topic: string; readonly group: string };
@@ -30,7 +32,7 @@ export class Consumer extends Client {
         await this.pause(100);
         continue;
       }
-      const deliveries = await this.#receive(500);
+      const deliveries = await this.#receive(DRAIN_WAIT_MS);
       if (deliveries.length > 0) await this.#settle("ack", deliveries);
     }
   }

@@ -25,6 +25,12 @@ export interface DiskFaults {
 export class Disk {
   readonly #database = new DatabaseSync(":memory:");
   readonly #prepared = new Map<string, Prepared>();
+  readonly #marks = {
+    outer: this.#database.prepare("SAVEPOINT outer"),
+    landed: this.#database.prepare("RELEASE outer"),
+    inner: this.#database.prepare("SAVEPOINT inner"),
+    kept: this.#database.prepare("RELEASE inner"),
+  };
   readonly #clock: EventClock;
   readonly #dice: Dice;
   readonly #faults: DiskFaults;
@@ -50,20 +56,20 @@ export class Disk {
       this.#failsIn = Infinity;
       throw new DiskFault("the disk refused a statement");
     }
-    const values = bindings.map((value) =>
-      value instanceof ArrayBuffer ? new Uint8Array(value) : value,
-    );
+    const values = bindings.some((value) => value instanceof ArrayBuffer)
+      ? bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value))
+      : (bindings as Exclude<SqlValue, ArrayBuffer>[]);
     return statement.all(...values) as Row[];
   }
 
   /** Whole or not at all, as `ctx.storage.transactionSync` is. */
   transaction<T>(body: () => T): T {
     this.#begin();
-    this.#database.exec("SAVEPOINT inner");
+    this.#marks.inner.run();
     const { alarmAt } = this;
     try {
       const value = body();
-      this.#database.exec("RELEASE inner");
+      this.#marks.kept.run();
       return value;
     } catch (error) {
       this.#database.exec("ROLLBACK TO inner; RELEASE inner");
@@ -101,7 +107,7 @@ export class Disk {
   crash(): void {
     this.#failsIn = Infinity;
     if (this.#landing === undefined) return;
-    if (this.#dice.chance(0.5)) this.#database.exec("RELEASE outer");
+    if (this.#dice.chance(0.5)) this.#marks.landed.run();
     else {
       this.#database.exec("ROLLBACK TO outer; RELEASE outer");
       // An alarm that became earlier is told before the commit, so it may ring for nothing; never is one missed.
@@ -120,10 +126,10 @@ export class Disk {
 
   #begin(): void {
     if (this.#landing !== undefined) return;
-    this.#database.exec("SAVEPOINT outer");
+    this.#marks.outer.run();
     const { promise, resolve } = Promise.withResolvers<void>();
     const land = (): void => {
-      this.#database.exec("RELEASE outer");
+      this.#marks.landed.run();
       this.#landedAlarmAt = this.alarmAt;
       this.#landing = undefined;
       resolve();
@@ -137,10 +143,7 @@ export class Disk {
     let prepared = this.#prepared.get(query);
     if (prepared === undefined) {
       const isWrite = !/^\s*SELECT/iu.test(query);
-      if (isWrite && /^\s*(?:CREATE|DROP)/iu.test(query)) {
-        this.#begin();
-        return { statement: this.#database.prepare(query), isWrite };
-      }
+      // SQLite compiles a statement again by itself when the tables are others.
       prepared = { statement: this.#database.prepare(query), isWrite };
       this.#prepared.set(query, prepared);
     }
