@@ -8,6 +8,7 @@ const impatient = { attempts: 1 };
 
 await mq.topics.put("example-10", { maxBacklog: 2 });
 await mq.groups.put("example-10", "slow");
+await mq.groups.seek("example-10", "slow", "latest"); // leaves out what an earlier run left behind
 const sender = new HalfMQ({ url, key, retry: impatient });
 await sender.send("example-10", [{ body: 1 }, { body: 2 }]);
 try {
@@ -22,7 +23,9 @@ await sender.send("example-10", { body: 3 });
 console.log("sent after the acks");
 
 const limits = { sendsPerSecond: 1, burst: 2 };
-const made = await mq.keys.put("example-10", { scopes: ["send"], limits });
+// A name of its own for each run: what one has used up, the next is not charged with.
+const name = `example-10-${Date.now()}`;
+const made = await mq.keys.put(name, { scopes: ["send"], limits });
 const limited = new HalfMQ({ url, key: made.key ?? "", retry: impatient });
 await limited.send("example-10-limited", [{ body: 1 }, { body: 2 }]);
 try {
@@ -31,3 +34,4 @@ try {
   if (!isHalfmqError(error, "rate_limited")) throw error;
   console.log(`at most ${limits.sendsPerSecond} a second: ${error.code}`);
 }
+await mq.keys.delete(name);

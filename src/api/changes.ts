@@ -5,7 +5,7 @@
 import type { Principal } from "../auth/principal.ts";
 import type { Broker } from "../broker/broker.ts";
 import { encodeText } from "../core/bytes.ts";
-import { accept, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { ChangeEvent } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
@@ -18,7 +18,7 @@ import {
   type Operation,
 } from "./operation.ts";
 import { forbids } from "./scopes.ts";
-import { EVENT_STREAM, eventText, HEARTBEAT } from "./server-sent.ts";
+import { EVENT_STREAM, eventText, HEARTBEAT, heartbeatAt } from "./server-sent.ts";
 
 /** So often a key is looked at anew: with what authenticate remembers of it, a deleted one is refused within 10 s. */
 const RECHECK_MS = 4_000;
@@ -26,9 +26,15 @@ const READERS = ["consume", "manage"] as const;
 
 type Changed = Extract<Awaited<ReturnType<Broker["changes"]>>, { ok: true }>["value"];
 
-function startOf(request: AskedRequest): number {
+const NOW = -1;
+
+function startOf(request: AskedRequest): Outcome<number> {
   const last = request.headers.get("last-event-id") ?? "";
-  return /^\d{1,15}$/.test(last) ? Number(last) : -1;
+  if (last === "") return accept(NOW);
+  if (/^\d{1,15}$/.test(last)) return accept(Number(last));
+  return refuse("invalid_request", "The id is not one that a stream of changes gave", {
+    field: "lastEventId",
+  });
 }
 
 /** A key hears of the topics that it reaches, and of other keys only when it may manage them all. */
@@ -54,12 +60,16 @@ function textOf(caller: Principal, { events, last, gap }: Changed): string {
   return text;
 }
 
+/** Where nothing is to be told, the place alone: a line that breaks is taken up there. */
+const toldOf = (caller: Principal, changed: Changed): string =>
+  textOf(caller, changed) || heartbeatAt(String(changed.last));
+
 /** Goes on behind `first`, which was read before the answer began: who sees that it did misses nothing from then on. */
 function follow(edge: Edge, { request, caller }: Call, first: Changed): ReadableStream<Uint8Array> {
   const waitMs = caller.root ? LIMITS.waitMsMax : RECHECK_MS;
   let after = first.last;
   return new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(encodeText(HEARTBEAT + textOf(caller, first))),
+    start: (controller) => controller.enqueue(encodeText(HEARTBEAT + toldOf(caller, first))),
     async pull(controller) {
       const now = await edge.authenticate(request);
       const isAllowed = now.ok && forbids(now.value, READERS) === undefined;
@@ -72,7 +82,7 @@ function follow(edge: Edge, { request, caller }: Call, first: Changed): Readable
         return;
       }
       after = outcome.value.last;
-      controller.enqueue(encodeText(textOf(now.value, outcome.value) || HEARTBEAT));
+      controller.enqueue(encodeText(toldOf(now.value, outcome.value)));
     },
   });
 }
@@ -85,7 +95,9 @@ export const changeOperations: readonly Operation[] = [
     statuses: [200],
     query: nothing,
     async handle(edge, call): Promise<Outcome<Answer>> {
-      const first = await edge.broker.changes(call.caller.namespace, startOf(call.request), 0);
+      const start = startOf(call.request);
+      if (!start.ok) return start;
+      const first = await edge.broker.changes(call.caller.namespace, start.value, 0);
       if (!first.ok) return first;
       return accept({
         body: follow(edge, call, first.value),

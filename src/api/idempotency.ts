@@ -24,9 +24,10 @@ export function keyedOf(
 }
 
 async function digestsOf(call: Call, key: string): Promise<Outcome<Keyed>> {
-  const limit = LIMITS.idempotencyKeyCharsMax;
-  if (key.length === 0 || key.length > limit) {
-    return refuse("invalid_request", `An idempotency key has 1 to ${limit} characters`, {
+  const most = LIMITS.idempotencyKeyCharsMax;
+  const limit = Math.min(Math.max(key.length, 1), most);
+  if (key.length !== limit) {
+    return refuse("invalid_request", `An idempotency key has 1 to ${most} characters`, {
       field: "Idempotency-Key",
       limit,
       actual: key.length,

@@ -55,6 +55,13 @@ function exceeds(caller: Principal, settings: z.output<typeof keySettings>): Ref
   return reaches(caller, settings) ? undefined : no("topics");
 }
 
+/** A key that is over before it is made was meant otherwise: seconds for milliseconds, say. */
+function isOver(expiresAt: number | undefined, nowMs: number): Refusal | undefined {
+  if (expiresAt === undefined || expiresAt > nowMs) return undefined;
+  const facts = { field: "expiresAt", limit: nowMs, actual: expiresAt };
+  return refuse("invalid_request", "expiresAt: epoch milliseconds after now", facts);
+}
+
 /** Whether a key stays within the topics that the caller is bound to. */
 function reaches({ topics }: Principal, key: { readonly topics?: readonly string[] | undefined }) {
   return topics === undefined || (key.topics ?? ["*"]).every((topic) => within(topic, topics));
@@ -98,7 +105,10 @@ export const keyOperations: readonly Operation[] = [
       const { scopes, topics, expiresAt, namespace = caller.namespace } = body;
       const limits = limitsOf(body);
       const name = params["name"] ?? "";
-      const refusal = exceeds(caller, body) ?? (await outOfReach(edge, caller, name));
+      const refusal =
+        exceeds(caller, body) ??
+        isOver(expiresAt, edge.nowMs()) ??
+        (await outOfReach(edge, caller, name));
       if (refusal !== undefined) return refusal;
       const outcome = await edge.broker.putKey(namespace, name, {
         scopes: [...new Set(scopes)],

@@ -34,13 +34,13 @@ export function parseFrame(text: string): Outcome<Frame> {
   if (typeof said !== "object" || said === null || Array.isArray(said))
     return invalid("A frame is a JSON object");
   const fields = said as Readonly<Record<string, unknown>>;
-  const verbs = VERBS.filter((verb) => Object.hasOwn(fields, verb));
-  const [verb] = verbs;
-  if (verb === undefined || verbs.length > 1)
-    return invalid(`A frame says one of ${VERBS.join(", ")}`, { field: verbs[1] ?? "" });
-  const stranger = Object.keys(fields).find((field) => !FIELDS[verb].includes(field));
+  const [verb, second] = VERBS.filter((each) => Object.hasOwn(fields, each));
+  const known = verb === undefined ? [] : FIELDS[verb];
+  const stranger = second ?? Object.keys(fields).find((field) => !known.includes(field));
+  if (verb === undefined || second !== undefined)
+    return invalid(`A frame says one of ${VERBS.join(", ")}`, named(stranger));
   if (stranger !== undefined)
-    return invalid(`A frame with ${verb} has no such field`, { field: stranger.slice(0, 128) });
+    return invalid(`A frame with ${verb} has no such field`, named(stranger));
   return verb === "credit" ? creditOf(fields["credit"]) : receiptFrame(verb, fields);
 }
 
@@ -115,9 +115,15 @@ function receiptsFault(field: string, receipts: unknown): Refusal | undefined {
 function wholeFault(field: string, value: unknown, min: number, max: number): Refusal | undefined {
   if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)
     return undefined;
-  const facts = typeof value === "number" ? { field, limit: max, actual: value } : { field };
+  const facts =
+    typeof value === "number"
+      ? { field, limit: value < min ? min : max, actual: value }
+      : { field };
   return invalid(`${field}: a whole number from ${min} to ${max}`, facts);
 }
+
+const named = (field: string | undefined): { field?: string } =>
+  field === undefined ? {} : { field: field.slice(0, 128) };
 
 const invalid = (detail: string, facts: Record<string, string | number> = {}): Refusal =>
   refuse("invalid_request", detail, facts);

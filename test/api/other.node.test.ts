@@ -232,6 +232,34 @@ test("changes come as server-sent events and a reader goes on where it was", asy
   expect(asked.map(({ parameters }) => parameters[1])).toEqual([3, 5, 5, 9]);
 });
 
+test("a reader of changes that has heard nothing yet knows where to go on", async () => {
+  const answers = [
+    { events: [], last: 7, gap: false },
+    { events: [{ ...event(8), type: "key.updated" as const, data: {} }], last: 8, gap: false },
+  ];
+  const { raw } = testEdge({
+    changes: () => {
+      const next = answers.shift();
+      return Promise.resolve(next === undefined ? refuse("unavailable", "") : accept(next));
+    },
+  });
+  // It hears of no keys, and is told how far it has come all the same.
+  const answer = await raw("GET", "/v1/changes", { headers: { authorization: "Bearer bound" } });
+  expect(await answer.text()).toBe(": halfmq\n\n: halfmq\nid: 7\n\n: halfmq\nid: 8\n\n");
+});
+
+test("a place that no stream of changes gave is refused", async () => {
+  const { call, asked } = testEdge();
+  for (const place of ["x", "-1", "1.5", "1-7"]) {
+    const headers = { "last-event-id": place };
+    expect(await call("GET", "/v1/changes", undefined, { headers }), place).toMatchObject({
+      status: 400,
+      json: { code: "invalid_request", field: "lastEventId" },
+    });
+  }
+  expect(asked).toEqual([]);
+});
+
 test("a reader of changes without a place starts now", async () => {
   const { raw, asked } = testEdge({ changes: () => Promise.resolve(refuse("unavailable", "")) });
   await (await raw("GET", "/v1/changes", { headers: { authorization: "Bearer root" } })).text();

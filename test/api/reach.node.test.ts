@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import type { Principal } from "../../src/auth/principal.ts";
 import { accept, refuse } from "../../src/protocol/errors.ts";
 import type { ChangeEvent } from "../../src/protocol/rpc.ts";
-import { KEYS, testEdge } from "./edge.node.ts";
+import { KEYS, NOW_MS, testEdge } from "./edge.node.ts";
+
+const END_MS = NOW_MS + 2_000;
 
 const MANAGER: Principal = {
   namespace: "default",
@@ -22,7 +24,7 @@ const recordOf = (name: string, topics?: readonly string[]) => ({
 
 test("a key that ends makes none that outlives it", async () => {
   const keys = {
-    ending: { ...MANAGER, expiresAt: 2_000 },
+    ending: { ...MANAGER, expiresAt: END_MS },
   };
   const { call, asked } = testEdge(
     { putKey: () => Promise.resolve(accept({ key: "hmq_text", record: recordOf("k") })) },
@@ -30,14 +32,29 @@ test("a key that ends makes none that outlives it", async () => {
   );
   const put = (more: object) =>
     call("PUT", "/v1/keys/k", { scopes: ["send"], ...more }, { key: "ending" });
-  for (const more of [{}, { expiresAt: 2_001 }]) {
+  for (const more of [{}, { expiresAt: END_MS + 1 }]) {
     expect(await put(more)).toMatchObject({
       status: 403,
       json: { code: "forbidden", field: "expiresAt" },
     });
   }
   expect(asked).toEqual([]);
-  expect((await put({ expiresAt: 2_000 })).status).toBe(201);
+  expect((await put({ expiresAt: END_MS })).status).toBe(201);
+});
+
+test("a key that would be over when it is made is refused", async () => {
+  const { call, asked } = testEdge({
+    putKey: () => Promise.resolve(accept({ key: "hmq_text", record: recordOf("k") })),
+  });
+  const put = (expiresAt: number) => call("PUT", "/v1/keys/k", { scopes: ["send"], expiresAt });
+  for (const expiresAt of [Math.floor(NOW_MS / 1_000) + 3_600, NOW_MS]) {
+    expect(await put(expiresAt)).toMatchObject({
+      status: 400,
+      json: { code: "invalid_request", field: "expiresAt", limit: NOW_MS, actual: expiresAt },
+    });
+  }
+  expect(asked).toEqual([]);
+  expect((await put(NOW_MS + 1)).status).toBe(201);
 });
 
 test("a manager that is bound to topics leaves keys alone that reach beyond them", async () => {
@@ -82,7 +99,8 @@ test("a stream of changes ends with its key", async () => {
     keys,
   );
   const answer = await raw("GET", "/v1/changes", { headers: { authorization: "Bearer reader" } });
-  expect(await answer.text()).toBe(": halfmq\n\n".repeat(3));
+  const places = (await answer.text()).match(/^id: \d+$/gmu);
+  expect(places).toEqual(["id: 1", "id: 2", "id: 3"]);
   expect(reads).toBe(3);
 });
 

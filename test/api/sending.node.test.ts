@@ -256,10 +256,15 @@ test("an idempotency key has 1 to 128 characters and reaches the broker as diges
   expect((await call("POST", PATH, { body: 1 }, once("k".repeat(128)))).status).toBe(200);
   const { keyed } = request();
   expect([keyed?.key.length, keyed?.body.length]).toEqual([16, 8]);
-  for (const key of ["", "k".repeat(129)]) {
+  for (const [key, limit] of [
+    ["", 1],
+    ["k".repeat(129), 128],
+  ] as const) {
     expect((await call("POST", PATH, { body: 1 }, once(key))).json).toMatchObject({
       code: "invalid_request",
       field: "Idempotency-Key",
+      limit,
+      actual: key.length,
     });
   }
   const digests: string[] = [];

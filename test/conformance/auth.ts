@@ -199,7 +199,12 @@ export const auth: Cases = {
 
   "a key's settings are checked": async (mq) => {
     const path = `/v1/keys/${unique("key")}`;
-    for (const settings of [{}, { scopes: ["all"] }, { scopes: ["send"], topic: "x" }])
+    for (const settings of [
+      {},
+      { scopes: ["all"] },
+      { scopes: ["send"], topic: "x" },
+      { scopes: ["send"], expiresAt: 1 },
+    ])
       await mq.refused([400, "invalid_request"], "PUT", path, settings);
   },
 };

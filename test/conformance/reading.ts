@@ -194,6 +194,43 @@ export const reading: Cases = {
     abort.abort();
   },
 
+  "a stream of changes says first where it is, and goes on only from a place that it gave": async (
+    mq,
+  ) => {
+    const space = { "halfmq-namespace": unique("ns") };
+    const other = mq.with(mq.key, space);
+    const topic = await other.topic();
+    const follow = async (place?: string) => {
+      const abort = new AbortController();
+      const answer = await mq.target.fetch("/v1/changes", {
+        method: "GET",
+        headers: {
+          authorization: `Bearer ${mq.key}`,
+          ...space,
+          ...(place === undefined ? {} : { "last-event-id": place }),
+        },
+        signal: abort.signal,
+      });
+      const reader = there(answer.body ?? undefined).getReader();
+      let text = "";
+      await until("the stream begins", async () => {
+        text += new TextDecoder().decode((await reader.read()).value);
+        return text.includes("\nid: ") || !answer.ok;
+      });
+      await reader.cancel().catch(() => {});
+      abort.abort();
+      return { status: answer.status, text };
+    };
+    const place = /\nid: (\d+)\n\n/u.exec((await follow()).text)?.[1];
+    await topic.group("late").make();
+    // What came while nobody listened.
+    expect((await follow(place)).text).toContain("group.created");
+    expect(await follow("elsewhere")).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('"field":"lastEventId"') as string,
+    });
+  },
+
   "health, the description of the interface and metrics are served": async (mq) => {
     const health = await mq.with("").call("GET", "/v1/health");
     expect(health.status).toBe(200);

@@ -195,7 +195,7 @@ export const streams: Cases = {
       ["null", "invalid_request"],
       ["[]", "invalid_request"],
       ["{}", "invalid_request"],
-      ['{"credits":1}', "invalid_request"],
+      ['{"credits":1}', "invalid_request", "credits"],
       ['{"credit":-1}', "invalid_request", "credit"],
       ['{"credit":1.5}', "invalid_request", "credit"],
       ['{"credit":1001}', "invalid_request", "credit"],
