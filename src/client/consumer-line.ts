@@ -9,7 +9,7 @@ import { Linger } from "./linger.ts";
 import { type DeliveredData, Message, type MessagePort } from "./message.ts";
 import { query } from "./path.ts";
 import type { NackOptions, ReceiptResult, Receipts } from "./receipts.ts";
-import { runtimeSocket, type SocketMaker, StreamLine } from "./stream-line.ts";
+import { type LineRoom, runtimeSocket, type SocketMaker, StreamLine } from "./stream-line.ts";
 
 type Settling = Promise<ReceiptResult | undefined>;
 
@@ -18,7 +18,7 @@ export interface ConsumerLineParts {
   readonly stream: string;
   readonly consumerId?: string;
   readonly webSocket?: SocketMaker;
-  readonly credit: number;
+  readonly room: LineRoom;
   readonly ackLingerMs: number;
   readonly signal: AbortSignal;
   /** The verbs of messages that come otherwise; of these ack and nack are replaced. */
@@ -40,7 +40,7 @@ export interface ConsumerLine<T> {
 }
 
 export function consumerLine<T>(http: Http, parts: ConsumerLineParts): ConsumerLine<T> {
-  const { stream, consumerId, webSocket = runtimeSocket, credit, signal, receipts } = parts;
+  const { stream, consumerId, webSocket = runtimeSocket, signal, receipts } = parts;
   const { url, protocols } = http.socket(`${stream}${query({ consumerId })}`);
   const line: StreamLine<Message<T>> = new StreamLine(
     {
@@ -51,7 +51,7 @@ export function consumerLine<T>(http: Http, parts: ConsumerLineParts): ConsumerL
       message: (data, bodyText) => new Message<T>(data as DeliveredData<T>, bodyText, port),
       onError: parts.onError,
     },
-    credit,
+    parts.room,
     signal,
   );
   const acks = new Linger<string, ReceiptResult>(http.clock, {

@@ -318,7 +318,7 @@ export class Consumer<T = unknown> {
       stream: `${this.#base}/stream`,
       ...(consumerId === undefined ? {} : { consumerId }),
       ...(webSocket === undefined ? {} : { webSocket }),
-      credit,
+      room: { credit, onePerMessageGroup: manner.ordered },
       ackLingerMs,
       signal,
       port: this.#port,

@@ -36,6 +36,13 @@ export interface LinePort<M> {
   readonly onError: (error: unknown) => void;
 }
 
+/** What it has room for. */
+export interface LineRoom {
+  readonly credit: number;
+  /** In an ordered group: what is handled at a time has no message group in common, so that a failed message holds the next. */
+  readonly onePerMessageGroup: boolean;
+}
+
 interface Frame {
   readonly messages?: readonly DeliveredData[];
   readonly results?: readonly ReceiptResult[];
@@ -57,6 +64,7 @@ const FINAL: ReadonlySet<string> = new Set([
 export class StreamLine<M> {
   readonly #port: LinePort<M>;
   readonly #credit: number;
+  readonly #how: { readonly onePerMessageGroup?: true };
   readonly #signal: AbortSignal;
   readonly #frames: OpenFrames;
   readonly #messages: M[] = [];
@@ -67,9 +75,10 @@ export class StreamLine<M> {
   #wake: () => void = () => {};
   #cancelPing: (() => void) | undefined;
 
-  constructor(port: LinePort<M>, credit: number, signal: AbortSignal) {
+  constructor(port: LinePort<M>, { credit, onePerMessageGroup }: LineRoom, signal: AbortSignal) {
     this.#port = port;
     this.#credit = credit;
+    this.#how = onePerMessageGroup ? { onePerMessageGroup } : {};
     this.#signal = signal;
     this.#frames = new OpenFrames(port.clock);
     const onAbort = (): void => {
@@ -188,7 +197,7 @@ export class StreamLine<M> {
       this.#ping();
       if (data !== "pong") this.#hear(socket, data);
     });
-    this.#say({ credit: this.#signal.aborted ? 0 : this.#credit });
+    this.#say({ credit: this.#signal.aborted ? 0 : this.#credit, ...this.#how });
     this.#ping();
   }
 

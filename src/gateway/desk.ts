@@ -114,6 +114,7 @@ export class Desk {
       maxMessages: ask.count,
       invisibleMs: this.leaser.seat.group.settings.invisibleMs,
       bytesMax: LIMITS.pushBytesMax,
+      ...(ask.session?.onePerMessageGroup === true ? { onePerMessageGroup: true } : {}),
       ...(this.#consumerId === undefined ? {} : { consumerId: this.#consumerId }),
     });
     const filled = leased.ok ? await this.leaser.complete(leased.value.messages) : undefined;

@@ -7,7 +7,7 @@ import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.t
 import { LIMITS } from "../protocol/limits.ts";
 
 export type Frame =
-  | { readonly verb: "credit"; readonly credit: number }
+  | { readonly verb: "credit"; readonly credit: number; readonly onePerMessageGroup?: boolean }
   | { readonly verb: "ack"; readonly receipts: readonly string[] }
   | {
       readonly verb: "nack";
@@ -19,7 +19,7 @@ export type Frame =
   | { readonly verb: "extend"; readonly receipts: readonly string[]; readonly invisibleMs: number };
 
 const FIELDS: Readonly<Record<Frame["verb"], readonly string[]>> = {
-  credit: ["credit"],
+  credit: ["credit", "onePerMessageGroup"],
   ack: ["ack"],
   nack: ["nack", "delayMs", "reason", "retry"],
   extend: ["extend", "invisibleMs"],
@@ -41,7 +41,7 @@ export function parseFrame(text: string): Outcome<Frame> {
     return invalid(`A frame says one of ${VERBS.join(", ")}`, named(stranger));
   if (stranger !== undefined)
     return invalid(`A frame with ${verb} has no such field`, named(stranger));
-  return verb === "credit" ? creditOf(fields["credit"]) : receiptFrame(verb, fields);
+  return verb === "credit" ? creditOf(fields) : receiptFrame(verb, fields);
 }
 
 function parseJson(text: string): Outcome<unknown> {
@@ -52,9 +52,16 @@ function parseJson(text: string): Outcome<unknown> {
   }
 }
 
-function creditOf(credit: unknown): Outcome<Frame> {
+function creditOf({
+  credit,
+  onePerMessageGroup: one,
+}: Readonly<Record<string, unknown>>): Outcome<Frame> {
   const fault = wholeFault("credit", credit, 0, LIMITS.receiveMessagesMax);
-  return fault ?? accept({ verb: "credit", credit: credit as number });
+  if (fault !== undefined) return fault;
+  if (one !== undefined && typeof one !== "boolean")
+    return invalid("onePerMessageGroup: true or false", { field: "onePerMessageGroup" });
+  const how = one === undefined ? {} : { onePerMessageGroup: one };
+  return accept({ verb: "credit", credit: credit as number, ...how });
 }
 
 function receiptFrame(

@@ -134,7 +134,7 @@ export class Gateway {
     if (!(await this.#isTrusted(socket, seated))) return undefined;
     const said = parseFrame(frame);
     if (!said.ok) return this.#refuse(socket, said);
-    if (said.value.verb === "credit") this.#credit(socket, seated, said.value.credit);
+    if (said.value.verb === "credit") this.#credit(socket, seated, said.value);
     else await this.#settle(socket, seated, said.value);
   }
 
@@ -288,8 +288,13 @@ export class Gateway {
     return true;
   }
 
-  #credit(socket: Socket, { session, desk }: Seated, credit: number): void {
+  #credit(
+    socket: Socket,
+    { session, desk }: Seated,
+    { credit, onePerMessageGroup = false }: Extract<Frame, { verb: "credit" }>,
+  ): void {
     session.credit = credit;
+    session.onePerMessageGroup = onePerMessageGroup;
     this.#attach(socket, session);
     if (this.#isYoung) this.#lookEverywhere();
     else desk.pump();

@@ -20,6 +20,7 @@ export interface Attached {
   readonly consumerId?: string;
   readonly key?: KeyMark;
   readonly credit: number;
+  readonly onePerMessageGroup?: boolean;
   readonly held: number;
   readonly heldUntil: number;
 }
@@ -35,6 +36,8 @@ export class Session {
   /** Until when the key is believed to be a good one. */
   #goodUntil: number;
   credit: number;
+  /** It wants no two messages of a message group at a time. */
+  onePerMessageGroup: boolean;
   /** Messages that a lease on its way was asked for. */
   reserved = 0;
   readonly #held = new Map<string, Held>();
@@ -50,6 +53,7 @@ export class Session {
     this.key = attached.key;
     this.#goodUntil = attached.key === undefined ? Infinity : 0;
     this.credit = attached.credit;
+    this.onePerMessageGroup = attached.onePerMessageGroup === true;
     this.#lost = attached.held;
     this.#lostUntil = attached.heldUntil;
     this.#framesAt = nowMs;
@@ -62,6 +66,7 @@ export class Session {
       ...(this.consumerId === undefined ? {} : { consumerId: this.consumerId }),
       ...(this.key === undefined ? {} : { key: this.key }),
       credit: this.credit,
+      ...(this.onePerMessageGroup ? { onePerMessageGroup: true } : {}),
       held: this.#held.size + this.#lost,
       heldUntil: Math.max(this.#lost > 0 ? this.#lostUntil : 0, ...untils),
     };

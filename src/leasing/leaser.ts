@@ -40,7 +40,10 @@ export interface LeaserPorts {
   changed(seat: GroupSeat | undefined): void;
 }
 
-type Ask = Pick<ReceiveCall, "maxMessages" | "invisibleMs" | "bytesMax" | "consumerId">;
+type Ask = Pick<
+  ReceiveCall,
+  "maxMessages" | "invisibleMs" | "bytesMax" | "consumerId" | "onePerMessageGroup"
+>;
 type Settle = Omit<SettleCall, "stamp" | "group" | "receipts">;
 
 const NAMELESS = refuse("invalid_request", "A consumer of a broadcast group says who it is", {

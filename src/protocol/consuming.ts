@@ -16,6 +16,8 @@ export interface ReceiveCall {
   /** Held open in the object until something is visible; only for topics of one queue. */
   readonly waitMs: number;
   readonly bytesMax: number;
+  /** In an ordered group: no two messages of a message group, so that one which fails holds the next. */
+  readonly onePerMessageGroup?: boolean;
   /** Names this wait for `cancelWait`. */
   readonly waitId?: string;
   /** SHA-256 prefix of the attemptId as 16 hex characters. */

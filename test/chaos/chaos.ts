@@ -5,21 +5,29 @@
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { check, type Violation } from "../sim/checker/check.ts";
+import { check, type Report, type Violation } from "../sim/checker/check.ts";
 import { Story } from "../sim/checker/story.ts";
+import { nameOf } from "../sim/history.ts";
 import type { Ran } from "../sim/simulate.ts";
 import { Beliefs } from "../sim/world/beliefs.ts";
 import { Dice } from "../sim/world/dice.ts";
 import { ChaosBroker } from "./broker.ts";
-import { http } from "./caller.ts";
-import { Checker, Consumer, Operator, Producer, Transactor } from "./clients.ts";
+import { checkCalendar, drawSchedules, setSchedules } from "./calendar.ts";
+import { http } from "./clients/caller.ts";
+import { Consumer } from "./clients/consumer.ts";
+import { Counter } from "./clients/counter.ts";
+import { Operator } from "./clients/operator.ts";
+import { Producer } from "./clients/producer.ts";
+import { Streamer, STREAM_INVISIBLE_MS } from "./clients/streamer.ts";
+import { Ticker } from "./clients/ticker.ts";
+import { Checker, Transactor } from "./clients/transactor.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Nemesis } from "./nemesis.ts";
 import { CALM, Proxy } from "./proxy.ts";
-import { restOf, unrest } from "./rest.ts";
+import { calendarOf, restOf, unrest, type Unrest } from "./rest.ts";
+import { type ChaosGroup, drawPlan, isFleeting, PRODUCER_GROUPS, type Scene } from "./scene.ts";
 import { checkSchedule } from "./schedule.ts";
 import type { SmallDisk } from "./small-disk.ts";
-import { drawPlan, PRODUCER_GROUPS, PUSHED, type Scene } from "./scene.ts";
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -38,18 +46,22 @@ export interface Chaos {
   readonly line: Readonly<Record<string, number>>;
   readonly recoveriesMs: readonly number[];
   readonly drainMs: number;
+  /** Runs of schedules. */
+  readonly runs: number;
   readonly peakBytes: number;
   readonly floodTakenMax: number;
   readonly log: string;
 }
 
-const DRAIN_MS_MAX = 120_000;
+/** Without anything getting less. */
+const STUCK_MS_MAX = 60_000;
+const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 250;
 const ENDPOINT_TIMEOUT_MS = 1_000;
 /** Words of the log that no strike here explains. */
-const BUGS = /internal_error|queue\.aborted|queue\.unreadable|uncaught/u;
+const BUGS = /internal_error|queue\.aborted|queue\.unreadable|schedule\.failed|uncaught/u;
 /** A flush that finds the disk full throws, and its queue starts anew. */
-const BUGS_OF_FULL_DISKS = /internal_error|queue\.unreadable|uncaught/u;
+const BUGS_OF_FULL_DISKS = /internal_error|queue\.unreadable|schedule\.failed|uncaught/u;
 
 export async function playChaos(options: ChaosOptions): Promise<Chaos> {
   const { seed, seconds, dataFolder, disk } = options;
@@ -74,22 +86,26 @@ export async function playChaos(options: ChaosOptions): Promise<Chaos> {
       errors,
       beliefs: new Beliefs(),
       checks: [],
+      schedules: drawSchedules(),
       nextOp: 1,
       isDraining: false,
       isOver: false,
     };
     await setUp(scene, endpointUrl);
     const nemesis = new Nemesis(scene, dice.fork(), { broker, proxy, endpoint, disk });
-    const { rest, drainMs } = await play(scene, dice, { nemesis, seconds, proxy });
-    const history = { seed, isCalm: false, groups: plan.groups, events: scene.events, rest };
+    const { rest, calendar, drainMs } = await play(scene, dice, { nemesis, seconds, proxy });
+    const fleeting = plan.topics.filter(isFleeting).map(({ topic }) => topic);
+    const { groups } = plan;
+    const history = { seed, isCalm: false, groups, fleeting, events: scene.events, rest };
     const ran = { ...history, errors };
     const violations = check(ran);
-    checkSchedule(new Story(ran), scene.checks, (invariant, what) => {
-      violations.push({ invariant, what });
-    });
+    const report: Report = (invariant, what) => void violations.push({ invariant, what });
+    checkSchedule(new Story(ran), scene.checks, report);
+    checkCalendar(scene.schedules, calendar.runs, calendar.rests, report);
     return {
       ran,
       violations,
+      runs: calendar.runs.length,
       strikes: nemesis.counts,
       habits: { ...endpoint.counts, pushes: endpoint.pushes },
       line: proxy.counts,
@@ -105,25 +121,47 @@ export async function playChaos(options: ChaosOptions): Promise<Chaos> {
   }
 }
 
-/** Topics and groups are there before anybody works, so that every group sees every message. */
+/** Topics, groups and schedules are there before anybody works, so that every group sees every message. */
 async function setUp(scene: Scene, endpointUrl: string): Promise<void> {
   const put = (path: string, body: object): Promise<unknown> => http(scene, "PUT", path, { body });
-  for (const { topic, queues } of scene.plan.topics) await put(`/v1/topics/${topic}`, { queues });
-  for (const { topic, group, ordered, maxAttempts, tags } of scene.plan.groups)
-    await put(`/v1/topics/${topic}/groups/${group}`, {
-      ordered,
-      maxAttempts,
-      backoff: { delaysMs: [50, 500] },
-      ...(tags === undefined ? {} : { filter: { tags } }),
-      ...(group === PUSHED
-        ? {
-            push: { url: `${endpointUrl}/push`, maxMessages: 16, concurrency: 2, timeoutMs: 1_000 },
-          }
-        : {}),
+  for (const { topic, queues, retentionBytes } of scene.plan.topics)
+    await put(`/v1/topics/${topic}`, {
+      queues,
+      ...(retentionBytes === undefined ? {} : { retentionBytes }),
     });
+  for (const group of scene.plan.groups)
+    await put(`/v1/topics/${group.topic}/groups/${group.group}`, settingsOf(group, endpointUrl));
   const [asked] = PRODUCER_GROUPS;
   const check = { url: `${endpointUrl}/check`, timeoutMs: ENDPOINT_TIMEOUT_MS };
   await put(`/v1/producer-groups/${asked}`, { check });
+  await setSchedules(scene);
+}
+
+function settingsOf(
+  { ordered, maxAttempts, tags, consumerId, by }: ChaosGroup,
+  endpointUrl: string,
+): object {
+  const push = { url: `${endpointUrl}/push`, maxMessages: 16, concurrency: 2, timeoutMs: 1_000 };
+  return {
+    ordered,
+    maxAttempts,
+    backoff: { delaysMs: [50, 500] },
+    ...(tags === undefined ? {} : { filter: { tags } }),
+    ...(consumerId === undefined ? {} : { mode: "broadcast" }),
+    ...(by === "stream" ? { invisibleMs: STREAM_INVISIBLE_MS } : {}),
+    ...(by === "push" ? { push } : {}),
+  };
+}
+
+/** Of a group as many as it has; a push needs none. */
+function consumersOf(scene: Scene, dice: Dice): Promise<void>[] {
+  return scene.plan.groups.flatMap((group) => {
+    if (group.by === "push") return [];
+    const Kind = group.by === "stream" ? Streamer : Consumer;
+    return Array.from({ length: group.consumers }, (_, index) =>
+      new Kind(`c-${nameOf(group)}-${index}`, scene, dice.fork(), group).run(),
+    );
+  });
 }
 
 interface Parts {
@@ -134,35 +172,46 @@ interface Parts {
 
 async function play(scene: Scene, dice: Dice, { nemesis, proxy, seconds }: Parts) {
   const { plan } = scene;
-  const finite: Promise<void>[] = [];
-  const endless: Promise<void>[] = [];
-  for (let index = 0; index < plan.producers; index++)
-    finite.push(new Producer(`p${index}`, scene, dice.fork()).run());
-  for (let index = 0; index < plan.transactors; index++)
-    finite.push(new Transactor(`x${index}`, scene, dice.fork()).run());
-  for (const group of plan.groups)
-    for (let index = 0; group.group !== PUSHED && index < plan.consumersPerGroup; index++) {
-      const name = `c-${group.topic}-${group.group}-${index}`;
-      endless.push(new Consumer(name, scene, dice.fork(), group).run());
-    }
-  endless.push(new Checker("k", scene, dice.fork()).run());
   const operator = new Operator("o", scene, dice.fork());
-  finite.push(operator.run(), nemesis.run());
-  const [working, listening] = [Promise.all(finite), Promise.all(endless)];
+  const working = Promise.all([
+    ...each(plan.producers, (index) => new Producer(`p${index}`, scene, dice.fork()).run()),
+    ...each(plan.counters, (index) => new Counter(`n${index}`, scene, dice.fork()).run()),
+    ...each(plan.transactors, (index) => new Transactor(`x${index}`, scene, dice.fork()).run()),
+    new Ticker("s", scene, dice.fork()).run(),
+    operator.run(),
+    nemesis.run(),
+  ]);
+  const checker = new Checker("k", scene, dice.fork());
+  const listening = Promise.all([...consumersOf(scene, dice), checker.run()]);
   // Whoever fails ends the run at once, and what runs is ended with it.
   await Promise.race([pause(seconds * 1_000), working, listening]);
   scene.isDraining = true;
   await Promise.race([working, listening]);
   proxy.weather = CALM;
   const from = performance.now();
-  await operator.unpauseAll();
-  let why = await unrest(scene);
-  while (why !== undefined && performance.now() - from < DRAIN_MS_MAX) {
-    await pause(DRAIN_LOOK_MS);
-    why = await unrest(scene);
-  }
+  await operator.settle();
+  const left = await drain(scene);
   const drainMs = performance.now() - from;
   scene.isOver = true;
   await listening;
-  return { rest: await restOf(scene, why), drainMs };
+  const rest = await restOf(scene, left?.why);
+  return { rest, calendar: await calendarOf(scene), drainMs };
+}
+
+const each = (count: number, run: (index: number) => Promise<void>): Promise<void>[] =>
+  Array.from({ length: count }, (_, index) => run(index));
+
+/** Until nothing is left; or until nothing gets less, however slow the machine is. */
+async function drain(scene: Scene): Promise<Unrest | undefined> {
+  const from = performance.now();
+  let least = Infinity;
+  let leastAt = from;
+  for (;;) {
+    const left = await unrest(scene);
+    if (left === undefined) return undefined;
+    const now = performance.now();
+    if (left.left < least) [least, leastAt] = [left.left, now];
+    if (now - leastAt > STUCK_MS_MAX || now - from > DRAIN_MS_MAX) return left;
+    await pause(DRAIN_LOOK_MS);
+  }
 }

@@ -9,8 +9,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { DeliveredData } from "../../src/client/index.ts";
 import type { Dice } from "../sim/world/dice.ts";
-import { deliveryOf } from "./clients.ts";
 import { note, PUSHED, type Scene } from "./scene.ts";
+import { deliveryOf } from "./wire.ts";
 
 export type Habit =
   | "honest"

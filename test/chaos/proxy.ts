@@ -9,7 +9,8 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Dice } from "../sim/world/dice.ts";
@@ -58,15 +59,20 @@ export class Proxy {
   readonly #dice: Dice;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #server = createServer((request, response) => void this.#serve(request, response));
+  /** Both ends of each stream. */
+  readonly #streams = new Set<Duplex>();
   weather: Weather = CALM;
   /** Where the broker listens. */
   upstreamPort = 0;
   /** Told of each moment, in the turn of the event loop in which it comes. */
   onMoment: (moment: Moment) => void = () => {};
-  readonly counts = { requests: 0, cut: 0, swallowed: 0, duplicated: 0, delayed: 0 };
+  readonly counts = { requests: 0, streams: 0, cut: 0, swallowed: 0, duplicated: 0, delayed: 0 };
 
   constructor(dice: Dice) {
     this.#dice = dice;
+    this.#server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#stream(request, socket, head);
+    });
   }
 
   async listen(): Promise<string> {
@@ -81,6 +87,7 @@ export class Proxy {
       this.#server.close(() => resolve());
     });
     this.#server.closeAllConnections();
+    for (const socket of this.#streams) socket.destroy();
     this.#agent.destroy();
     await closed;
   }
@@ -130,6 +137,32 @@ export class Proxy {
       return;
     }
     response.end(answer.body);
+  }
+
+  /** A WebSocket is passed on as it is, byte by byte; in bad weather it breaks sooner or later. */
+  #stream(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    const { weather, counts } = this;
+    counts.streams++;
+    const upstream = connect(this.upstreamPort, "127.0.0.1");
+    const end = (): void => {
+      for (const socket of [client, upstream]) {
+        this.#streams.delete(socket);
+        socket.destroy();
+      }
+    };
+    for (const socket of [client, upstream]) {
+      this.#streams.add(socket);
+      socket.once("error", end).once("close", end);
+    }
+    const lines = [`${request.method} ${request.url} HTTP/1.1`];
+    for (let at = 0; at < request.rawHeaders.length; at += 2)
+      lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`);
+    upstream.write(`${lines.join("\r\n")}\r\n\r\n`);
+    upstream.write(head);
+    client.pipe(upstream).pipe(client);
+    if (!this.#dice.chance(weather.cut + weather.cutAnswer)) return;
+    counts.cut++;
+    setTimeout(end, this.#dice.roll() * weather.delayMsMax);
   }
 
   /** The whole answer. With `client`, moments are told, and the call ends when the client is gone. */

@@ -2,7 +2,7 @@
 import type { Chaos } from "./chaos.ts";
 
 export function report(chaos: Chaos, command: string): string {
-  const { ran, violations, strikes, habits, line, recoveriesMs, drainMs } = chaos;
+  const { ran, violations, strikes, habits, line, recoveriesMs, drainMs, runs } = chaos;
   const ends = new Map<string, Record<"ok" | "refused" | "lost", number>>();
   const kinds = new Map<number, string>();
   for (const event of ran.events) {
@@ -17,6 +17,9 @@ export function report(chaos: Chaos, command: string): string {
     [...ends.values()].reduce((total, counts) => total + counts[of], 0);
   const stored = ran.rest.topics.reduce((total, { log }) => total + log.length, 0);
   const transactions = ran.rest.topics.flatMap((topic) => topic.transactions).length;
+  const expired = ran.rest.topics
+    .flatMap(({ groups }) => groups)
+    .reduce((total, group) => total + group.expired, 0);
   const sorted = recoveriesMs.toSorted((a, b) => a - b);
   const at = (share: number): string =>
     `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0)} ms`;
@@ -30,7 +33,7 @@ export function report(chaos: Chaos, command: string): string {
       ([kind, { ok, refused, lost }]) =>
         `| … ${kind} | ${ok} answered, ${refused} refused, ${lost} unknown |`,
     ),
-    `| at the end | ${stored} messages and ${transactions} transactions, all read and compared |`,
+    `| at the end | ${stored} messages, ${transactions} transactions and ${runs} runs of schedules, all read and compared; ${expired} messages let go by retention or at their end |`,
     `| strikes | ${listed(strikes)} |`,
     `| line | ${listed(line)} |`,
     `| endpoints | ${listed(habits)} |`,

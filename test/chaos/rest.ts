@@ -2,49 +2,74 @@
 import type { DeliveredData } from "../../src/client/index.ts";
 import type { TransactionState } from "../../src/protocol/rpc.ts";
 import type { Rest } from "../sim/history.ts";
-import { http, Refused } from "./caller.ts";
-import { readWire } from "./clients.ts";
+import type { CalendarRest, SeenRun } from "./calendar.ts";
+import { CALENDAR_TOPIC } from "./calendar.ts";
+import { http } from "./clients/caller.ts";
 import type { Scene } from "./scene.ts";
+import { readWire } from "./wire.ts";
 
 type TopicRest = Rest["topics"][number];
 type Stats = Pick<TopicRest, "queues" | "groups"> & { readonly transactions: TopicRest["counted"] };
 
 const PAGE = 500;
+/** Nothing is struck any more, but the machine may be slow. */
+const PATIENCE_MS = 60_000;
+const TRIES = 5;
 
-async function all<T>(scene: Scene, path: string): Promise<T[]> {
-  const items: T[] = [];
+async function look<T>(scene: Scene, path: string): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await http<T>(scene, "GET", path, { waitMs: PATIENCE_MS });
+    } catch (error) {
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
+async function* pages<T extends object>(scene: Scene, path: string): AsyncGenerator<T, void> {
   let cursor: string | undefined;
   do {
     const more = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const page = await http<{ items: T[]; nextCursor?: string }>(
-      scene,
-      "GET",
-      `${path}?limit=${PAGE}${more}`,
-    );
-    items.push(...page.items);
-    cursor = page.nextCursor;
+    const page = await look<T>(scene, `${path}?limit=${PAGE}${more}`);
+    yield page;
+    ({ nextCursor: cursor } = page as { nextCursor?: string });
   } while (cursor !== undefined);
+}
+
+async function all<T>(scene: Scene, path: string): Promise<T[]> {
+  const items: T[] = [];
+  for await (const page of pages<{ items: T[] }>(scene, path)) items.push(...page.items);
   return items;
 }
 
-/** Why all is not drained yet, if it is not. */
-export async function unrest(scene: Scene): Promise<string | undefined> {
+/** What is not drained yet. */
+export interface Unrest {
+  readonly why: string;
+  /** Everything together; what gets less is on its way. */
+  readonly left: number;
+}
+
+export async function unrest(scene: Scene): Promise<Unrest | undefined> {
+  const whys: string[] = [];
+  let left = 0;
+  const add = (count: number, why: string): void => {
+    if (count === 0) return;
+    whys.push(why);
+    left += count;
+  };
   for (const { topic } of scene.plan.topics) {
-    try {
-      const stats = await http<Stats>(scene, "GET", `/v1/topics/${topic}/stats`);
-      for (const { queue, prepared, delayed, forwarding } of stats.queues) {
-        const left = Object.entries({ prepared, delayed, forwarding }).find(
-          ([, count]) => count > 0,
-        );
-        if (left !== undefined) return `${topic}/${queue} has ${left[1]} ${left[0]}`;
-      }
-      const behind = stats.groups.find(({ lag }) => lag > 0);
-      if (behind !== undefined) return `${topic} group ${behind.group} lags ${behind.lag} behind`;
-    } catch (error) {
-      return `${topic} does not answer: ${error instanceof Refused ? error.code : String(error)}`;
+    const stats = await look<Stats>(scene, `/v1/topics/${topic}/stats`);
+    for (const { queue, prepared, delayed, forwarding } of stats.queues)
+      for (const [what, count] of Object.entries({ prepared, delayed, forwarding }))
+        add(count, `${topic}/${queue} has ${count} ${what}`);
+    for (const { group, lag } of stats.groups) {
+      add(lag, `${topic} group ${group} lags ${lag} behind`);
+      const path = `/v1/topics/${topic}/groups/${group}/dead-letters/redrive`;
+      const { state, remaining } = await look<{ state: string; remaining: number }>(scene, path);
+      if (state === "running") add(1 + remaining, `${topic} group ${group} is being redriven`);
     }
   }
-  return undefined;
+  return left === 0 ? undefined : { why: whys.join("; "), left };
 }
 
 export async function restOf(scene: Scene, why: string | undefined): Promise<Rest> {
@@ -57,7 +82,7 @@ export async function restOf(scene: Scene, why: string | undefined): Promise<Res
 
 async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
   const base = `/v1/topics/${topic}`;
-  const stats = await http<Stats>(scene, "GET", `${base}/stats`);
+  const stats = await look<Stats>(scene, `${base}/stats`);
   const log = await all<DeliveredData>(scene, `${base}/messages`);
   const transactions = await all<{
     transactionId: string;
@@ -65,11 +90,12 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
     checks: number;
   }>(scene, `${base}/transactions`);
   const deadLetters: TopicRest["deadLetters"][number][] = [];
-  for (const { group } of stats.groups) {
-    const dead = await all<DeliveredData>(scene, `${base}/groups/${group}/dead-letters`);
-    for (const letter of dead)
-      deadLetters.push({ group, mark: readWire(letter).mark, attempts: letter.deliveryAttempt });
-  }
+  for (const { group } of stats.groups)
+    for (const letter of await all<DeadLetter>(scene, `${base}/groups/${group}/dead-letters`)) {
+      const { consumerId, deadAt, deliveryAttempt: attempts } = letter;
+      const own = consumerId === undefined ? {} : { consumerId };
+      deadLetters.push({ group, mark: readWire(letter).mark, deadAt, attempts, ...own });
+    }
   return {
     topic,
     queues: stats.queues,
@@ -77,23 +103,58 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
     log: log.map((message) => ({ ...readWire(message), ...placeOf(message) })),
     transactions,
     counted: stats.transactions,
-    faults: await faultsOf(scene, base),
+    ...(await auditOf(scene, base)),
     deadLetters,
   };
 }
 
-/** What the audit cannot account for: of each page as many as it counts, and the page. */
-async function faultsOf(scene: Scene, base: string): Promise<string[]> {
+type DeadLetter = DeliveredData & { readonly deadAt: number; readonly consumerId?: string };
+type Audit = Required<TopicRest>["audit"];
+
+/** What the audit counts; and of each page that it cannot account for, the page. */
+async function auditOf(
+  scene: Scene,
+  base: string,
+): Promise<{ audit: Audit; faults: readonly string[] }> {
   const faults: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const more = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const path = `${base}/audit?limit=${PAGE}${more}`;
-    const page = await http<{ faults: number; nextCursor?: string }>(scene, "GET", path);
+  const groups: Audit["groups"][number][] = [];
+  const producers: Audit["producers"][number][] = [];
+  const list = pages<Partial<Audit> & { faults: number }>(scene, `${base}/audit`);
+  for await (const page of list) {
     if (page.faults !== 0) faults.push(JSON.stringify(page));
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
-  return faults;
+    groups.push(...(page.groups ?? []));
+    producers.push(...(page.producers ?? []));
+  }
+  return { audit: { groups, producers }, faults };
 }
 
-const placeOf = ({ id, queue, offset }: DeliveredData) => ({ id, queue, offset });
+const placeOf = ({ id, queue, offset, storedAt }: DeliveredData) => ({
+  id,
+  queue,
+  offset,
+  storedAt,
+});
+
+interface ScheduleView {
+  readonly nextRunAt: number;
+  readonly pendingRun?: { readonly scheduledAt: number };
+}
+
+/** How far schedules are, and then what they have sent. */
+export async function calendarOf(
+  scene: Scene,
+): Promise<{ rests: CalendarRest[]; runs: SeenRun[] }> {
+  const rests: CalendarRest[] = [];
+  for (const { name } of scene.schedules) {
+    const { nextRunAt, pendingRun } = await look<ScheduleView>(scene, `/v1/schedules/${name}`);
+    const pending = pendingRun === undefined ? {} : { pending: pendingRun.scheduledAt };
+    rests.push({ name, nextRunAt, wall: Date.now(), ...pending });
+  }
+  const log = await all<DeliveredData>(scene, `/v1/topics/${CALENDAR_TOPIC}/messages`);
+  const runs = log.map(({ properties, storedAt }) => ({
+    schedule: properties?.["halfmqSchedule"] ?? "none",
+    slot: Number(properties?.["halfmqScheduledAt"]),
+    storedAt,
+  }));
+  return { rests, runs };
+}

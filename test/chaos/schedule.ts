@@ -7,25 +7,33 @@ import type { Report } from "../sim/checker/check.ts";
 import type { Story, TransactionStory } from "../sim/checker/story.ts";
 import type { SeenCheck } from "./scene.ts";
 
-/** A check that was counted before the decision may come so much later: the server may have been frozen meanwhile. */
+/** A check that was counted before the decision may come so much later, beside what the slowest request took: the server may have been frozen. */
 const CROSSING_MS_MAX = 6_000;
+/** What is asked once, so that its time is that of one request. */
+const ASKED_ONCE: ReadonlySet<string> = new Set(["recall", "retime", "redrive"]);
 /** Two processes read one clock; each reads whole milliseconds. */
 const CLOCK_MS = 2;
 const TERMINAL: ReadonlySet<string> = new Set(["committed", "rolledBack"]);
 
 export function checkSchedule(story: Story, seen: readonly SeenCheck[], report: Report): void {
+  let slowestMs = 0;
+  for (const { request, ended, invokedAt, endedAt } of story.ops.values())
+    if (ASKED_ONCE.has(request.is) && ended === "ok")
+      slowestMs = Math.max(slowestMs, endedAt - invokedAt);
+  const graceMs = CROSSING_MS_MAX + slowestMs;
   const byTransaction = Map.groupBy(seen, ({ transactionId }) => transactionId);
   for (const [transactionId, checks] of byTransaction) {
     const transaction = story.transactions.get(transactionId);
     // Its prepare was never answered.
     if (transaction === undefined) continue;
-    checkOne(transaction, checks, report);
+    checkOne(transaction, checks, graceMs, report);
   }
 }
 
 function checkOne(
   { transactionId, prepare, decides }: TransactionStory,
   seen: readonly SeenCheck[],
+  graceMs: number,
   report: Report,
 ): void {
   const { timeoutMs, intervalMs, maxChecks } = prepare.request.check;
@@ -38,7 +46,7 @@ function checkOne(
   const decidedAt = Math.min(...decided.map(({ endedAt }) => endedAt), Infinity);
   let before = 0;
   for (const { attempt, at, wall } of seen) {
-    if (at > decidedAt + CROSSING_MS_MAX)
+    if (at > decidedAt + graceMs)
       report("T6", `${transactionId} is checked ${at - decidedAt} ms after its decision`);
     if (attempt < 1 || attempt > maxChecks)
       report("T6", `${transactionId}: check ${attempt} of ${maxChecks}`);

@@ -127,6 +127,12 @@ test("it shows the key as a subprotocol, gives credit for its room, and acks tog
   expect(clock.timers).toBe(0);
 });
 
+test("of an ordered group it asks for one message of a message group at a time", async () => {
+  const { sockets } = begin(() => undefined, { ordered: true });
+  const socket = await opened(sockets);
+  expect(socket.frames).toEqual([{ credit: 1, onePerMessageGroup: true }]);
+});
+
 test("answers find their questions in whatever order they come, and a new receipt is taken over", async () => {
   const gates = new Map<unknown, (error?: Error) => void>();
   const { sockets, errors, clock, subscription } = begin(

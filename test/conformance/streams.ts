@@ -174,6 +174,34 @@ export const streams: Cases = {
     for (const bodies of seen.values()) expect(bodies).toEqual([0, 1, 2, 3, 4, 5]);
   },
 
+  "a socket that asks for one of a message group has no two of it, and a failed one first": async (
+    mq,
+  ) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ ordered: true });
+    for (const messageGroup of ["a", "b"])
+      for (let body = 0; body < 3; body += 1) await topic.send({ body, messageGroup });
+    const stream = await streamOf(group);
+    stream.say({ credit: 10, onePerMessageGroup: true });
+    const [first, other] = await stream.count(2);
+    expect([first, other]).toMatchObject([
+      { body: 0, messageGroup: "a" },
+      { body: 0, messageGroup: "b" },
+    ]);
+    stream.say({ nack: [there(first).receipt], delayMs: 0 });
+    const third = (await stream.count(3))[2];
+    expect(third).toMatchObject({ body: 0, messageGroup: "a", deliveryAttempt: 2 });
+    await stream.ack(there(third), there(other));
+    for (const [at, body] of [
+      [5, 1],
+      [7, 2],
+    ] as const) {
+      const two = (await stream.count(at)).slice(at - 2);
+      expect(two.map((message) => message.body)).toEqual([body, body]);
+      await stream.ack(...two);
+    }
+  },
+
   "a half message is streamed after its commit only": async (mq) => {
     const topic = await mq.topic();
     const stream = await streamOf(topic.group());
@@ -198,6 +226,7 @@ export const streams: Cases = {
       ['{"credits":1}', "invalid_request", "credits"],
       ['{"credit":-1}', "invalid_request", "credit"],
       ['{"credit":1.5}', "invalid_request", "credit"],
+      ['{"credit":1,"onePerMessageGroup":1}', "invalid_request", "onePerMessageGroup"],
       ['{"credit":1001}', "invalid_request", "credit"],
       ['{"credit":"1"}', "invalid_request", "credit"],
       ['{"credit":1,"ack":["x"]}', "invalid_request"],

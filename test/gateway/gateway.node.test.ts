@@ -154,6 +154,41 @@ test("in an ordered group each lease goes to one socket", async () => {
   expect(counts).toEqual([0, 4]);
 });
 
+test("[D3] a socket that asks for it has one message of a message group, so that one which fails holds the next", async () => {
+  const world = await World.open({ ordered: true });
+  const socket = await world.join();
+  await world.say(socket, { credit: 10, onePerMessageGroup: true });
+  const [a, b] = [{ messageGroup: "a" }, { messageGroup: "b" }];
+  await world.sendThese(a, a, b, a, b, {}, {});
+  const offsets = (): number[] => socket.messages.map(({ offset }) => offset);
+  expect(offsets()).toEqual([0, 2, 5, 6]);
+  const [first, second] = receipts(socket.messages);
+  await world.say(socket, { nack: [first], delayMs: 0 });
+  expect(offsets(), "the same again, and alone").toEqual([0, 2, 5, 6, 0]);
+  await world.say(socket, { ack: [second] });
+  expect(offsets()).toEqual([0, 2, 5, 6, 0, 4]);
+  world.wake();
+  await world.say(socket, { ack: receipts(socket.messages).slice(-2) });
+  expect(offsets(), "the socket's wish outlives the memory").toEqual([0, 2, 5, 6, 0, 4, 1]);
+  await world.say(socket, { ack: receipts(socket.messages).slice(-1) });
+  expect(offsets()).toEqual([0, 2, 5, 6, 0, 4, 1, 3]);
+});
+
+test("[D3] failed messages of one message group come again one by one to who asks for it", async () => {
+  const world = await World.open({ ordered: true, backoff: { delaysMs: [0] } });
+  const batch = await world.join(10);
+  const a = { messageGroup: "a" };
+  await world.sendThese(a, a);
+  expect(batch.messages, "a contiguous batch").toHaveLength(2);
+  const single = await world.join();
+  await world.leave(batch, 1006);
+  await world.say(single, { credit: 10, onePerMessageGroup: true });
+  const offsets = (): number[] => single.messages.map(({ offset }) => offset);
+  expect(offsets()).toEqual([0]);
+  await world.say(single, { ack: receipts(single.messages) });
+  expect(offsets()).toEqual([0, 1]);
+});
+
 test("a group that is gone ends its sockets with the reason", async () => {
   const world = await World.open();
   const socket = await world.join(5);

@@ -1,4 +1,5 @@
 /** A gateway over a real queue, with an invented clock and sockets that outlive it. */
+import type { Content } from "../../src/core/record.ts";
 import { LargeBodies } from "../../src/bodies/large-bodies.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Ports, Socket } from "../../src/gateway/ports.ts";
@@ -13,7 +14,11 @@ export const STAMP = { incarnation: 7, version: 1 };
 const AT = { namespace: "default", topic: "orders", group: "g" };
 
 interface Sent {
-  readonly messages?: readonly { readonly receipt: string; readonly deliveryAttempt: number }[];
+  readonly messages?: readonly {
+    readonly receipt: string;
+    readonly deliveryAttempt: number;
+    readonly offset: number;
+  }[];
   readonly results?: readonly unknown[];
   readonly error?: { readonly code: string };
 }
@@ -116,7 +121,11 @@ export class World {
   }
 
   async send(count: number): Promise<void> {
-    const stored = records(...Array.from({ length: count }, () => ({})));
+    await this.sendThese(...Array.from({ length: count }, () => ({})));
+  }
+
+  async sendThese(...contents: readonly Partial<Content>[]): Promise<void> {
+    const stored = records(...contents);
     await this.bench.run(this.verbs.send({ stamp: STAMP, records: stored }));
     await this.settle();
   }

@@ -2,7 +2,7 @@
  * What clients saw, in order: the only thing that the checker reads. An operation is invoked, and ends `ok` with an answer,
  * `refused` with a code, or `lost`, when nobody can say whether it was done. Wall instants are the server's clock.
  */
-import type { TransactionState } from "../../src/protocol/rpc.ts";
+import type { GroupAudit, ProducerAudit, TransactionState } from "../../src/protocol/rpc.ts";
 
 export interface SentMessage {
   /** Written into the body, and never twice. */
@@ -12,6 +12,10 @@ export interface SentMessage {
   readonly tag?: string;
   readonly dedupId?: string;
   readonly deliverAt?: number;
+  /** Its time to live, from when it is stored; or its end. */
+  readonly ttlMs?: number;
+  readonly expiresAt?: number;
+  readonly producer?: { readonly id: string; readonly epoch: number; readonly sequence: number };
 }
 
 /** What was asked, by kind. */
@@ -39,9 +43,18 @@ export type Request =
     }
   | { readonly is: "recall"; readonly id: string; readonly mark: string }
   | {
+      readonly is: "retime";
+      readonly id: string;
+      readonly mark: string;
+      readonly deliverAt: number;
+    }
+  | {
       readonly is: "receive";
       readonly topic: string;
       readonly group: string;
+      /** Of a broadcast group. */
+      readonly consumerId?: string;
+      /** 0: nobody knows how long it was leased for. */
       readonly invisibleMs: number;
       readonly attemptId?: string;
       readonly maxMessages: number;
@@ -50,12 +63,26 @@ export type Request =
       readonly is: "settle";
       readonly topic: string;
       readonly group: string;
+      readonly consumerId?: string;
       readonly verb: "ack" | "nack" | "extend";
       readonly receipts: readonly string[];
       readonly invisibleMs?: number;
     }
-  | { readonly is: "seek"; readonly topic: string; readonly group: string }
-  | { readonly is: "redrive"; readonly topic: string; readonly group: string }
+  | {
+      readonly is: "seek";
+      readonly topic: string;
+      readonly group: string;
+      /** Absent: to the beginning. */
+      readonly to?: SeekTarget;
+    }
+  | {
+      readonly is: "redrive";
+      readonly topic: string;
+      readonly group: string;
+      /** Absent: all of them. */
+      readonly ids?: readonly string[];
+      readonly ratePerSecond?: number;
+    }
   | { readonly is: "grow"; readonly topic: string; readonly queues: number }
   | {
       readonly is: "pause";
@@ -63,6 +90,9 @@ export type Request =
       readonly group: string;
       readonly paused: boolean;
     };
+
+/** An end, an instant, or offsets by queue. */
+export type SeekTarget = "earliest" | "latest" | number | Readonly<Record<string, number>>;
 
 interface Placed {
   /** Absent of a duplicate whose first is not known any more. */
@@ -172,6 +202,7 @@ export interface Rest {
       readonly queue: number;
       readonly offset: number;
       readonly isIntact: boolean;
+      readonly storedAt?: number;
     }[];
     readonly transactions: readonly {
       readonly transactionId: string;
@@ -181,8 +212,15 @@ export interface Rest {
     readonly counted: Readonly<Record<TransactionState, number>>;
     /** What the topic's own audit cannot account for. */
     readonly faults: readonly string[];
+    /** What the audit counts, where it was asked. */
+    readonly audit?: {
+      readonly groups: readonly GroupAudit[];
+      readonly producers: readonly ProducerAudit[];
+    };
     readonly deadLetters: readonly {
       readonly group: string;
+      readonly consumerId?: string;
+      readonly deadAt?: number;
       readonly mark: string;
       readonly attempts: number;
     }[];
@@ -204,14 +242,26 @@ export interface History {
   /** Nothing was struck, and the platform did its best. */
   readonly isCalm: boolean;
   readonly groups: readonly GroupPlan[];
+  /** Topics whose messages go before everybody has read them. */
+  readonly fleeting?: readonly string[];
   readonly events: readonly Event[];
   readonly rest: Rest;
 }
 
+/** Of a broadcast group, each of its consumers by itself. */
 export interface GroupPlan {
   readonly topic: string;
   readonly group: string;
+  readonly consumerId?: string;
   readonly ordered: boolean;
   readonly maxAttempts: number;
   readonly tags?: readonly string[];
 }
+
+/** What the checker calls it. */
+export const nameOf = ({
+  topic,
+  group,
+  consumerId,
+}: Pick<GroupPlan, "topic" | "group" | "consumerId">): string =>
+  consumerId === undefined ? `${topic}/${group}` : `${topic}/${group}/${consumerId}`;

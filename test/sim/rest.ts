@@ -1,7 +1,7 @@
 /** What a deployment looks like once it has come to rest, read through its own verbs. */
 import type { Broker, PageQuery } from "../../src/broker/broker.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
-import type { Page } from "../../src/protocol/rpc.ts";
+import type { GroupAudit, Page, ProducerAudit } from "../../src/protocol/rpc.ts";
 import type { Scene } from "./clients/client.ts";
 import type { Rest } from "./history.ts";
 import { named } from "../kit/bucket.node.ts";
@@ -94,13 +94,18 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
       checks,
     })),
     counted: stats.transactions,
-    faults: await faultsOf(scene, topic),
+    ...(await auditOf(scene, topic)),
     deadLetters,
   };
 }
 
-async function faultsOf(scene: Scene, topic: string): Promise<string[]> {
+async function auditOf(
+  scene: Scene,
+  topic: string,
+): Promise<Required<Pick<TopicRest, "audit" | "faults">>> {
   const faults: string[] = [];
+  const groups: GroupAudit[] = [];
+  const producers: ProducerAudit[] = [];
   let cursor: string | undefined;
   do {
     const query = { limit: 500, ...(cursor === undefined ? {} : { cursor }) };
@@ -113,9 +118,11 @@ async function faultsOf(scene: Scene, topic: string): Promise<string[]> {
       if (group.unaccounted !== 0) faults.push(JSON.stringify(group));
     for (const producer of page.producers)
       if (producer.missing !== 0) faults.push(JSON.stringify(producer));
+    groups.push(...(page.summary?.groups ?? []));
+    producers.push(...page.producers);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return faults;
+  return { audit: { groups, producers }, faults };
 }
 
 async function all<T>(

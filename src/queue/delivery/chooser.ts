@@ -26,10 +26,13 @@ export interface Ask {
   readonly maxMessages: number;
   readonly bytesMax: number;
   readonly invisibleMs: number;
+  /** Of an ordered group: no contiguous batch of a message group. */
+  readonly onePerMessageGroup?: boolean;
 }
 
 /** A receive under way. */
 interface Taking {
+  readonly isSingle: boolean;
   readonly nowMs: number;
   readonly until: number;
   readonly room: { bytes: number };
@@ -55,7 +58,8 @@ export class Chooser {
     const until = nowMs + ask.invisibleMs;
     const most = Math.min(ask.maxMessages, this.#memory.flow.room);
     const full = (): boolean => chosen.length >= most || room.bytes <= 0;
-    const into: Taking = { nowMs, until, room, chosen };
+    const isSingle = ask.onePerMessageGroup === true && this.#memory.ordered;
+    const into: Taking = { isSingle, nowMs, until, room, chosen };
     while (!full() && this.#memory.visible.size > 0) {
       const offset = this.#memory.visible.first ?? 0;
       const flight = this.#memory.flight(offset);
@@ -154,6 +158,7 @@ export class Chooser {
       const flight = this.#memory.flight(offset);
       if (flight === undefined) locks.land(offset);
       else if (!this.#takeFlying(offset, { ...into, flight })) return false;
+      else if (into.isSingle && into.chosen.at(-1)?.offset === offset) return false;
     }
     // In order, what follows a retry waits for its end.
     return retries.length === 0 || !this.#memory.ordered;
@@ -176,7 +181,10 @@ export class Chooser {
       }
       const flight = this.#memory.redriven(next);
       locks.fly(messageGroup, next, "leased");
-      if (this.#takeFlying(next, flight === undefined ? into : { ...into, flight })) continue;
+      if (this.#takeFlying(next, flight === undefined ? into : { ...into, flight })) {
+        if (into.isSingle && into.chosen.at(-1)?.offset === next) break;
+        continue;
+      }
       locks.land(next);
       locks.unpark(messageGroup, next);
       break;
@@ -273,7 +281,8 @@ export class Chooser {
   #takeOrdered(offset: number, messageGroup: string, into: Taking): boolean {
     const after = into.flight === undefined ? undefined : this.#memory.state.cursor;
     const { locks } = this.#memory;
-    const mayGo = locks.mayGoAtScan(messageGroup, this.#batch.has(messageGroup));
+    const isInBatch = !into.isSingle && this.#batch.has(messageGroup);
+    const mayGo = locks.mayGoAtScan(messageGroup, isInBatch);
     if (!mayGo) {
       locks.park(messageGroup, offset, after);
       return true;

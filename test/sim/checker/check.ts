@@ -1,7 +1,9 @@
 /** Reads a history and nothing else, and says which promises it breaks, by the numbers of docs/reliability.md. */
 import type { Ran } from "../simulate.ts";
+import { checkAudit } from "./audit.ts";
 import { checkBodies } from "./bodies.ts";
 import { checkDelivery } from "./delivery.ts";
+import { checkProducers } from "./producers.ts";
 import { checkStorage } from "./storage.ts";
 import { Story } from "./story.ts";
 import { checkTransactions } from "./transactions.ts";
@@ -25,6 +27,8 @@ export function check(ran: Ran): Violation[] {
   checkStorage(story, report);
   checkDelivery(story, report);
   checkTransactions(story, report);
+  checkProducers(story, report);
+  checkAudit(story, report);
   checkBodies(ran, report);
   return violations;
 }

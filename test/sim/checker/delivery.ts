@@ -1,20 +1,24 @@
 /**
- * What consumers saw. I1: all is delivered in the end. L: one live lease, receipts that die, acks that hold. R: attempts.
- * S1: nothing before its time.
+ * What consumers saw. I1: all is delivered in the end; K1: again, where the group was moved back. L: one live lease, receipts
+ * that die, acks that hold. R: attempts. S1: nothing before its time; X1: nothing after it.
  */
-import type { GroupPlan } from "../history.ts";
+import { type GroupPlan, nameOf, type SentMessage } from "../history.ts";
 import type { Report } from "./check.ts";
 import { checkOrder, isFor } from "./order.ts";
+import { checkFirsts, checkLeftDead } from "./redrives.ts";
+import { owedSince } from "./seeks.ts";
 import type { Given, Settling, Story } from "./story.ts";
 
 export function checkDelivery(story: Story, report: Report): void {
   for (const plan of story.history.groups) {
-    const name = `${plan.topic}/${plan.group}`;
+    const name = nameOf(plan);
     checkComplete(story, report, plan, name);
+    checkLeftDead(story, report, plan);
     for (const [mark, given] of story.given.get(name) ?? []) {
       checkContent(story, report, given, mark);
       checkAttempts(report, plan, given, mark);
       if (story.sought.has(name) || story.isForgotten(mark)) continue;
+      checkFirsts(story, report, { name, mark, given });
       checkLeases(story, report, given, mark);
       checkReceipts(story, report, { name, mark, given });
     }
@@ -22,28 +26,44 @@ export function checkDelivery(story: Story, report: Report): void {
   }
 }
 
-/** Everything in the log was given to the group and acked, or lies in its dead letters. */
+/** Everything in the log was given to the group and acked, or lies in its dead letters; anew, since it was moved back. */
 function checkComplete(story: Story, report: Report, plan: GroupPlan, name: string): void {
   if (!story.history.rest.isDrained) return;
   const topic = story.history.rest.topics.find((each) => each.topic === plan.topic);
-  const letters = topic?.deadLetters.filter(({ group }) => group === plan.group) ?? [];
-  const dead = new Set(letters.map(({ mark }) => mark));
-  for (const { mark, queue, offset } of topic?.log ?? []) {
-    if (!isFor(plan, story.messages.get(mark)?.message.tag) || dead.has(mark)) continue;
+  const letters = topic?.deadLetters.filter(
+    (each) => nameOf({ ...each, topic: plan.topic }) === name,
+  );
+  const dead = new Set(letters?.map(({ mark }) => mark));
+  for (const entry of topic?.log ?? []) {
+    const { mark, queue, offset } = entry;
+    const message = story.messages.get(mark)?.message;
+    if (!isFor(plan, message?.tag) || dead.has(mark) || isMortal(message)) continue;
+    const since = owedSince(story, name, entry);
+    if (since === undefined) continue;
+    const place = `${queue}/${offset}`;
     if (story.acks(name, mark).length === 0)
-      report("I1", `${name} is done with ${queue}/${offset}, which nobody acked`, mark);
+      report("I1", `${name} is done with ${place}, which nobody acked`, mark);
+    else if (!story.isDoneSince(name, mark, since))
+      report("K1", `${name} was moved back, and is done with ${place}, which came no more`, mark);
   }
 }
 
+const isMortal = (message: SentMessage | undefined): boolean =>
+  message?.ttlMs !== undefined || message?.expiresAt !== undefined;
+
 function checkContent(story: Story, report: Report, given: readonly Given[], mark: string): void {
   const known = story.messages.get(mark);
-  for (const { delivery } of given) {
+  const due = story.dueAt(mark);
+  const { ttlMs = Infinity, expiresAt = Infinity } = known?.message ?? {};
+  for (const { op, delivery, grantedWall } of given) {
     if (known === undefined) report("I2", "delivered, and never sent", mark);
     else if (!delivery.isIntact) report("I3", "delivered damaged", mark);
-    const due = known?.message.deliverAt;
     // The clock may have stepped back since.
     if (due !== undefined && delivery.storedAt < due)
       report("S1", `stored at ${delivery.storedAt}, due at ${due}`, mark);
+    const end = Math.min(expiresAt, delivery.storedAt + ttlMs);
+    if (op.request.invisibleMs > 0 && grantedWall >= end)
+      report("X1", `leased at ${grantedWall}, and over at ${end}`, mark);
   }
   const ids = new Set(given.map(({ delivery }) => delivery.id));
   if (ids.size > 1 && !story.isForgotten(mark)) report("I5", "delivered under several ids", mark);
@@ -93,6 +113,7 @@ function heldUntil(earlier: Given, later: Given, settlings: readonly Settling[])
 }
 
 interface Given1 {
+  /** Of the group. */
   readonly name: string;
   readonly mark: string;
   readonly given: readonly Given[];

@@ -1,5 +1,13 @@
 /** A history, sorted for the checker: operations with their ends, and what happened to each message and transaction. */
-import type { Answer, Delivery, Event, History, Request, SentMessage } from "../history.ts";
+import {
+  type Answer,
+  type Delivery,
+  type Event,
+  type History,
+  nameOf,
+  type Request,
+  type SentMessage,
+} from "../history.ts";
 import { LATE_MS_MAX } from "../plan.ts";
 
 /** No commit takes longer. */
@@ -56,12 +64,13 @@ export class Story {
   readonly ops = new Map<number, Op>();
   readonly messages = new Map<string, MessageStory>();
   readonly transactions = new Map<string, TransactionStory>();
-  /** By `topic/group`, then by mark, in the order in which answers came. */
+  /** By the group's name, then by mark, in the order in which answers came. */
   readonly given = new Map<string, Map<string, Given[]>>();
   readonly settlings = new Map<string, Settling[]>();
-  /** Groups that were moved, and so begin anew. */
-  readonly sought = new Set<string>();
-  readonly redriven = new Set<string>();
+  /** Of groups that were moved, and so began anew, or got dead letters back. Only what may have been done. */
+  readonly sought = new Map<string, Op<"seek">[]>();
+  readonly redriven = new Map<string, Op<"redrive">[]>();
+  readonly #retimed = new Map<string, Op<"retime">[]>();
   readonly #clockSteps: number[] = [];
   readonly #strikes: number[] = [];
   readonly #checks: Of<Event, "begun">[] = [];
@@ -96,9 +105,37 @@ export class Story {
     return op !== undefined && this.stepped(op.invokedAt, op.endedAt + LATE_MS_MAX);
   }
 
+  /** The earliest instant that a delayed message may come at; undefined of one that is not delayed. */
+  dueAt(mark: string): number | undefined {
+    const deliverAt = this.messages.get(mark)?.message.deliverAt;
+    const retimed = this.#retimed.get(mark);
+    if (deliverAt === undefined || retimed === undefined) return deliverAt;
+    const last = retimed.at(-1);
+    if (last !== undefined && retimed.every(({ ended }) => ended === "ok"))
+      return last.request.deliverAt;
+    return Math.min(deliverAt, ...retimed.map(({ request }) => request.deliverAt));
+  }
+
+  /** May messages of the topic go before everybody has read them? */
+  isFleeting(topic: string): boolean {
+    return this.history.fleeting?.includes(topic) === true;
+  }
+
   /** Acks of a message in a group that were, or may have been, taken. */
   acks(group: string, mark: string): Settling[] {
     return this.settled(group, mark).filter(({ verb, ok }) => verb === "ack" && ok !== false);
+  }
+
+  /** Was it given after that instant, and that delivery acked? */
+  isDoneSince(group: string, mark: string, sinceAt: number): boolean {
+    const given = this.given.get(group)?.get(mark) ?? [];
+    return given.some(
+      ({ op, delivery }) =>
+        op.endedAt > sinceAt &&
+        this.settlings
+          .get(delivery.receipt)
+          ?.some(({ verb, ok }) => verb === "ack" && ok !== false),
+    );
   }
 
   /** What was done with the receipts of a message in a group. */
@@ -142,8 +179,6 @@ export class Story {
     if (request.is === "send" || request.is === "prepare")
       for (const message of request.messages)
         this.messages.set(message.mark, { message, op: op as MessageStory["op"] });
-    if (request.is === "seek") this.sought.add(`${request.topic}/${request.group}`);
-    if (request.is === "redrive") this.redriven.add(`${request.topic}/${request.group}`);
   }
 
   #end(event: Of<Event, "ok" | "refused" | "lost">): void {
@@ -173,18 +208,20 @@ export class Story {
     if (request.is === "receive" && answer?.is === "received")
       this.#give(op as Op<"receive">, answer.deliveries);
     if (request.is === "settle") this.#settle(op as Op<"settle">);
+    if (op.ended === "refused") return;
+    if (request.is === "seek") push(this.sought, nameOf(request), op as Op<"seek">);
+    if (request.is === "redrive") push(this.redriven, nameOf(request), op as Op<"redrive">);
+    if (request.is === "retime") push(this.#retimed, request.mark, op as Op<"retime">);
   }
 
   #give(op: Op<"receive">, deliveries: readonly Delivery[]): void {
-    const { topic, group, invisibleMs } = op.request;
-    const name = `${topic}/${group}`;
+    const { invisibleMs } = op.request;
+    const name = nameOf(op.request);
     const marks = this.given.get(name) ?? new Map<string, Given[]>();
     this.given.set(name, marks);
     for (const [place, delivery] of deliveries.entries()) {
       const given = { op, delivery, place, grantedWall: delivery.invisibleUntil - invisibleMs };
-      const list = marks.get(delivery.mark);
-      if (list === undefined) marks.set(delivery.mark, [given]);
-      else list.push(given);
+      push(marks, delivery.mark, given);
     }
   }
 
@@ -199,9 +236,13 @@ export class Story {
         ok: op.ended === "refused" ? false : result?.ok,
         ...(result?.invisibleUntil === undefined ? {} : { invisibleUntil: result.invisibleUntil }),
       };
-      const list = this.settlings.get(receipt);
-      if (list === undefined) this.settlings.set(receipt, [settling]);
-      else list.push(settling);
+      push(this.settlings, receipt, settling);
     }
   }
+}
+
+function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }

@@ -6,7 +6,7 @@ import type { SentMessage } from "../history.ts";
 const sumOf = (mark: string, pad: string): string => hash("sha1", `${mark}/${pad}`);
 
 export function contentOf(message: SentMessage, padChars: number): Content {
-  const { mark, messageGroup, tag, dedupId, deliverAt } = message;
+  const { mark, messageGroup, tag, dedupId, deliverAt, ttlMs, expiresAt } = message;
   const pad = "p".repeat(padChars);
   const json = JSON.stringify({ mark, pad, sum: sumOf(mark, pad) });
   return {
@@ -16,6 +16,8 @@ export function contentOf(message: SentMessage, padChars: number): Content {
     ...(tag === undefined ? {} : { tag }),
     ...(dedupId === undefined ? {} : { dedupId }),
     ...(deliverAt === undefined ? {} : { deliverAt }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   };
 }
 

@@ -2,11 +2,11 @@
  * A client of a chaos run: it asks by plain fetch, as any program would, or with the published client, and writes down what it
  * saw. Whatever the broker answers with an error must be a problem document, and never say `internal_error`.
  */
-import { HalfMQ, isHalfmqError } from "../../src/client/index.ts";
-import type { Answer, Request, SentMessage } from "../sim/history.ts";
-import type { Dice } from "../sim/world/dice.ts";
-import { contentOf } from "../sim/world/mark.ts";
-import { note, type Scene } from "./scene.ts";
+import { HalfMQ, isHalfmqError } from "../../../src/client/index.ts";
+import type { Answer, Request, SentMessage } from "../../sim/history.ts";
+import type { Dice } from "../../sim/world/dice.ts";
+import { contentOf } from "../../sim/world/mark.ts";
+import { isFleeting, note, type Scene } from "../scene.ts";
 
 /** An error that the broker answered. */
 export class Refused extends Error {
@@ -71,6 +71,14 @@ function refusalIn(scene: Scene, what: string, response: Response, text: string)
   return new Refused(typeof code === "string" ? code : "none", response.status >= 500);
 }
 
+export const clientOf = ({ url, key }: Scene): HalfMQ =>
+  new HalfMQ({
+    url,
+    key,
+    timeoutMs: PATIENCE_MS,
+    retry: { totalMs: 8_000, initialMs: 50, maxMs: 400 },
+  });
+
 export class Caller {
   readonly name: string;
   readonly scene: Scene;
@@ -83,15 +91,7 @@ export class Caller {
     this.name = name;
     this.scene = scene;
     this.dice = dice;
-    const { url, key } = scene;
-    this.mq = dice.chance(0.5)
-      ? new HalfMQ({
-          url,
-          key,
-          timeoutMs: PATIENCE_MS,
-          retry: { totalMs: 8_000, initialMs: 50, maxMs: 400 },
-        })
-      : undefined;
+    this.mq = dice.chance(0.5) ? clientOf(scene) : undefined;
   }
 
   pause(ms: number): Promise<void> {
@@ -146,14 +146,28 @@ export class Caller {
   drawMessage(topic: string): SentMessage {
     const { dice } = this;
     const { plan } = this.scene;
-    return {
+    const message = {
       mark: this.fresh(),
       topic,
       tag: dice.pick(["a", "b"]),
       ...(dice.chance(0.7) ? { messageGroup: dice.pick(plan.messageGroups) } : {}),
+    };
+    // What retention may take is not delayed, so that its offset is known, and repeats nothing.
+    if (plan.topics.some((each) => each.topic === topic && isFleeting(each)))
+      return { ...message, ...this.#drawEnd() };
+    return {
+      ...message,
       ...(dice.chance(plan.deduped) ? { dedupId: `d${dice.int(1, 60)}` } : {}),
       ...(dice.chance(plan.delayed) ? { deliverAt: Date.now() + dice.int(0, 5_000) } : {}),
     };
+  }
+
+  #drawEnd(): Pick<SentMessage, "ttlMs" | "expiresAt"> {
+    const how = this.dice.weighted({ none: 3, ttl: 1, end: 1 });
+    if (how === "none") return {};
+    const ms = this.dice.int(50, 3_000);
+    // An end that is over before it is sent is refused.
+    return how === "ttl" ? { ttlMs: ms } : { expiresAt: Date.now() + 20_000 + ms };
   }
 }
 
