@@ -106,30 +106,30 @@ function broken(run: (report: Report) => void): string[] {
 
 const ofDelivery = (story: Story): string[] => broken((report) => checkDelivery(story, report));
 
-describe("a group that was moved back", () => {
-  const past = (): Past => {
-    const made = new Past();
-    made.send("m");
-    made.receive("m", "r1");
-    made.ack("r1");
-    made.ask({ is: "seek", ...AT, to: "earliest" }, { is: "done" });
-    return made;
-  };
+function movedBack(): Past {
+  const made = new Past();
+  made.send("m");
+  made.receive("m", "r1");
+  made.ack("r1");
+  made.ask({ is: "seek", ...AT, to: "earliest" }, { is: "done" });
+  return made;
+}
 
+describe("a group that was moved back", () => {
   test("[K1] owes what is behind it anew", () => {
-    const lost = past();
+    const lost = movedBack();
     expect(ofDelivery(lost.story())).toEqual(["K1"]);
-    const kept = past();
+    const kept = movedBack();
     kept.receive("m", "r2");
     kept.ack("r2");
     expect(ofDelivery(kept.story())).toEqual([]);
   });
 
   test("[K1] owes nothing that a later move may have left out", () => {
-    const left = past();
+    const left = movedBack();
     left.ask({ is: "seek", ...AT, to: { 0: 1 } });
     expect(ofDelivery(left.story())).toEqual([]);
-    const elsewhere = past();
+    const elsewhere = movedBack();
     elsewhere.ask({ is: "seek", ...AT, to: { 1: 7 } }, { is: "done" });
     expect(ofDelivery(elsewhere.story())).toEqual(["K1"]);
   });
@@ -172,13 +172,14 @@ test("[X1] nothing is leased when its time to live is over", () => {
   expect(ofDelivery(past.story())).toEqual(["X1"]);
 });
 
+const counted = (...numbers: readonly (readonly [number, number])[]): string[] => {
+  const past = new Past();
+  for (const [epoch, sequence] of numbers)
+    past.send(`${epoch}.${sequence}`, { producer: { id: "p", epoch, sequence } });
+  return broken((report) => checkProducers(past.story(), report));
+};
+
 test("[P1] [P2] counted messages are stored once, in order, without a hole, and none of a fenced epoch", () => {
-  const counted = (...numbers: readonly (readonly [number, number])[]): string[] => {
-    const past = new Past();
-    for (const [epoch, sequence] of numbers)
-      past.send(`${epoch}.${sequence}`, { producer: { id: "p", epoch, sequence } });
-    return broken((report) => checkProducers(past.story(), report));
-  };
   expect(counted([1, 1], [1, 2], [2, 1])).toEqual([]);
   expect(counted([1, 1], [1, 3])).toEqual(["P1"]);
   expect(counted([1, 2], [1, 1])).toEqual(["P1"]);
@@ -238,26 +239,26 @@ describe("[A3] the audit", () => {
   });
 });
 
-describe("the calendar", () => {
-  const seen = (own: Partial<SeenSchedule> = {}): SeenSchedule => ({
-    name: "s",
-    stepMs: 1_000,
-    missed: "skip",
-    isPaused: false,
-    pauses: [],
-    createdAt: 500,
-    ...own,
-  });
-  const run = (slot: number, storedAt = slot + 10): SeenRun => ({ schedule: "s", slot, storedAt });
-  const judged = (
-    schedule: SeenSchedule,
-    runs: readonly SeenRun[],
-    own: Partial<CalendarRest> = {},
-  ) => {
-    const rest = { name: "s", nextRunAt: 4_000, wall: 3_500, ...own };
-    return broken((report) => checkCalendar([schedule], runs, [rest], report));
-  };
+const seen = (own: Partial<SeenSchedule> = {}): SeenSchedule => ({
+  name: "s",
+  stepMs: 1_000,
+  missed: "skip",
+  isPaused: false,
+  pauses: [],
+  createdAt: 500,
+  ...own,
+});
+const run = (slot: number, storedAt = slot + 10): SeenRun => ({ schedule: "s", slot, storedAt });
+const judged = (
+  schedule: SeenSchedule,
+  runs: readonly SeenRun[],
+  own: Partial<CalendarRest> = {},
+) => {
+  const rest = { name: "s", nextRunAt: 4_000, wall: 3_500, ...own };
+  return broken((report) => checkCalendar([schedule], runs, [rest], report));
+};
 
+describe("the calendar", () => {
   test("is kept", () => {
     expect(judged(seen(), [run(1_000), run(2_000), run(3_000)])).toEqual([]);
   });
