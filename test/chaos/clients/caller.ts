@@ -9,7 +9,7 @@ import { contentOf } from "../../sim/world/mark.ts";
 import { isFleeting, note, type Scene } from "../scene.ts";
 
 /** An error that the broker answered. */
-export class Refused extends Error {
+class Refused extends Error {
   readonly code: string;
   /** May it have been done all the same? */
   readonly mayBeDone: boolean;
