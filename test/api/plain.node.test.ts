@@ -1,5 +1,5 @@
 /** What is known at a glance is what the schema says of it, too, with the same outcome. */
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { prepareBody, sendBody } from "../../src/api/message-schema.ts";

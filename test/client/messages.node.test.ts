@@ -1,5 +1,5 @@
 /** Bodies on their way out and in: JSON as it is written, exact JSON text, and bytes. */
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/client/index.ts";
 import { bodyTexts } from "../../src/client/json-text.ts";

@@ -1,5 +1,5 @@
 /** What is encoded comes back as it was, whatever it holds; and bytes that nobody encoded end in CodecError, not in a hang. */
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { ByteReader, ByteWriter, CodecError } from "../../src/core/bytes.ts";
 import { decodeEntry, encodeEntry, type Entry } from "../../src/core/entry.ts";

@@ -1,5 +1,5 @@
 import { crc32 as zlibCrc32 } from "node:zlib";
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { CodecError, encodeText } from "../../src/core/bytes.ts";
 import { crc32, seedOf, withCrc, withoutCrc } from "../../src/core/crc32.ts";

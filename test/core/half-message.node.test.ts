@@ -1,5 +1,5 @@
 /** [T1] [T2] [T3] The life of a half message, whatever decisions and checks come, against a plain retelling of the rules. */
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { decide, due, dueAt, type Undecided } from "../../src/core/half-message.ts";
 import type { Decision, TransactionState } from "../../src/protocol/rpc.ts";

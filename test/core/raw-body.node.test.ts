@@ -1,5 +1,5 @@
 /** The text of a body is kept exactly as it came, whatever stands around it. */
-import { array, assert, constantFrom, jsonValue, property, tuple } from "fast-check";
+import { array, assert, constantFrom, jsonValue, property, tuple } from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { bodiesUnder, bodyOf, bodyUnder } from "../../src/core/raw-body.ts";
 

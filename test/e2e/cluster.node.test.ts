@@ -1,6 +1,6 @@
 /**
  * Several servers over one bucket: nothing that was answered is lost or doubled, whichever of them is killed, stopped or
- * frozen. The lease of 20 s is cut to 5; nothing else is other than in a real cluster.
+ * frozen. The lease of 20 s is cut to 10, which a busy machine renews in time; nothing else is other than in a real cluster.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
@@ -8,7 +8,7 @@ import type { Server } from "../../src/cli/server.ts";
 import { type RunningCluster, startCluster } from "../kit/cluster.node.ts";
 
 // Three servers start, one lease runs out.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 const SENDERS = 8;
 const RETRY_MS = 20;
@@ -16,7 +16,7 @@ const RETRY_MS = 20;
 let cluster: RunningCluster;
 
 beforeEach(async () => {
-  cluster = await startCluster({ instances: 3, timeDivisor: 4 });
+  cluster = await startCluster({ instances: 3, timeDivisor: 2 });
   onTestFinished(cluster.stop);
 });
 

@@ -3,7 +3,7 @@
  * that comes upon it, throws; or nothing that anybody is told depends on it. Never is anything else served.
  */
 import { hash } from "node:crypto";
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { beforeAll, expect, test } from "vitest";
 import { CodecError } from "../../src/core/bytes.ts";
 import { accept } from "../../src/protocol/errors.ts";
@@ -101,8 +101,13 @@ function told(sql: TestSql): string {
     texts.push(log.oldest(50));
   }
   for (const group of store.groups) {
-    const { items } = store.deadLetters.list(group.number, -1, { limit: 100, bytesMax: 1e6 });
-    texts.push(items.map((item) => ({ ...item, entry: digest(item.entry) })));
+    // A weight that is wrong may end a page, and is found out on the next.
+    for (let [after, more] = [-1, true]; more;) {
+      const page = store.deadLetters.list(group.number, after, { limit: 100, bytesMax: 1e6 });
+      for (const item of page.items) texts.push({ ...item, entry: digest(item.entry) });
+      after = page.items.at(-1)?.offset ?? after;
+      ({ more } = page);
+    }
     for (const { offset } of store.deadLetters.redriven(group.number))
       texts.push(digest(store.deadLetters.content(group.number, offset)?.entry));
   }
@@ -212,6 +217,7 @@ test(
     const place = column.chain((rows) => fc.constantFrom(...rows));
     fc.assert(fc.property(place, fc.nat(), fc.integer({ min: 0, max: 7 }), flip), {
       numRuns: FLIPS,
+      examples: [[{ table: "dead_letter", row: 21, column: "weight" }, 1_426_553_883, 0]],
     });
   },
 );

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { describe, expect, test } from "vitest";
 import { CodecError } from "../../src/core/bytes.ts";
 import { compareDue, type DueEntry } from "../../src/queue/delayed/due-chunk.ts";

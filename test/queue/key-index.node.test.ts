@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { describe, expect, test } from "vitest";
 import { CodecError, encodeText } from "../../src/core/bytes.ts";
 import { KeyIndex, type KeyIndexOptions } from "../../src/queue/keys/key-index.ts";

@@ -1,5 +1,5 @@
 /** Which schedule is next, against a plain list of all of them. */
-import * as fc from "fast-check";
+import * as fc from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { Dues } from "../../src/scheduler/dues.ts";
 

@@ -1,6 +1,6 @@
 /** Filters against SQLite, which evaluates the same expressions on the same values by the same logic. */
 import { DatabaseSync } from "node:sqlite";
-import * as fc from "fast-check";
+import * as fc from "../../kit/properties.node.ts";
 import { expect, test } from "vitest";
 import { passes } from "../../../src/core/filter/evaluate.ts";
 import { parseFilter } from "../../../src/core/filter/parser.ts";
