@@ -3,6 +3,7 @@
  * need the clock. It never changes a field, and never reads a clock: the instant comes with the call.
  */
 import { utf8Length } from "../core/bytes.ts";
+import type { JsonText } from "../core/raw-body.ts";
 import type { Content } from "../core/record.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
@@ -29,11 +30,12 @@ export function circumstancesOf(edge: Edge, call: Call): Circumstances {
 }
 
 type Body = Content["body"];
+const NULL: JsonText = { json: "null" };
 
 /** `at` stands in front of a field's name in a refusal: `messages[3].`. */
 export function contentOf(
   message: MessageIn,
-  bodyText: string | undefined,
+  bodyText: JsonText | undefined,
   at: string,
   { nowMs, bodyBytesMax, traceparent }: Circumstances,
 ): Outcome<Content> {
@@ -61,14 +63,16 @@ export function contentOf(
 
 function bodyOf(
   message: MessageIn,
-  text: string | undefined,
+  text: JsonText | undefined,
   at: string,
   limit: number,
 ): Outcome<Body> {
   if (message.bodyBase64 === undefined) {
-    const json = text ?? "null";
-    const actual = json.length * 3 <= limit ? json.length : utf8Length(json);
-    return actual > limit ? tooLarge(`${at}body`, limit, actual) : accept({ json });
+    const body = text ?? NULL;
+    const { json, utf8 } = body;
+    const isShort = json.length * 3 <= limit;
+    const actual = utf8?.length ?? (isShort ? json.length : utf8Length(json));
+    return actual > limit ? tooLarge(`${at}body`, limit, actual) : accept(body);
   }
   const field = `${at}bodyBase64`;
   const bytes = decodeBase64(message.bodyBase64);

@@ -41,10 +41,10 @@ const byId = (call: Call) => ({
 function contentsOf(call: Call, circumstances: Circumstances): Outcome<Content[]> {
   const body = call.body as { messages: MessageIn[] } | MessageIn;
   if (!("messages" in body)) {
-    const one = contentOf(body, bodyOf(call.sent.text), "", circumstances);
+    const one = contentOf(body, bodyOf(call.sent), "", circumstances);
     return one.ok ? accept([one.value]) : one;
   }
-  const texts = bodiesUnder(call.sent.text, "messages");
+  const texts = bodiesUnder(call.sent, "messages");
   const contents: Content[] = [];
   for (const [index, message] of body.messages.entries()) {
     const content = contentOf(message, texts[index], `messages[${index}].`, circumstances);

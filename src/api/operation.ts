@@ -3,6 +3,7 @@
  * description and the tests read the same declaration. It never answers anything itself.
  */
 import type { z } from "zod";
+import type { SentText } from "../core/raw-body.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Broker, TopicName } from "../broker/broker.ts";
 import type { Log } from "../platform/log.ts";
@@ -38,12 +39,6 @@ export interface AskedRequest {
   readonly headers: { get(name: string): string | null };
   /** Aborted when the caller is gone. */
   readonly signal: AbortSignal;
-}
-
-/** A request's body as it came. */
-export interface SentText {
-  readonly bytes: Uint8Array;
-  readonly text: string;
 }
 
 /** One authenticated request, parsed. */

@@ -5,10 +5,11 @@
 import type { z } from "zod";
 import type { Principal } from "../auth/principal.ts";
 import { nameFault } from "../core/name.ts";
+import type { SentText } from "../core/raw-body.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Scope } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
-import type { Answer, AskedRequest, Call, Edge, Operation, SentText } from "./operation.ts";
+import type { Answer, AskedRequest, Call, Edge, Operation } from "./operation.ts";
 import { check, checkQuery, parseJson } from "./parse.ts";
 import { pathOf } from "./path.ts";
 import { forbids } from "./scopes.ts";

@@ -27,7 +27,8 @@ const isWord = (value: unknown): boolean =>
 function isPlainMessage(value: unknown): boolean {
   if (!isObject(value)) return false;
   let hasBody = false;
-  for (const [name, member] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const member = value[name];
     switch (name) {
       case "body":
         hasBody = true;

@@ -1,10 +1,10 @@
 /** A request's body from its bytes to text: of the right media type, in sound Unicode. It never parses it. */
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { encodeText } from "../core/bytes.ts";
+import type { SentText } from "../core/raw-body.ts";
 import { readBytes, tooLarge } from "../platform/read-bytes.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { SentText } from "./operation.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const EMPTY: SentText = { bytes: new Uint8Array(), text: "" };

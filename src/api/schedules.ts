@@ -79,7 +79,7 @@ const put = operation({
     if (forbidden !== undefined) return forbidden;
     const refusal = await barred(edge, call);
     if (refusal !== undefined && refusal.code !== "schedule_not_found") return refusal;
-    const body = bodyUnder(call.sent.text, "message");
+    const body = bodyUnder(call.sent, "message");
     const content = contentOf(message, body, "message.", {
       nowMs: edge.nowMs(),
       // A schedule keeps its message in its own storage.

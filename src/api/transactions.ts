@@ -10,7 +10,7 @@ import { prepareBody, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
 import { plainDecide, plainPrepare } from "./plain.ts";
-import { bodiesUnder, bodyUnder } from "../core/raw-body.ts";
+import { bodiesUnder, bodyUnder, type JsonText } from "../core/raw-body.ts";
 import { forbids } from "./scopes.ts";
 
 const DECIDER = ["transact"] as const;
@@ -37,7 +37,7 @@ type HalfIn = MessageIn & { readonly topic?: string | undefined };
 
 interface Half {
   readonly message: HalfIn;
-  readonly bodyText: string | undefined;
+  readonly bodyText: JsonText | undefined;
   /** In front of a field's name in a refusal. */
   readonly at: string;
 }
@@ -45,10 +45,10 @@ interface Half {
 function halvesOf(call: Call): Half[] {
   const body = call.body as { messages?: HalfIn[]; message?: HalfIn };
   if (body.message !== undefined) {
-    const bodyText = bodyUnder(call.sent.text, "message");
+    const bodyText = bodyUnder(call.sent, "message");
     return [{ message: body.message, bodyText, at: "message." }];
   }
-  const texts = bodiesUnder(call.sent.text, "messages");
+  const texts = bodiesUnder(call.sent, "messages");
   return (body.messages ?? []).map((message, index) => ({
     message,
     bodyText: texts[index],

@@ -182,7 +182,9 @@ class Sending {
     return refusal === undefined ? undefined : inRequest(refusal, indexes);
   }
 
-  #contentsAt(indexes: readonly number[]): Content[] {
+  /** `indexes` in rising order. */
+  #contentsAt(indexes: readonly number[]): readonly Content[] {
+    if (indexes.length === this.#contents.length) return this.#contents;
     return indexes.flatMap((index) => this.#contents[index] ?? []);
   }
 
@@ -240,15 +242,15 @@ class Sending {
   }
 
   #parts(queues: number, has: (index: number) => boolean): readonly Part[] {
-    const parts = new Map<number, number[]>();
+    const parts = new Map<number, Part & { readonly indexes: number[] }>();
     for (const [index, content] of this.#contents.entries()) {
       if (!has(index)) continue;
       const queue = queueOf(content, this.#lot, queues);
-      const indexes = parts.get(queue);
-      if (indexes === undefined) parts.set(queue, [index]);
-      else indexes.push(index);
+      const part = parts.get(queue);
+      if (part === undefined) parts.set(queue, { queue, indexes: [index] });
+      else part.indexes.push(index);
     }
-    return Array.from(parts, ([queue, indexes]) => ({ queue, indexes }));
+    return [...parts.values()];
   }
 
   /**

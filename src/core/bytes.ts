@@ -181,6 +181,11 @@ export class ByteReader {
     return view;
   }
 
+  skip(length: number): void {
+    if (this.#at + length > this.#end) throw new CodecError("bytes end early");
+    this.#at += length;
+  }
+
   /** A view on everything that is left. */
   rest(): Uint8Array {
     const view = this.#bytes.subarray(this.#at, this.#end);

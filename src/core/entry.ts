@@ -1,11 +1,13 @@
 /**
  * An entry: a record as a log keeps it, with what the broker knows of it. A message that was sent straight to its queue
- * needs nothing of this: its id follows from its offset and it was sent when it was stored.
- * Layout, version 1: version byte, flags, the fields that are set, then the record.
+ * needs nothing of this (its id follows from its offset and it was sent when it was stored): its entry is the record itself,
+ * so that a frame of such records is a segment's body as it stands.
+ * Layout of any other, version 1: a byte that no record begins with, flags, the fields that are set, then the record.
  */
-import { ByteReader, type ByteWriter, CodecError, Scratch } from "./bytes.ts";
+import { ByteReader, type ByteWriter, Scratch } from "./bytes.ts";
 
-const VERSION = 1;
+/** Records begin with their version, which stays below 128. */
+const VERSION = 0x81;
 const FLAG = {
   id: 1,
   sentAt: 2,
@@ -33,7 +35,7 @@ export interface Entry {
   readonly record: Uint8Array;
 }
 
-function writeEntry(writer: ByteWriter, entry: Entry): void {
+function flagsOf(entry: Entry): number {
   let flags = 0;
   if (entry.id !== undefined) flags |= FLAG.id;
   if (entry.sentAt !== undefined) flags |= FLAG.sentAt;
@@ -42,6 +44,10 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   if (entry.deliverAt !== undefined) flags |= FLAG.deliverAt;
   if (entry.isFirst === true) flags |= FLAG.isFirst;
   if (entry.largeBytes !== undefined) flags |= FLAG.largeBytes;
+  return flags;
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry, flags: number): void {
   writer.byte(VERSION).byte(flags);
   if (entry.id !== undefined) writer.text(entry.id);
   if (entry.sentAt !== undefined) writer.uint(entry.sentAt);
@@ -56,22 +62,22 @@ const scratch = new Scratch();
 
 /** The entry's bytes, valid until the next one is written. */
 export function entryView(entry: Entry): Uint8Array {
+  const flags = flagsOf(entry);
+  if (flags === 0) return entry.record;
   const writer = scratch.take();
-  writeEntry(writer, entry);
+  writeEntry(writer, entry, flags);
   return writer.view();
 }
 
-export function encodeEntry(entry: Entry): Uint8Array<ArrayBuffer> {
-  const writer = scratch.take();
-  writeEntry(writer, entry);
-  return writer.finish();
-}
+export const encodeEntry = (entry: Entry): Uint8Array => entryView(entry).slice();
+
+/** Whether it is more than the record. */
+const hasFields = (bytes: Uint8Array): boolean => bytes[0] === VERSION;
 
 export function decodeEntry(bytes: Uint8Array): Entry {
-  // The commonest by far: sent straight to its queue.
-  if (bytes[0] === VERSION && bytes[1] === 0) return { record: bytes.subarray(2) };
-  const reader = new ByteReader(bytes);
-  const flags = readFlags(reader);
+  if (!hasFields(bytes)) return { record: bytes };
+  const reader = new ByteReader(bytes, 1);
+  const flags = reader.byte();
   const entry: Mutable<Partial<Entry>> = {};
   if (flags & FLAG.id) entry.id = reader.text();
   if (flags & FLAG.sentAt) entry.sentAt = reader.uint();
@@ -85,19 +91,16 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function readFlags(reader: ByteReader): number {
-  const version = reader.byte();
-  if (version !== VERSION) throw new CodecError(`unknown entry version ${version}`);
-  return reader.byte();
-}
-
 /** When it may no longer be delivered, without reading the rest. */
 export function entryExpiresAt(bytes: Uint8Array): number | undefined {
-  return ((bytes[1] ?? 0) & FLAG.expiresAt) === 0 ? undefined : decodeEntry(bytes).expiresAt;
+  return hasField(bytes, FLAG.expiresAt) ? decodeEntry(bytes).expiresAt : undefined;
 }
 
 /** What it takes of an answer: its own bytes, and those of a body that stands elsewhere. */
 export function entryWeight(bytes: Uint8Array): number {
-  const isLarge = ((bytes[1] ?? 0) & FLAG.largeBytes) !== 0;
-  return isLarge ? bytes.length + (decodeEntry(bytes).largeBytes ?? 0) : bytes.length;
+  const large = hasField(bytes, FLAG.largeBytes) ? decodeEntry(bytes).largeBytes : undefined;
+  return bytes.length + (large ?? 0);
 }
+
+const hasField = (bytes: Uint8Array, flag: number): boolean =>
+  hasFields(bytes) && ((bytes[1] ?? 0) & flag) !== 0;

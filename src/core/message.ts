@@ -31,11 +31,12 @@ export interface Delivery extends Message {
 export function sentBy(incarnation: number, queue: number, answer: Stored): Sent {
   const { stored, ...rest } = answer;
   if (!("first" in stored)) return { ...rest, messages: stored };
-  const messages = Array.from({ length: stored.count }, (_, place): SentMessage => {
+  const messages: SentMessage[] = [];
+  for (let place = 0; place < stored.count; place++) {
     const offset = stored.first + place;
     const id = messageId({ origin: "log", incarnation, queue, position: offset, index: 0 });
-    return { id, queue, offset, state: "ready" };
-  });
+    messages.push({ id, queue, offset, state: "ready" });
+  }
   return { ...rest, messages };
 }
 

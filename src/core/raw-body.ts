@@ -17,8 +17,21 @@ interface Span {
   readonly end: number;
 }
 
-/** The text of `body` in the object that the whole text is. */
-export const bodyOf = (text: string): string | undefined => memberOf(text, "body");
+/** A request's body as it came, and as text. */
+export interface SentText {
+  readonly text: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The JSON text of a value, and its UTF-8 where that is at hand: then nobody need encode it again. */
+export interface JsonText {
+  readonly json: string;
+  readonly utf8?: Uint8Array;
+}
+
+/** `body` in the object that the whole text is. */
+export const bodyOf = (sent: SentText): JsonText | undefined =>
+  partOf(sent, member(sent.text, skipSpace(sent.text, 0), "body").span);
 
 /** The text of a member of the object that the whole text is. */
 export function memberOf(text: string, name: string): string | undefined {
@@ -27,36 +40,48 @@ export function memberOf(text: string, name: string): string | undefined {
 
 /** The text of a member in each object of the array that the whole text is. */
 export function membersOf(text: string, name: string): (string | undefined)[] {
-  return inArray(text, skipSpace(text, 0), name);
+  return inArray(text, skipSpace(text, 0), name).map((span) => textOf(text, span));
 }
 
-/** The text of `body` in the object under a member: `{"message": {"body": …}}`. */
-export function bodyUnder(text: string, name: string): string | undefined {
+/** `body` in the object under a member: `{"message": {"body": …}}`. */
+export function bodyUnder(sent: SentText, name: string): JsonText | undefined {
+  const { text } = sent;
   const outer = member(text, skipSpace(text, 0), name).span;
-  return outer === undefined ? undefined : textOf(text, member(text, outer.start, "body").span);
+  return outer === undefined ? undefined : partOf(sent, member(text, outer.start, "body").span);
 }
 
-/** The text of `body` in each object of the array under a member: `{"messages": [{"body": …}, …]}`. */
-export function bodiesUnder(text: string, name: string): (string | undefined)[] {
+/** `body` in each object of the array under a member: `{"messages": [{"body": …}, …]}`. */
+export function bodiesUnder(sent: SentText, name: string): (JsonText | undefined)[] {
+  const { text } = sent;
   const outer = member(text, skipSpace(text, 0), name).span;
-  return outer === undefined ? [] : inArray(text, outer.start, "body");
+  if (outer === undefined) return [];
+  return inArray(text, outer.start, "body").map((span) => partOf(sent, span));
 }
 
-/** Of the array of objects that starts at `start`. */
-function inArray(text: string, start: number, name: string): (string | undefined)[] {
-  const texts: (string | undefined)[] = [];
+/** Of the array of objects that starts at `start`: where the member's value stands in each. */
+function inArray(text: string, start: number, name: string): (Span | undefined)[] {
+  const spans: (Span | undefined)[] = [];
   let at = skipSpace(text, start + 1);
   while (text.charCodeAt(at) !== CLOSE_BRACKET) {
     const found = member(text, at, name);
-    texts.push(textOf(text, found.span));
+    spans.push(found.span);
     at = skipSpace(text, found.end);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
-  return texts;
+  return spans;
 }
 
 const textOf = (text: string, span: Span | undefined): string | undefined =>
   span === undefined ? undefined : text.slice(span.start, span.end);
+
+/** As many bytes as units: each is ASCII, and stands at the same place in both. */
+function partOf({ text, bytes }: SentText, span: Span | undefined): JsonText | undefined {
+  if (span === undefined) return undefined;
+  const json = text.slice(span.start, span.end);
+  return bytes.length === text.length
+    ? { json, utf8: bytes.subarray(span.start, span.end) }
+    : { json };
+}
 
 /** The value of the last member of that name in the object that starts at `start`, and where the object ends. */
 function member(text: string, start: number, name: string): { span?: Span; end: number } {

@@ -12,6 +12,7 @@ import {
   utf8Length,
 } from "./bytes.ts";
 import type { ProducerMark } from "./producer.ts";
+import type { JsonText } from "./raw-body.ts";
 
 const VERSION = 1;
 
@@ -60,13 +61,13 @@ export type BodyFault = "body_missing" | "body_damaged" | "body_unavailable";
 
 /** A body, or where it stands; `fault` once it was looked for in vain. */
 export type Body =
-  | { readonly json: string }
+  | JsonText
   | { readonly bytes: Uint8Array }
   | { readonly isJson: boolean; readonly ref: BodyRef; readonly fault?: BodyFault };
 
 /** The length of a body, wherever it stands. */
 export function bodyLength(body: Body): number {
-  if ("json" in body) return utf8Length(body.json);
+  if ("json" in body) return body.utf8?.length ?? utf8Length(body.json);
   return "bytes" in body ? body.bytes.length : body.ref.bytes;
 }
 
@@ -102,7 +103,8 @@ function flagsOf(content: Content): number {
   return flags;
 }
 
-function writeRecord(writer: ByteWriter, content: Content): void {
+/** All of a record but a body that stands in it. */
+function writeFields(writer: ByteWriter, content: Content): void {
   const { body } = content;
   writer.byte(VERSION).uint(flagsOf(content));
   if (content.delayMs !== undefined) writer.uint(content.delayMs);
@@ -127,26 +129,43 @@ function writeRecord(writer: ByteWriter, content: Content): void {
     for (const [name, value] of entries) writer.text(name).text(value);
   }
   if (content.traceparent !== undefined) writer.text(content.traceparent);
-  if ("json" in body) writer.rawText(body.json);
-  else if ("bytes" in body) writer.raw(body.bytes);
 }
+
+/** The body's bytes, where they are known without encoding it. */
+function bytesOf(body: Body): Uint8Array | undefined {
+  if ("json" in body) return body.utf8;
+  return "bytes" in body ? body.bytes : NOTHING;
+}
+
+const NOTHING = new Uint8Array();
 
 const scratch = new Scratch();
 const frameScratch = new Scratch();
 
 export function encodeRecord(content: Content): Uint8Array<ArrayBuffer> {
   const writer = scratch.take();
-  writeRecord(writer, content);
+  writeFields(writer, content);
+  const bytes = bytesOf(content.body);
+  if (bytes !== undefined) writer.raw(bytes);
+  else if ("json" in content.body) writer.rawText(content.body.json);
   return writer.finish();
 }
 
-/** `frame()` of the records of all contents, without a copy of each. */
+/** `frame()` of the records of all contents, with one copy of each body. */
 export function frameContents(contents: Iterable<Content>): Uint8Array<ArrayBuffer> {
   const frame = frameScratch.take();
   for (const content of contents) {
-    const writer = scratch.take();
-    writeRecord(writer, content);
-    frame.blob(writer.view());
+    const fields = scratch.take();
+    writeFields(fields, content);
+    const bytes = bytesOf(content.body);
+    if (bytes !== undefined) {
+      frame
+        .uint(fields.length + bytes.length)
+        .raw(fields.view())
+        .raw(bytes);
+    } else if ("json" in content.body) {
+      frame.blob(fields.rawText(content.body.json).view());
+    }
   }
   return frame.finish();
 }
@@ -173,12 +192,13 @@ function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead
 /** That of a message of which nothing is said but its body. */
 export const PLAIN_HEAD: RecordHead = {};
 
+/** The plainest message (a body, nothing else) is by far the commonest: two bytes tell it. */
+const isPlain = (bytes: Uint8Array, at: number): boolean =>
+  bytes[at] === VERSION && (bytes[at + 1] ?? 0xff) <= FLAG.jsonBody;
+
 /** The routing fields alone; the body is not looked at. */
 export function readRecordHead(record: Uint8Array): RecordHead {
-  // The plainest message (JSON body, nothing else) is by far the commonest: two bytes tell it.
-  if (record[0] === VERSION && record[1] !== undefined && record[1] <= FLAG.jsonBody)
-    return PLAIN_HEAD;
-  return readHead(new ByteReader(record)).head;
+  return isPlain(record, 0) ? PLAIN_HEAD : readHead(new ByteReader(record)).head;
 }
 
 /** What a filter looks at: of the properties only the wanted ones, and nothing of the body. */
@@ -237,6 +257,19 @@ export function frame(records: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const writer = frameScratch.take();
   for (const record of records) writer.blob(record);
   return writer.finish();
+}
+
+/** Where each record of a frame begins, with its length, if nothing is said of any of them but its body; else undefined. */
+export function plainStarts(bytes: Uint8Array): number[] | undefined {
+  const reader = new ByteReader(bytes);
+  const starts: number[] = [];
+  while (!reader.done) {
+    starts.push(reader.position);
+    const length = reader.uint();
+    if (length < 2 || !isPlain(bytes, reader.position)) return undefined;
+    reader.skip(length);
+  }
+  return starts;
 }
 
 /** The inverse of `frame`, as views. */

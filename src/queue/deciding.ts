@@ -20,7 +20,7 @@ import type { Decided, Placed } from "./halves/page.ts";
 import type { HalfMessage } from "./halves/record.ts";
 import type { OpenHalf } from "./halves/open.ts";
 import { groupMark, type Parcel } from "./links/links.ts";
-import { noRoom } from "./room.ts";
+import { newcomersOf, noRoom } from "./room.ts";
 import { answered, remember as rememberAnswer } from "./sending.ts";
 import type { HalfPlace } from "./duplicates/stand-ins.ts";
 import { QueueStore } from "./store.ts";
@@ -96,7 +96,7 @@ function noRoomForHalves(
     return target === undefined || isHome(store, target);
   });
   const batch = { records: here, heads: here.map(readRecordHead), counted: [] };
-  return noRoom(store, batch, call.keyed !== undefined, nowMs);
+  return noRoom(store, newcomersOf(store, batch, call.keyed !== undefined, nowMs), nowMs);
 }
 
 const isHome = (store: QueueStore, target: Target): boolean =>

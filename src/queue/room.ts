@@ -17,25 +17,43 @@ export interface Batch {
   readonly counted: readonly (Counted | undefined)[];
 }
 
-/** Why the messages are not taken now. `isKeyed`: their request brings a key of its own. */
-export function noRoom(
+/** What a request brings. */
+export interface Newcomers {
+  readonly count: number;
+  /** Whether a key of the request, or the dedup id of a message, is to be remembered. */
+  readonly remembers: boolean;
+  /** How many would wait for consumers from now on. */
+  readonly countNew: () => number;
+}
+
+export const newcomersOf = (
   store: QueueStore,
   batch: Batch,
   isKeyed: boolean,
   nowMs: number,
+): Newcomers => ({
+  count: batch.records.length,
+  remembers: isKeyed || batch.heads.some(({ dedupId }) => dedupId !== undefined),
+  countNew: () => batch.records.filter((_, index) => isNew(store, batch, index, nowMs)).length,
+});
+
+/** Why the messages are not taken now. */
+export function noRoom(
+  store: QueueStore,
+  newcomers: Newcomers,
+  nowMs: number,
 ): Refusal | undefined {
-  const remembers = isKeyed || batch.heads.some(({ dedupId }) => dedupId !== undefined);
-  if (remembers && store.awakeKeys().full(nowMs)) {
+  if (newcomers.remembers && store.awakeKeys().full(nowMs)) {
     return refuse("rate_limited", "The queue holds as many keys as it can.", {
       limit: store.bounds.keysMax,
     });
   }
   if (store.isStorageFull) return STORAGE_FULL;
-  return backlogFull(store, batch, nowMs);
+  return backlogFull(store, newcomers);
 }
 
 /** The slowest group decides; what waits for its time is not counted before it comes. */
-function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | undefined {
+function backlogFull(store: QueueStore, { count, countNew }: Newcomers): Refusal | undefined {
   const { maxBacklog: limit } = store.route.settings;
   if (limit === undefined) return undefined;
   let slowest: { name: string; lag: number } | undefined;
@@ -43,8 +61,8 @@ function backlogFull(store: QueueStore, batch: Batch, nowMs: number): Refusal | 
     // A consumer of a broadcast group that is gone for good must not stop the senders.
     if (consumerId === undefined && lag > (slowest?.lag ?? -1)) slowest = { name: route.name, lag };
   }
-  if (slowest === undefined || slowest.lag + batch.records.length <= limit) return undefined;
-  const news = batch.records.filter((_, index) => isNew(store, batch, index, nowMs)).length;
+  if (slowest === undefined || slowest.lag + count <= limit) return undefined;
+  const news = countNew();
   const actual = slowest.lag + news;
   if (news === 0 || actual <= limit) return undefined;
   const detail = `Group ${slowest.name} has ${slowest.lag} messages waiting in this queue.`;

@@ -5,7 +5,13 @@
 import { decodeEntry } from "../core/entry.ts";
 import { messageId, parseMessageId } from "../core/ids.ts";
 import type { ProducerMark } from "../core/producer.ts";
-import { PLAIN_HEAD, readRecordHead, unframe, type RecordHead } from "../core/record.ts";
+import {
+  PLAIN_HEAD,
+  plainStarts,
+  readRecordHead,
+  unframe,
+  type RecordHead,
+} from "../core/record.ts";
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type {
@@ -29,7 +35,7 @@ import {
   type DedupWord,
 } from "./duplicates/dedup.ts";
 import type { Placed } from "./halves/page.ts";
-import { noRoom, type Batch } from "./room.ts";
+import { newcomersOf, noRoom, type Batch } from "./room.ts";
 import { judgeProducers, rememberProducers, type Counted } from "./duplicates/sequences.ts";
 import { QueueStore } from "./store.ts";
 
@@ -72,6 +78,30 @@ export function send(store: QueueStore, call: SendCall, nowMs: number): Outcome<
   const before = answered<Stored["stored"]>(store, call.keyed, nowMs);
   if (!before.ok) return before;
   if (before.value !== undefined) return accept({ stored: before.value, replayed: true });
+  const isOnDisk = store.route.settings.durability === "disk";
+  const starts = isOnDisk ? plainStarts(call.records) : undefined;
+  return starts === undefined
+    ? sendSpecial(store, call, nowMs)
+    : sendPlain(store, call, starts, nowMs);
+}
+
+/** Nothing is said of these but their bodies: their frame is a segment's body as it stands. */
+function sendPlain(
+  store: QueueStore,
+  { records, keyed }: SendCall,
+  starts: readonly number[],
+  nowMs: number,
+): Outcome<Stored> {
+  const count = starts.length;
+  const newcomers = { count, remembers: keyed !== undefined, countNew: () => count };
+  const full = noRoom(store, newcomers, nowMs);
+  if (full !== undefined) return full;
+  const stored: SentRun = { first: store.messages.appendFrame(records, starts, nowMs), count };
+  remember(store, keyed, stored, nowMs);
+  return accept({ stored, replayed: false });
+}
+
+function sendSpecial(store: QueueStore, call: SendCall, nowMs: number): Outcome<Stored> {
   const records = unframe(call.records);
   const heads = records.map(readRecordHead);
   for (const { messageGroup, producer } of heads) {
@@ -93,21 +123,12 @@ function take(
   if (judged.value.is === "formerFirst")
     return accept({ stored: [], replayed: false, formerFirst: true });
   const batch = { records, heads, counted: judged.value.counted };
-  const full = noRoom(store, batch, call.keyed !== undefined, nowMs);
+  const newcomers = newcomersOf(store, batch, call.keyed !== undefined, nowMs);
+  const full = noRoom(store, newcomers, nowMs);
   if (full !== undefined) return full;
-  const isPlain = store.route.settings.durability === "disk" && heads.every(isPlainHead);
-  const stored = isPlain ? storePlain(store, records, nowMs) : storeAll(store, batch, nowMs);
+  const stored = storeAll(store, batch, nowMs);
   remember(store, call.keyed, stored, nowMs);
   return accept({ stored, replayed: false });
-}
-
-const isPlainHead = (head: RecordHead): boolean => head === PLAIN_HEAD;
-
-/** Nothing is said of these but their bodies. */
-function storePlain(store: QueueStore, records: readonly Uint8Array[], nowMs: number): SentRun {
-  const first = store.messages.next;
-  for (const record of records) store.append({ record }, nowMs);
-  return { first, count: records.length };
 }
 
 function storeAll(

@@ -1,6 +1,7 @@
 /** Messages in: every limit at its maximum and one past it, every relation, and what reaches the broker. */
 import { expect, test } from "vitest";
 import type { PrepareRequest, SendRequest } from "../../src/broker/broker.ts";
+import { encodeText } from "../../src/core/bytes.ts";
 import { accept, refuse } from "../../src/protocol/errors.ts";
 import { LIMITS } from "../../src/protocol/limits.ts";
 import { NOW_MS, testEdge } from "./edge.node.ts";
@@ -127,10 +128,10 @@ test("the body's text, a null body, and a binary one arrive as they came", async
     '{"messages":[{"body": 1.0 },{"body":null},{"bodyBase64":"/wA="},{"body":{"a":1,"a":2},"tag":"t"}]}';
   expect((await call("POST", PATH, undefined, { text })).status).toBe(200);
   expect(request().messages).toEqual([
-    { body: { json: "1.0" } },
-    { body: { json: "null" } },
+    { body: { json: "1.0", utf8: encodeText("1.0") } },
+    { body: { json: "null", utf8: encodeText("null") } },
     { body: { bytes: new Uint8Array([255, 0]) } },
-    { body: { json: '{"a":1,"a":2}' }, tag: "t" },
+    { body: { json: '{"a":1,"a":2}', utf8: encodeText('{"a":1,"a":2}') }, tag: "t" },
   ]);
 });
 

@@ -1,8 +1,14 @@
 /** What is encoded comes back as it was, whatever it holds; and bytes that nobody encoded end in CodecError, not in a hang. */
 import * as fc from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
-import { ByteReader, ByteWriter, CodecError } from "../../src/core/bytes.ts";
-import { decodeEntry, encodeEntry, type Entry } from "../../src/core/entry.ts";
+import { ByteReader, ByteWriter, CodecError, encodeText } from "../../src/core/bytes.ts";
+import {
+  decodeEntry,
+  encodeEntry,
+  entryExpiresAt,
+  entryWeight,
+  type Entry,
+} from "../../src/core/entry.ts";
 import { Heap } from "../../src/core/heap.ts";
 import {
   messageId,
@@ -12,7 +18,17 @@ import {
   receipt,
   transactionId,
 } from "../../src/core/ids.ts";
-import { type Content, decodeRecord, encodeRecord, frame, unframe } from "../../src/core/record.ts";
+import {
+  type Content,
+  decodeRecord,
+  encodeRecord,
+  frame,
+  frameContents,
+  PLAIN_HEAD,
+  plainStarts,
+  readRecordHead,
+  unframe,
+} from "../../src/core/record.ts";
 import { DeliveryPage, PAGE_OFFSETS } from "../../src/queue/delivery/page.ts";
 import { HALF_PAGE, HalfPage, type Decided, type Placed } from "../../src/queue/halves/page.ts";
 import { decodeHalf, encodeHalf, type HalfRecord } from "../../src/queue/halves/record.ts";
@@ -60,6 +76,41 @@ test("records, alone and in a frame", () => {
       const records = contents.map((each) => encodeRecord(each));
       const back = unframe(frame(records)).map((record) => decodeRecord(record));
       expect(plain(back)).toEqual(plain(contents));
+      expect(frameContents(contents)).toEqual(frame(records));
+      const encoded = contents.map(({ body, ...rest }) =>
+        "json" in body
+          ? { ...rest, body: { ...body, utf8: encodeText(body.json) } }
+          : { ...rest, body },
+      );
+      expect(frameContents(encoded)).toEqual(frame(records));
+    }),
+  );
+});
+
+test("a frame is plain when all of its records are", () => {
+  const plainOne = fc.json().map((json): Content => ({ body: { json } }));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(plainOne, plainOne, content)), (contents) => {
+      const records = contents.map((each) => encodeRecord(each));
+      const starts = plainStarts(frame(records));
+      const arePlain = records.every((record) => readRecordHead(record) === PLAIN_HEAD);
+      expect(starts !== undefined).toBe(arePlain);
+      const found = starts?.map((start) => new ByteReader(frame(records), start).blob());
+      if (found !== undefined) expect(found).toEqual(records);
+    }),
+  );
+  // A length that reaches into what follows.
+  expect(() => plainStarts(Uint8Array.from([9, 1, 1, 0x31]))).toThrow(CodecError);
+});
+
+test("a record of which the broker knows no more is its own entry", () => {
+  fc.assert(
+    fc.property(content, (value) => {
+      const record = encodeRecord(value);
+      expect(encodeEntry({ record })).toEqual(record);
+      expect(decodeEntry(record)).toEqual({ record });
+      expect(entryExpiresAt(record)).toBeUndefined();
+      expect(entryWeight(record)).toBe(record.length);
     }),
   );
 });
@@ -67,7 +118,7 @@ test("records, alone and in a frame", () => {
 test("entries", () => {
   const entry = fc
     .tuple(
-      bytes,
+      content.map((each) => encodeRecord(each)),
       partly({
         id: text,
         sentAt: number,
@@ -239,7 +290,7 @@ test("bytes that nobody encoded end in an answer or in CodecError", () => {
     (data: Uint8Array) => DeliveryPage.decode(1, 0, data, 0),
   ];
   // The first byte is a version that is known, or none would be read any further.
-  const raw = fc.tuple(fc.constantFrom(0, 1), fc.uint8Array({ maxLength: 600 }));
+  const raw = fc.tuple(fc.constantFrom(0, 1, 0x81), fc.uint8Array({ maxLength: 600 }));
   fc.assert(
     fc.property(raw, ([version, rest]) => {
       for (const decode of decoders) {

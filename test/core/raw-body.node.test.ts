@@ -1,7 +1,21 @@
 /** The text of a body is kept exactly as it came, whatever stands around it. */
 import { array, assert, constantFrom, jsonValue, property, tuple } from "../kit/properties.node.ts";
 import { expect, test } from "vitest";
-import { bodiesUnder, bodyOf, bodyUnder } from "../../src/core/raw-body.ts";
+import { decodeText, encodeText } from "../../src/core/bytes.ts";
+import * as rawBody from "../../src/core/raw-body.ts";
+
+const sent = (text: string): rawBody.SentText => ({ text, bytes: encodeText(text) });
+
+/** The text that was found; the bytes beside it, which all but texts in ASCII lack, are the same. */
+function textOf(found: rawBody.JsonText | undefined): string | undefined {
+  if (found?.utf8 !== undefined) expect(decodeText(found.utf8)).toBe(found.json);
+  return found?.json;
+}
+
+const bodyOf = (text: string) => textOf(rawBody.bodyOf(sent(text)));
+const bodyUnder = (text: string, name: string) => textOf(rawBody.bodyUnder(sent(text), name));
+const bodiesUnder = (text: string, name: string) =>
+  rawBody.bodiesUnder(sent(text), name).map((found) => textOf(found));
 
 const TEXTS = [
   "null",
@@ -42,6 +56,14 @@ test("of members with the same name the last counts, as for JSON.parse, escaped 
     bodiesUnder('{"messages":[{"body":1}],"messages":[{"body":2},{"body":3}]}', "messages"),
   ).toEqual(["2", "3"]);
   expect(bodiesUnder('{"messages":[]}', "messages")).toEqual([]);
+});
+
+test("a text in ASCII comes with its bytes, any other without", () => {
+  const [ascii, other] = ['{"body":"a"}', '{"body":"a","tag":"é"}'].map((text) =>
+    rawBody.bodyOf(sent(text)),
+  );
+  expect(ascii).toEqual({ json: '"a"', utf8: encodeText('"a"') });
+  expect(other).toEqual({ json: '"a"' });
 });
 
 test("depth is no matter", () => {

@@ -73,6 +73,13 @@ export class Pending {
     this.#writer.blob(entry);
   }
 
+  /** Entries one behind the other, each with its length in front, and where each of them begins. */
+  addFrame(frame: Uint8Array, starts: readonly number[]): void {
+    const base = this.#writer.length;
+    for (const start of starts) this.#starts.push(base + start);
+    this.#writer.raw(frame);
+  }
+
   /** A view; undefined outside. */
   entry(index: number): Uint8Array | undefined {
     const start = this.#starts[index];
@@ -92,6 +99,9 @@ export class Pending {
   /** Where each of the entries [from, to) begins in their body. */
   starts(from: number, to: number): Uint32Array {
     const base = this.#starts[from] ?? 0;
-    return Uint32Array.from(this.#starts.slice(from, to), (start) => start - base);
+    const starts = new Uint32Array(to - from);
+    for (let index = from; index < to; index++)
+      starts[index - from] = (this.#starts[index] ?? base) - base;
+    return starts;
   }
 }

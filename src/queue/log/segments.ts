@@ -160,6 +160,19 @@ export class SegmentLog {
     return this.next - 1;
   }
 
+  /**
+   * The same for entries that stand one behind the other as in a segment's body, each with its length in front, beginning at
+   * `starts`; answers the position of the first.
+   */
+  appendFrame(frame: Uint8Array, starts: readonly number[], nowMs: number): number {
+    const first = this.next;
+    if (starts.length === 0) return first;
+    this.#pendingAt = Math.max(this.#lastStoredAt, nowMs);
+    this.#pending ??= new Pending();
+    this.#pending.addFrame(frame, starts);
+    return first;
+  }
+
   /** The instant at which an entry appended now counts as stored. */
   storedAt(nowMs: number): number {
     return Math.max(this.#lastStoredAt, nowMs);
