@@ -65,6 +65,11 @@ function backlogFull(store: QueueStore, { count, countNew }: Newcomers): Refusal
   const news = countNew();
   const actual = slowest.lag + news;
   if (news === 0 || actual <= limit) return undefined;
+  // Nobody's acks would ever make room for so many.
+  if (news > limit) {
+    const facts = { field: "messages", limit, actual: news, queue: store.queue };
+    return refuse("request_too_large", "The topic's maxBacklog holds fewer messages.", facts);
+  }
   const detail = `Group ${slowest.name} has ${slowest.lag} messages waiting in this queue.`;
   return refuse("backlog_full", detail, { limit, actual, group: slowest.name, queue: store.queue });
 }

@@ -209,7 +209,7 @@ export class Groups {
   #make(row: TopicRow, name: string, patch: GroupPatch): Outcome<TopicRow> {
     const actual = this.#store.groups(row.incarnation).length + 1;
     if (actual > LIMITS.groupsMax) {
-      const facts = { limit: LIMITS.groupsMax, actual };
+      const facts = { field: "group", limit: LIMITS.groupsMax, actual };
       return refuse("invalid_request", `A topic has at most ${LIMITS.groupsMax} groups`, facts);
     }
     const settings = newGroup(patch);

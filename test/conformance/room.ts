@@ -26,6 +26,12 @@ export const room: Cases = {
         producerGroup: "p",
         message: { body: 4 },
       });
+      // It would never fit, whoever acks.
+      const four = [1, 2, 3, 4].map((body) => ({ body, messageGroup: "one" }));
+      const never = await mq.refused([413, "request_too_large"], "POST", `${topic.path}/messages`, {
+        messages: four,
+      });
+      expect(never).toMatchObject({ field: "messages", limit: 3, actual: 4 });
       await slow.take(1);
       await topic.send({ body: 4 });
       expect(bodies(await topic.peek())).toEqual([1, 2, 3, 4]);

@@ -75,6 +75,15 @@ describe("a topic with a maxBacklog", () => {
     expect(bench.queue.store.messages.next).toBe(13);
   });
 
+  it("refuses for good what could never fit, repeats not counted", async () => {
+    const { send, prepare } = await started({ maxBacklog: 2 });
+    const tooMany = { code: "request_too_large" };
+    await expect(send(many(3))).rejects.toMatchObject(tooMany);
+    await expect(prepare({}, {}, {})).rejects.toMatchObject(tooMany);
+    await send([{ dedupId: "d" }]);
+    expect((await send([{ dedupId: "d" }, { dedupId: "d" }, {}])).messages).toHaveLength(3);
+  });
+
   it("counts what is leased and what a restart brought back", async () => {
     const { bench, send, receive } = await started({ maxBacklog: 5 });
     await send(many(5));

@@ -150,7 +150,7 @@ test("a topic has a thousand groups and not one more", async () => {
   expect(codeOf(await groups.put("t", "last", {}, PUT))).toBe("ok");
   expect(await groups.put("t", "more", {}, PUT)).toMatchObject({
     code: "invalid_request",
-    facts: { limit: 1_000, actual: 1_001 },
+    facts: { field: "group", limit: 1_000, actual: 1_001 },
   });
 });
 
