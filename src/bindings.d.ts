@@ -35,6 +35,8 @@ declare global {
       readonly HALFMQ_ROOT_KEY?: string;
       /** Comma-separated host names or addresses that webhooks may call beside public ones. */
       readonly HALFMQ_ALLOWED_TARGETS?: string;
+      /** Comma-separated origins whose pages may call from a browser; absent: none. */
+      readonly HALFMQ_ALLOWED_ORIGINS?: string;
       /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
       readonly HALFMQ_QUEUE_BYTES?: string;
       /** "off": a send to an unknown topic is refused instead of making it. */

@@ -20,6 +20,7 @@ import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
 import { systemClock } from "./platform/clock.ts";
+import { type CrossOrigin, crossOrigin, wrongOrigins } from "./platform/cross-origin.ts";
 import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
 import { targetPolicy, wrongTargets } from "./platform/target.ts";
@@ -40,6 +41,7 @@ const nowMs = (): number => systemClock.nowMs();
 interface Entry {
   readonly app: ReturnType<typeof createApp>;
   readonly doors: readonly Door[];
+  readonly crossOrigin: CrossOrigin;
 }
 
 /** One of each per isolate, which has one env: they hold routes and cached values, nothing of a request. */
@@ -79,7 +81,10 @@ const edgeOf = (env: Env): Edge => (edge ??= makeEdge(env));
 
 function makeEntry(env: Env): Entry {
   const own = edgeOf(env);
+  const origins = env.HALFMQ_ALLOWED_ORIGINS;
+  for (const wrong of wrongOrigins(origins)) log.error("allowed.origin.ignored", { entry: wrong });
   return {
+    crossOrigin: crossOrigin(origins),
     app: createApp(own),
     doors: [
       sqsDoor(own, (request) => signedRequest(request, env)),
@@ -102,10 +107,12 @@ export class HalfMQEntrypoint extends entrypointOver(edgeOf) {}
 
 export default {
   fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
-    const { app, doors } = (entry ??= makeEntry(env));
-    const door = doorOf(doors, request);
-    if (door === undefined) return app.fetch(request, env, context);
-    return door.answer(request, (work) => context.waitUntil(work));
+    const own = (entry ??= makeEntry(env));
+    return own.crossOrigin(request, () => {
+      const door = doorOf(own.doors, request);
+      if (door === undefined) return own.app.fetch(request, env, context);
+      return door.answer(request, (work) => context.waitUntil(work));
+    });
   },
 
   /** Queues whose alarm the platform lost are woken; the alarm itself is what normally runs them. */

@@ -1,6 +1,7 @@
 /** What the environment says about the server to start, checked. It never reads or writes a file. */
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { wrongOrigins } from "../platform/cross-origin.ts";
 import { wrongTargets } from "../platform/target.ts";
 import { StartRefused } from "./refusal.ts";
 
@@ -9,7 +10,12 @@ const PORT_DEFAULT = 8787;
 const PORT_MAX = 65_535;
 
 /** Variables of the environment that the Worker gets as they are, when they are set. */
-const PASSED_ON = ["HALFMQ_ALLOWED_TARGETS", "HALFMQ_AUTO_CREATE", "HALFMQ_QUEUE_BYTES"];
+const PASSED_ON = [
+  "HALFMQ_ALLOWED_ORIGINS",
+  "HALFMQ_ALLOWED_TARGETS",
+  "HALFMQ_AUTO_CREATE",
+  "HALFMQ_QUEUE_BYTES",
+];
 
 export interface Settings {
   readonly host: string;
@@ -28,6 +34,7 @@ export function settingsFrom(environment: NodeJS.ProcessEnv): Settings {
   if (rootKey !== undefined) checkRootKey(rootKey, "HALFMQ_ROOT_KEY");
   checkAutoCreate(environment["HALFMQ_AUTO_CREATE"]);
   checkAllowedTargets(environment["HALFMQ_ALLOWED_TARGETS"]);
+  checkAllowedOrigins(environment["HALFMQ_ALLOWED_ORIGINS"]);
   checkQueueBytes(environment["HALFMQ_QUEUE_BYTES"]);
   return {
     host: hostFrom(environment["HALFMQ_HOST"] ?? "127.0.0.1"),
@@ -86,6 +93,14 @@ function checkAllowedTargets(text: string | undefined): void {
   if (wrong === undefined) return;
   throw new StartRefused(
     `HALFMQ_ALLOWED_TARGETS must list host names or addresses without scheme, port or path, but holds "${wrong}"`,
+  );
+}
+
+function checkAllowedOrigins(text: string | undefined): void {
+  const [wrong] = wrongOrigins(text);
+  if (wrong === undefined) return;
+  throw new StartRefused(
+    `HALFMQ_ALLOWED_ORIGINS must list origins such as https://app.example.com, but holds "${wrong}"`,
   );
 }
 

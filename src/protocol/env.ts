@@ -29,6 +29,8 @@ export interface Env {
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
   readonly HALFMQ_ALLOWED_TARGETS?: string;
+  /** Comma-separated origins whose pages may call from a browser; absent: none. */
+  readonly HALFMQ_ALLOWED_ORIGINS?: string;
   /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
   readonly HALFMQ_QUEUE_BYTES?: string;
   /** "off": unknown topics are refused instead of made. */

@@ -211,6 +211,11 @@ describe("a start is refused in one line with exit 1", () => {
       'must list host names or addresses without scheme, port or path, but holds "http://x:80/"',
     ],
     [
+      "a HALFMQ_ALLOWED_ORIGINS with a path",
+      { HALFMQ_ALLOWED_ORIGINS: "https://app.example.com/" },
+      'must list origins such as https://app.example.com, but holds "https://app.example.com/"',
+    ],
+    [
       "a data folder where nothing can be made",
       { HALFMQ_DATA: "/proc/halfmq/data" },
       "the data folder /proc/halfmq/data cannot be written",
