@@ -1,7 +1,8 @@
 /** The client inside the Workers runtime, with the Worker's own `fetch` as its way to the broker. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { HalfMQ, signWebhook } from "../../src/client/index.ts";
+import { Webhook } from "standardwebhooks";
+import { HalfMQ, pushHandler, signWebhook } from "../../src/client/index.ts";
 
 const mq = new HalfMQ({
   url: "http://halfmq.test",
@@ -21,15 +22,39 @@ test("sells, checks back and consumes", async () => {
   expect((await mq.topics.stats("in-worker")).groups).toMatchObject([{ lag: 0 }]);
 });
 
-test("verifies a check's signature with the runtime's own crypto", async () => {
-  const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-  const body = JSON.stringify({ type: "transaction.check", data: { transactionId: "t" } });
-  const signed = await signWebhook({ id: "1", timestampMs: Date.now(), body }, secret);
-  const handler = mq.checkHandler({ secret, check: () => "rollback" });
-  const ask = (text: string): Promise<Response> =>
-    handler(
-      new Request("http://shop.test/", { method: "POST", body: text, headers: { ...signed } }),
-    );
-  expect(await (await ask(body)).json()).toEqual({ resolution: "rollback" });
-  expect((await ask(`${body} `)).status).toBe(401);
+const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const CHECK = JSON.stringify({ type: "transaction.check", data: { transactionId: "t" } });
+
+/** As the package `standardwebhooks` signs it. */
+function signed(body: string, sent = body): Request {
+  const now = new Date();
+  const headers = {
+    "webhook-id": "1",
+    "webhook-timestamp": String(Math.floor(now.getTime() / 1_000)),
+    "webhook-signature": new Webhook(SECRET).sign("1", now, body),
+  };
+  return new Request("http://shop.test/", { method: "POST", body: sent, headers });
+}
+
+test("takes a check that the package of Standard Webhooks signed, with the runtime's own crypto", async () => {
+  const handler = mq.checkHandler({ secret: SECRET, check: () => "rollback" });
+  expect(await (await handler(signed(CHECK))).json()).toEqual({ resolution: "rollback" });
+  expect((await handler(signed(CHECK, `${CHECK} `))).status).toBe(401);
+});
+
+test("takes a push that the package of Standard Webhooks signed", async () => {
+  const data = { topic: "t", group: "g", messages: [{ receipt: "r", body: 1 }] };
+  const delivery = JSON.stringify({ type: "messages.delivery", timestamp: "…", data });
+  const seen: unknown[] = [];
+  const handler = pushHandler({ secret: SECRET, handle: ({ body }) => void seen.push(body) });
+  const answer = await handler(signed(delivery));
+  expect(await answer.json()).toEqual({ results: [{ receipt: "r", ok: true }] });
+  expect((await handler(signed(delivery, delivery.replace("1", "2")))).status).toBe(401);
+  expect(seen).toEqual([1]);
+});
+
+test("signs what the package of Standard Webhooks takes", async () => {
+  const headers = await signWebhook({ id: "1", timestampMs: Date.now(), body: CHECK }, SECRET);
+  expect(new Webhook(SECRET).verify(CHECK, { ...headers })).toEqual(JSON.parse(CHECK));
+  expect(() => new Webhook(SECRET).verify(`${CHECK} `, { ...headers })).toThrow();
 });
