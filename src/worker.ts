@@ -83,14 +83,15 @@ function makeEntry(env: Env): Entry {
   const own = edgeOf(env);
   const origins = env.HALFMQ_ALLOWED_ORIGINS;
   for (const wrong of wrongOrigins(origins)) log.error("allowed.origin.ignored", { entry: wrong });
+  const outside = { ...own, clock: systemClock };
   return {
     crossOrigin: crossOrigin(origins),
     app: createApp(own),
     doors: [
-      sqsDoor(own, (request) => signedRequest(request, env)),
-      cloudEventsDoor(own, (request) => own.authenticate(request)),
-      cloudflareQueuesDoor(own, (headers) => authenticate(headers, env)),
-      rocketmqDoor(own, (accessKeyId) => signerOf(accessKeyId, env, systemClock)),
+      sqsDoor(outside, (request) => signedRequest(request, env)),
+      cloudEventsDoor(outside, (request) => own.authenticate(request)),
+      cloudflareQueuesDoor(outside, (headers) => authenticate(headers, env)),
+      rocketmqDoor(outside, (accessKeyId) => signerOf(accessKeyId, env, systemClock)),
     ],
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Principal } from "../auth/principal.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Outcome } from "../protocol/errors.ts";
 
@@ -12,7 +13,7 @@ export interface DoorEdge {
   readonly broker: Broker;
   /** Whether the key's own limits let it send so many messages now. */
   readonly admit: (caller: Principal, messages: number) => Promise<Outcome<undefined>>;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly log: Log;
 }

@@ -2,7 +2,7 @@
  * A message's body for doors that have it as text, where HalfMQ has JSON or bytes. A text is kept as a JSON string, so that native
  * readers see it as text; of what native programs sent any other JSON is shown as its JSON text.
  */
-import { decodeText, encodeText, utf8Length } from "../core/bytes.ts";
+import { encodeText, utf8Length, utf8Text } from "../core/bytes.ts";
 import type { Content } from "../core/record.ts";
 import { LIMITS } from "../protocol/limits.ts";
 
@@ -17,9 +17,10 @@ export function bodyOf(text: string): Body {
   return { body: { bytes: encodeText(text) }, contentType: PLAIN_TEXT };
 }
 
-/** The text, or the bytes of a body that is none. */
+/** The text, or the bytes of a body that is none, whatever it calls itself. */
 export function textOf({ body, contentType }: Body): string | Uint8Array {
-  if ("bytes" in body) return contentType === PLAIN_TEXT ? decodeText(body.bytes) : body.bytes;
+  if ("bytes" in body)
+    return (contentType === PLAIN_TEXT ? utf8Text(body.bytes) : undefined) ?? body.bytes;
   // A receive hands out no message without its body.
   if ("ref" in body) return "";
   const json = body.json.trim();

@@ -1,6 +1,6 @@
 /** Events of CloudEvents 1.0 as headers and a body, by its HTTP binding. Pure; events as JSON are event.ts's. */
-import { encodeText } from "./bytes.ts";
-import { attributesOf, textOf } from "./event.ts";
+import { encodeText, utf8Text } from "./bytes.ts";
+import { attributesOf } from "./event.ts";
 import type { Message } from "./message.ts";
 
 /** An event as one HTTP message. */
@@ -14,7 +14,7 @@ export interface SentEvent {
 export function binaryEvent(message: Message): SentEvent | undefined {
   const { body, contentType = "json" in body ? "application/json" : undefined } = message.content;
   if ("ref" in body) return undefined;
-  const text = "json" in body ? body.json : textOf(body.bytes);
+  const text = "json" in body ? body.json : utf8Text(body.bytes);
   if (text === undefined || contentType === undefined || !/^[\x20-\x7e]+$/.test(contentType))
     return undefined;
   const headers: Record<string, string> = {};
@@ -40,5 +40,5 @@ export function attributeOfHeader(header: string): string | undefined {
     if (octet === undefined) bytes.push(...encodeText(part));
     else bytes.push(Number.parseInt(octet, 16));
   }
-  return textOf(Uint8Array.from(bytes));
+  return utf8Text(Uint8Array.from(bytes));
 }

@@ -4,7 +4,7 @@
  * binding. Of any other message the event is made up. Rules from the specification's core, JSON format and HTTP binding.
  */
 import { encodeBase64 } from "./base64.ts";
-import { encodeText } from "./bytes.ts";
+import { encodeText, utf8Text } from "./bytes.ts";
 import type { Message } from "./message.ts";
 import type { Content } from "./record.ts";
 
@@ -94,19 +94,8 @@ function dataMember({ body, contentType }: Content): string {
   if ("ref" in body) return "";
   const bytes = "json" in body ? encodeText(body.json) : body.bytes;
   if (bytes.length === 0) return "";
-  const text = isTextType(contentType) ? textOf(bytes) : undefined;
+  const text = isTextType(contentType) ? utf8Text(bytes) : undefined;
   return text === undefined
     ? `,"data_base64":"${encodeBase64(bytes)}"`
     : `,"data":${JSON.stringify(text)}`;
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Undefined when they are no UTF-8. */
-export function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

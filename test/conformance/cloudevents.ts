@@ -239,6 +239,7 @@ export const cloudEvents: Cases = {
     await mq.refused([404, "route_not_found"], "GET", `${path}/x`);
     await mq.refused([400, "invalid_request"], "GET", `${path}?more=1`);
     await mq.refused([400, "invalid_request"], "GET", `${path}?key=a&offset=1`);
+    await mq.refused([400, "invalid_request"], "GET", `${path}?constructor=1&toString=1`);
     await mq.refused([400, "invalid_request"], "GET", "/cloudevents/a b");
   },
 

@@ -10,11 +10,11 @@ import { BATCH_TYPE, structuredEvent } from "../../core/event.ts";
 import { nameFault } from "../../core/name.ts";
 import { problemAnswer } from "../../core/problem.ts";
 import type { Content } from "../../core/record.ts";
-import { systemClock } from "../../platform/clock.ts";
 import { readBytes } from "../../platform/read-bytes.ts";
 import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
 import type { Scope } from "../../protocol/rpc.ts";
 import type { Door, DoorEdge } from "../door.ts";
+import { unforeseen } from "../refusing.ts";
 import { contentOf } from "./event.ts";
 import { peekQueryOf } from "./peek-query.ts";
 import { readEvents } from "./reading.ts";
@@ -25,12 +25,13 @@ const PREFIX = "/cloudevents/";
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** Which scopes a method needs, one of which a key must have. */
-const SCOPES: Readonly<Record<string, readonly Scope[]>> = {
-  POST: ["send"],
-  OPTIONS: ["send"],
-  GET: ["consume", "manage"],
-};
-const ALLOW = Object.keys(SCOPES).join(", ");
+const SCOPES: ReadonlyMap<string, readonly Scope[]> = new Map([
+  ["POST", ["send"]],
+  ["OPTIONS", ["send"]],
+  ["GET", ["consume", "manage"]],
+]);
+const METHODS = [...SCOPES.keys()];
+const ALLOW = METHODS.join(", ");
 
 interface Asked {
   readonly request: Request;
@@ -50,12 +51,9 @@ export function cloudEventsDoor(edge: DoorEdge, readKey: ReadKey): Door {
     async answer(request) {
       const given = request.headers.get("x-request-id");
       const requestId = given !== null && REQUEST_ID.test(given) ? given : edge.newRequestId();
-      const outcome = await answerTo(edge, request, readKey).catch((error: unknown) => {
-        const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        edge.log.error("internal_error", { requestId, door: "cloudevents", reason });
-        const detail = "A bug; the log has it under the request id";
-        return refuse("internal_error", detail, { requestId });
-      });
+      const outcome = await answerTo(edge, request, readKey).catch((error: unknown) =>
+        unforeseen(edge, "cloudevents", requestId, error),
+      );
       const mark = { "x-request-id": requestId };
       if (outcome.ok)
         return new Response(outcome.value.text, { headers: { ...outcome.value.headers, ...mark } });
@@ -76,9 +74,9 @@ async function answerTo(
   const url = new URL(request.url);
   const topic = topicOf(url.pathname);
   if (!topic.ok) return topic;
-  const scopes = SCOPES[request.method];
+  const scopes = SCOPES.get(request.method);
   if (scopes === undefined)
-    return refuse("method_not_allowed", `This path takes ${ALLOW}`, { allow: Object.keys(SCOPES) });
+    return refuse("method_not_allowed", `This path takes ${ALLOW}`, { allow: METHODS });
   const rights = scopes.map((scope) => allows(caller.value, scope, topic.value));
   const [forbidden] = rights;
   if (forbidden?.ok === false && !rights.some(({ ok }) => ok)) return forbidden;
@@ -110,13 +108,13 @@ async function send(edge: DoorEdge, { request, url, caller, at }: Asked): Promis
   const [stranger] = url.searchParams.keys();
   if (stranger !== undefined)
     return refuse("invalid_request", `${stranger}: unknown`, { field: stranger });
-  const body = await readBytes(request, systemClock);
+  const body = await readBytes(request, edge.clock);
   if (!body.ok) return body;
   const read = readEvents(request.headers, body.value);
   if (!read.ok) return read;
   const messages: Content[] = [];
   for (const [index, event] of read.value.events.entries()) {
-    const content = contentOf(event, read.value.at(index), edge.nowMs());
+    const content = contentOf(event, read.value.at(index), edge.clock.nowMs());
     if (!content.ok) return content;
     messages.push(content.value);
   }

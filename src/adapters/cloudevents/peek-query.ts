@@ -3,23 +3,23 @@ import type { PeekQuery } from "../../broker/broker.ts";
 import { accept, refuse, type Outcome } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 
-const NUMBERS: Readonly<Record<string, readonly [number, number]>> = {
-  limit: [1, LIMITS.listItemsMax],
-  queue: [0, LIMITS.queuesMax - 1],
-  offset: [0, Number.MAX_SAFE_INTEGER],
-  from: [0, Number.MAX_SAFE_INTEGER],
-  to: [0, Number.MAX_SAFE_INTEGER],
-};
-const TEXT_CHARS_MAX: Readonly<Record<string, number>> = {
-  key: LIMITS.wordBytesMax,
-  cursor: 16_384,
-};
+const NUMBERS: ReadonlyMap<string, readonly [number, number]> = new Map([
+  ["limit", [1, LIMITS.listItemsMax]],
+  ["queue", [0, LIMITS.queuesMax - 1]],
+  ["offset", [0, Number.MAX_SAFE_INTEGER]],
+  ["from", [0, Number.MAX_SAFE_INTEGER]],
+  ["to", [0, Number.MAX_SAFE_INTEGER]],
+]);
+const TEXT_CHARS_MAX: ReadonlyMap<string, number> = new Map([
+  ["key", LIMITS.wordBytesMax],
+  ["cursor", 16_384],
+]);
 
 export function peekQueryOf(search: URLSearchParams): Outcome<PeekQuery> {
   const query: Record<string, string | number> = {};
   for (const [field, text] of search) {
-    const range = NUMBERS[field];
-    const charsMax = TEXT_CHARS_MAX[field];
+    const range = NUMBERS.get(field);
+    const charsMax = TEXT_CHARS_MAX.get(field);
     if (Object.hasOwn(query, field)) return wrong(field, "is said once");
     if (range !== undefined) {
       const [min, max] = range;

@@ -3,7 +3,7 @@
  * that it comes back as it went in; native programs' bytes are shown in Base64, as Cloudflare shows JSON and bytes.
  */
 import { encodeBase64 } from "../../core/base64.ts";
-import { encodeText } from "../../core/bytes.ts";
+import { encodeText, utf8Text } from "../../core/bytes.ts";
 import type { Content } from "../../core/record.ts";
 
 type Body = Pick<Content, "body" | "contentType">;
@@ -11,7 +11,6 @@ type Body = Pick<Content, "body" | "contentType">;
 const TEXT = "text/plain; charset=utf-8";
 /** Digits that every number of JavaScript keeps. */
 const DIGITS_MAX = 15;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 interface RawJson {
   rawJSON(text: string): unknown;
@@ -55,15 +54,7 @@ export function shown({ body, contentType }: Body): Shown {
   if ("json" in body) return { body: encodeBase64(encodeText(body.json)), type: "json" };
   // One that cannot be had: the door has no word for it.
   if ("ref" in body) return { body: "", type: "bytes" };
-  const text = contentType === TEXT ? textOf(body.bytes) : undefined;
+  const text = contentType === TEXT ? utf8Text(body.bytes) : undefined;
   if (text !== undefined) return { body: text, type: "text" };
   return { body: encodeBase64(body.bytes), type: "bytes" };
-}
-
-function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

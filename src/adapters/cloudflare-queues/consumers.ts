@@ -59,7 +59,7 @@ export async function createConsumer(
     const detail = `The queue ${name} has its consumer already.`;
     return fault(400, NUMBERS.consumerExists, "consumer_exists", detail);
   }
-  return put(context, queue.value, input, { [MADE]: String(context.edge.nowMs()) });
+  return put(context, queue.value, input, { [MADE]: String(context.edge.clock.nowMs()) });
 }
 
 export async function changeConsumer(

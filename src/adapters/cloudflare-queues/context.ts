@@ -6,15 +6,11 @@ import { allows } from "../../auth/allows.ts";
 import type { Principal } from "../../auth/principal.ts";
 import type { GroupName } from "../../broker/broker.ts";
 import type { GroupRoute, Scope, TopicRoute } from "../../protocol/rpc.ts";
-import type { DoorEdge, Outlive } from "../door.ts";
+import type { Asker } from "../leaving.ts";
 import { done, faultOf, noSuchQueue, type Result } from "./faults.ts";
 
-export interface Context {
-  readonly edge: DoorEdge;
+export interface Context extends Asker {
   readonly caller: Principal;
-  readonly outlive: Outlive;
-  /** The client went away. */
-  readonly signal: AbortSignal;
 }
 
 /** The group that a topic is consumed by through this door; a topic that has it is a queue. */

@@ -5,53 +5,39 @@
  */
 import type { Principal } from "../../auth/principal.ts";
 import { NAMESPACE_HEADER } from "../../auth/known-keys.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { isNamespace } from "../../platform/key-text.ts";
+import { utf8Text } from "../../core/bytes.ts";
 import { readBytes } from "../../platform/read-bytes.ts";
-import { inTwoWrites } from "../../platform/two-writes.ts";
 import type { Outcome } from "../../protocol/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../protocol/rpc.ts";
 import type { Door, DoorEdge, Outlive } from "../door.ts";
+import { type AnswerBody, bodyFor } from "../leaving.ts";
+import { unforeseen } from "../refusing.ts";
 import { parseExactly } from "./body.ts";
-import { done, fault, faultOf, invalid, type Fault, type Result } from "./faults.ts";
+import { done, faultOf, invalid, lacking, type Fault, type Result } from "./faults.ts";
+import { lacks } from "./lacks.ts";
 import type { Answer } from "./messages.ts";
 import { NO_ROUTE, routeOf, run } from "./routes.ts";
 
 /** Who shows a key in these headers. */
 type Authenticate = (headers: Headers) => Promise<Outcome<Principal>> | Outcome<Principal>;
 
-const PATH = /^\/client\/v4\/accounts\/([^/]+)\/queues(?:\/(.*))?$/;
-/** Whoever waited for so long may have gone away meanwhile; what it does not take is given back. */
-const WAITED_MS = 50;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** The client has subscriptions among its queues; the API has them beside these. */
+const PATH = /^\/client\/v4\/accounts\/([^/]+)\/(queues|event_subscriptions)(?:\/(.*))?$/;
 
 export function cloudflareQueuesDoor(edge: DoorEdge, authenticate: Authenticate): Door {
   return {
     takes: ({ url }) => url.startsWith("/client/v4/", url.indexOf("/", url.indexOf("://") + 3)),
     async answer(request, outlive) {
       const requestId = edge.newRequestId();
-      const startedAt = edge.nowMs();
-      try {
-        const told = await answerTo(edge, authenticate, request, outlive);
-        if (!told.ok) return refusal(told, requestId);
-        const { result, giveBack } = told.value;
-        const text = JSON.stringify({ success: true, errors: [], messages: [], result });
-        const hasWaited = edge.nowMs() - startedAt >= WAITED_MS;
-        return giveBack !== undefined && hasWaited
-          ? response(
-              inTwoWrites(text, () => outlive(giveBack())),
-              200,
-              requestId,
-            )
-          : response(text, 200, requestId);
-      } catch (error) {
-        edge.log.error("internal_error", {
-          requestId,
-          door: "cloudflare-queues",
-          reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
-        const detail = `A bug; the log has it under ${requestId}.`;
-        return refusal(fault(500, 500, "internal_error", detail), requestId);
-      }
+      const askedAt = edge.clock.nowMs();
+      const told = await answerTo(edge, authenticate, request, outlive).catch((error: unknown) =>
+        faultOf(unforeseen(edge, "cloudflare-queues", requestId, error)),
+      );
+      if (!told.ok) return refusal(told, requestId);
+      const { result, giveBack } = told.value;
+      const text = JSON.stringify({ success: true, errors: [], messages: [], result });
+      return response(bodyFor({ edge, outlive }, askedAt, text, giveBack), 200, requestId);
     },
   };
 }
@@ -64,17 +50,20 @@ async function answerTo(
   outlive: Outlive,
 ): Promise<Result<Answer>> {
   const path = PATH.exec(new URL(request.url).pathname);
-  const account = decoded(path?.[1] ?? DEFAULT_NAMESPACE) ?? DEFAULT_NAMESPACE;
+  const account = decoded(path?.[1] ?? DEFAULT_NAMESPACE) ?? "";
   const caller = await callerOf(request.headers, account, authenticate);
   if (!caller.ok) return faultOf(caller);
-  const segments = (path?.[2] ?? "")
+  if (!isNamespace(account))
+    return invalid("The account is a namespace: 1 to 63 of a-z, 0-9 and -, not - first.");
+  if (path?.[2] === "event_subscriptions") return lacking(lacks("subscriptions"));
+  const segments = (path?.[3] ?? "")
     .split("/")
     .filter((segment) => segment !== "")
     .map(decoded);
   const isWhole = path !== null && segments.every((segment) => segment !== undefined);
   const found = isWhole ? routeOf(request.method, segments) : NO_ROUTE;
   if ("ok" in found) return found;
-  const body = await bodyOf(request);
+  const body = await bodyOf(edge, request);
   if (!body.ok) return body;
   const { signal } = request;
   return run(found, { edge, caller: caller.value, outlive, signal }, body.value);
@@ -90,19 +79,22 @@ function decoded(segment: string): string | undefined {
 
 /** A key belongs to one namespace, the root key to all: the account says which. */
 function callerOf(headers: Headers, account: string, authenticate: Authenticate) {
-  const shown = new Headers({ [NAMESPACE_HEADER]: account });
+  const shown = new Headers();
+  if (isNamespace(account)) shown.set(NAMESPACE_HEADER, account);
   const authorization = headers.get("authorization");
   if (authorization !== null) shown.set("authorization", authorization);
   return authenticate(shown);
 }
 
 /** An empty body is an empty object, as the API takes it. */
-async function bodyOf(request: Request): Promise<Result<unknown>> {
-  const bytes = await readBytes(request, systemClock);
+async function bodyOf({ clock }: DoorEdge, request: Request): Promise<Result<unknown>> {
+  const bytes = await readBytes(request, clock);
   if (!bytes.ok) return faultOf(bytes);
   if (bytes.value.length === 0) return done({});
+  const text = utf8Text(bytes.value);
+  if (text === undefined) return invalid("The body is not UTF-8.");
   try {
-    return done(parseExactly(decoder.decode(bytes.value)));
+    return done(parseExactly(text));
   } catch {
     return invalid("The body is not JSON.");
   }
@@ -125,7 +117,7 @@ function refusal(
   return answer;
 }
 
-const response = (body: BodyInit, status: number, requestId: string): Response =>
+const response = (body: AnswerBody, status: number, requestId: string): Response =>
   new Response(body, {
     status,
     headers: { "content-type": "application/json", "x-request-id": requestId },

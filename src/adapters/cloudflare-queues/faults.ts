@@ -3,7 +3,15 @@
  * leads one table; nothing is read out of a text. Numbers that programs know of Cloudflare are Cloudflare's own
  * (developers.cloudflare.com/queues/reference/error-codes, and what wrangler looks for); all others are the status.
  */
-import { ERRORS, type Facts, type Refusal } from "../../protocol/errors.ts";
+import {
+  accept,
+  type Accepted,
+  type ErrorCode,
+  ERRORS,
+  type Facts,
+  type Refusal,
+} from "../../protocol/errors.ts";
+import { codeOf } from "../refusing.ts";
 
 export interface Fault {
   readonly ok: false;
@@ -17,9 +25,9 @@ export interface Fault {
 }
 
 /** What an operation comes to. */
-export type Result<T> = { readonly ok: true; readonly value: T } | Fault;
+export type Result<T> = Accepted<T> | Fault;
 
-export const done = <T>(value: T): Result<T> => ({ ok: true, value });
+export const done = accept;
 
 export const fault = (status: number, code: number, reason: string, detail: string): Fault => ({
   ok: false,
@@ -36,7 +44,7 @@ export const NUMBERS = {
   consumerExists: 11_004,
 } as const;
 
-const BY_CODE: Readonly<Record<string, number>> = {
+const BY_CODE: { readonly [C in ErrorCode]?: number } = {
   unauthenticated: NUMBERS.authentication,
   forbidden: NUMBERS.authentication,
   topic_not_found: NUMBERS.queueNotFound,
@@ -45,11 +53,12 @@ const BY_CODE: Readonly<Record<string, number>> = {
 
 const RETRY_MS = 1_000;
 
-export function faultOf({ code, detail, facts, retryAfterMs }: Refusal): Fault {
-  const known = code === "stale_route" ? "unavailable" : code;
-  const { status, retryable } = ERRORS[known];
+export function faultOf(refusal: Refusal): Fault {
+  const { detail, facts, retryAfterMs } = refusal;
+  const code = codeOf(refusal);
+  const { status, retryable } = ERRORS[code];
   return {
-    ...fault(status, BY_CODE[known] ?? status, known, detail),
+    ...fault(status, BY_CODE[code] ?? status, code, detail),
     ...(facts === undefined ? {} : { facts }),
     ...(retryable ? { retryAfterMs: retryAfterMs ?? RETRY_MS } : {}),
   };

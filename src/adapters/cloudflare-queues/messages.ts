@@ -3,6 +3,7 @@ import type { Delivery } from "../../broker/broker.ts";
 import { bodyLength, type Content } from "../../core/record.ts";
 import { utf8Length } from "../../core/bytes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { type GiveBack, receiveFor } from "../leaving.ts";
 import { jsonBody, shown, textBody } from "./body.ts";
 import { type Context, labelled, type Queue, queueAt } from "./context.ts";
 import { done, fault, faultOf, invalid, type Fault, type Result } from "./faults.ts";
@@ -12,7 +13,7 @@ import { metricsOf } from "./metrics.ts";
 /** An answer's `result`, and what ends the leases of a client that turns out to be gone. */
 export interface Answer {
   readonly result: unknown;
-  readonly giveBack?: () => Promise<unknown>;
+  readonly giveBack?: GiveBack;
 }
 
 export async function push(
@@ -80,13 +81,12 @@ export async function pull(
   const found = await queueAt(context, name, ["consume"]);
   if (!found.ok) return found;
   const { wait_ms: waitMs, visibility_timeout_ms: invisibleMs } = input;
-  const received = await receive(context, found.value, {
+  const received = await receiveFor(context, found.value.at, {
     maxMessages: input.batch_size,
     waitMs,
     ...(invisibleMs === undefined ? {} : { invisibleMs }),
-    ...(waitMs === 0 ? {} : { signal: context.signal }),
   });
-  if (!received.ok) return received;
+  if (!received.ok) return faultOf(received);
   const { messages, giveBack } = received.value;
   const metrics = await metricsOf(context, found.value);
   return done({
@@ -100,19 +100,8 @@ export async function pull(
           }
         : {}),
     },
-    ...(giveBack === undefined || waitMs === 0 ? {} : { giveBack }),
+    ...(giveBack === undefined ? {} : { giveBack }),
   });
-}
-
-type ReceiveRequest = Parameters<Context["edge"]["broker"]["receive"]>[1];
-
-async function receive({ edge, outlive, signal }: Context, queue: Queue, request: ReceiveRequest) {
-  const received = edge.broker.receive(queue.at, request);
-  // A client that went away must not take its wait's end, or what is to be given back, with it.
-  if (request.signal !== undefined)
-    signal.addEventListener("abort", () => outlive(received), { once: true });
-  const outcome = await received;
-  return outcome.ok ? done(outcome.value) : faultOf(outcome);
 }
 
 function pulled({ id, content, receipt, deliveryAttempt, sentAt }: Delivery) {
@@ -155,12 +144,13 @@ export async function acknowledge(
     if (!settled.ok) return settled;
     retryCount += settled.value;
   }
-  const { warnings } = settler;
+  const warnings = Object.fromEntries(settler.warnings);
   return done({ result: { ackCount: ackCount.value, retryCount, warnings } });
 }
 
 class Settler {
-  readonly warnings: Record<string, string> = {};
+  /** By lease id. */
+  readonly warnings = new Map<string, string>();
   readonly #context: Context;
   readonly #queue: Queue;
 
@@ -181,7 +171,7 @@ class Settler {
     let good = 0;
     for (const each of outcome.value) {
       if (each.ok) good++;
-      else this.warnings[each.receipt] = WARNINGS[each.code];
+      else this.warnings.set(each.receipt, WARNINGS[each.code]);
     }
     return done(good);
   }

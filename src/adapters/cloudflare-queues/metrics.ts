@@ -20,6 +20,6 @@ export async function metricsOf({ edge }: Context, queue: Queue): Promise<Result
   return done({
     backlog_count: count,
     backlog_bytes: count === 0 ? 0 : stats.value.queues.reduce((sum, each) => sum + each.bytes, 0),
-    oldest_message_timestamp_ms: (group?.lag ?? 0) === 0 ? 0 : edge.nowMs() - age,
+    oldest_message_timestamp_ms: (group?.lag ?? 0) === 0 ? 0 : edge.clock.nowMs() - age,
   });
 }

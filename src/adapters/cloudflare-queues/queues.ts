@@ -153,8 +153,8 @@ export async function purge(
     return invalid("delete_messages_permanently: must be true");
   const queue = await queueAt(context, name, ["manage"]);
   if (!queue.ok) return queue;
-  const { broker, nowMs } = context.edge;
-  const startedAt = nowMs();
+  const { broker, clock } = context.edge;
+  const startedAt = clock.nowMs();
   const moved = await broker.seek(queue.value.at, "latest");
   if (!moved.ok) return faultOf(moved);
   const labels = { [`${OWN_LABEL}purged_at`]: String(startedAt) };

@@ -2,10 +2,11 @@
  * Consume, in order or not, and ack. A consumer is a group of the topic; one that is new is made with the service's times. Its
  * tag is the group's filter: the last that is said counts, as with RocketMQ's subscriptions.
  */
-import type { GroupName, Received, ReceiveRequest } from "../../broker/broker.ts";
+import type { GroupName } from "../../broker/broker.ts";
 import type { Filter, GroupPatch, GroupSettings } from "../../protocol/topic.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { utf8Length } from "../../core/bytes.ts";
+import { receiveFor } from "../leaving.ts";
 import { type Answer, type Context, forbids } from "./context.ts";
 import { done, fault, faultOf, nothingThere, type Result } from "./faults.ts";
 import { messagesDocument } from "./message-out.ts";
@@ -33,16 +34,12 @@ export async function consume(context: Context, isOrdered: boolean): Promise<Res
   const ready = await prepareGroup(context, isOrdered, tags.value);
   if (!ready.ok) return ready;
   const { maxMessages, waitMs } = address;
-  const received = await receive(context, {
-    maxMessages,
-    waitMs,
-    ...(waitMs === 0 ? {} : { signal: context.signal }),
-  });
-  if (!received.ok) return received;
+  const received = await receiveFor(context, groupOf(context), { maxMessages, waitMs });
+  if (!received.ok) return faultOf(received);
   const { messages, giveBack } = received.value;
   if (messages.length === 0) return nothingThere();
   // Asked again: a wait takes its time.
-  const nowMs = edge.nowMs();
+  const nowMs = edge.clock.nowMs();
   const text = messagesDocument(
     messages.map((message) => ({
       id: message.id,
@@ -56,16 +53,6 @@ export async function consume(context: Context, isOrdered: boolean): Promise<Res
     })),
   );
   return done({ status: 200, text, ...(giveBack === undefined ? {} : { giveBack }) });
-}
-
-async function receive(context: Context, request: ReceiveRequest): Promise<Result<Received>> {
-  const { edge, outlive, signal } = context;
-  const received = edge.broker.receive(groupOf(context), request);
-  // A client that went away must not take its wait's end, or what is to be given back, with it.
-  if (request.signal !== undefined)
-    signal.addEventListener("abort", () => outlive(received), { once: true });
-  const outcome = await received;
-  return outcome.ok ? done(outcome.value) : faultOf(outcome);
 }
 
 const isTag = (text: string): boolean => text !== "" && utf8Length(text) <= LIMITS.wordBytesMax;

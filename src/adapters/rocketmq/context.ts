@@ -3,18 +3,14 @@ import { allows } from "../../auth/allows.ts";
 import type { Principal } from "../../auth/principal.ts";
 import { isNamespace } from "../../platform/key-text.ts";
 import type { Scope } from "../../protocol/rpc.ts";
-import type { DoorEdge, Outlive } from "../door.ts";
+import type { Asker, GiveBack } from "../leaving.ts";
 import type { Address } from "./address.ts";
 import { done, fault, type Fault, type Result } from "./faults.ts";
 
-export interface Context {
-  readonly edge: DoorEdge;
+export interface Context extends Asker {
   readonly caller: Principal;
   readonly address: Address;
   readonly requestId: string;
-  readonly outlive: Outlive;
-  /** The client went away. */
-  readonly signal: AbortSignal;
 }
 
 export interface Answer {
@@ -22,7 +18,7 @@ export interface Answer {
   /** Empty for 204. */
   readonly text: string;
   /** For a client that turns out to be gone. */
-  readonly giveBack?: () => Promise<unknown>;
+  readonly giveBack?: GiveBack;
 }
 
 /** What became of a publish. */

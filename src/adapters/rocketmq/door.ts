@@ -3,15 +3,16 @@
  * want it. It serves from the root of the host, where the SDKs sign the path, and beside `/v1`. It decides nothing itself.
  */
 import type { Signer } from "../../auth/signing-keys.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { utf8Text } from "../../core/bytes.ts";
 import { readBytes } from "../../platform/read-bytes.ts";
-import { inTwoWrites } from "../../platform/two-writes.ts";
 import type { Outcome } from "../../protocol/errors.ts";
 import type { Door, DoorEdge, Outlive } from "../door.ts";
+import { type AnswerBody, bodyFor } from "../leaving.ts";
+import { unforeseen } from "../refusing.ts";
 import { addressOf, targetOf } from "./address.ts";
 import { ack, consume } from "./consuming.ts";
 import { type Answer, type Context, inInstance } from "./context.ts";
-import { done, fault, type Fault, faultOf, type Result, STATUS } from "./faults.ts";
+import { fault, type Fault, faultOf, type Result, STATUS } from "./faults.ts";
 import { consumeHalf, decide } from "./halves.ts";
 import { LACKS, TOKEN_HEADER } from "./lacks.ts";
 import { publish } from "./publishing.ts";
@@ -19,10 +20,7 @@ import { readHandles } from "./settled.ts";
 import { claimOf, digestFault, signedTarget } from "./signature.ts";
 import { CONTENT_TYPE, leafDocument } from "./xml.ts";
 
-/** Whoever waited for so long may have gone away meanwhile; what it does not take is given back. */
-const WAITED_MS = 50;
 const PATH_PREFIX = /^\/{1,2}topics\//;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 
 export type FindSigner = (accessKeyId: string) => Promise<Outcome<Signer>>;
 
@@ -33,23 +31,14 @@ export function rocketmqDoor(edge: DoorEdge, findSigner: FindSigner): Door {
       PATH_PREFIX.test(targetOf(url)) || headers.get("authorization")?.startsWith("MQ ") === true,
     async answer(request, outlive) {
       const requestId = edge.newRequestId();
-      const startedAt = edge.nowMs();
+      const askedAt = edge.clock.nowMs();
       const told = await answerTo(edge, { request, outlive, requestId, findSigner }).catch(
-        (error: unknown) => {
-          edge.log.error("internal_error", {
-            requestId,
-            door: "rocketmq",
-            reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-          });
-          return fault("InternalError", `A bug; the log has it under ${requestId}`);
-        },
+        (error: unknown) => faultOf(unforeseen(edge, "rocketmq", requestId, error)),
       );
       if (!told.ok) return faultResponse(told, requestId, new URL(request.url).host);
-      const { giveBack } = told.value;
-      const hasWaited = edge.nowMs() - startedAt >= WAITED_MS;
-      return giveBack !== undefined && hasWaited
-        ? response(told.value, requestId, () => outlive(giveBack()))
-        : response(told.value, requestId);
+      const { status, text, giveBack } = told.value;
+      if (status === 204) return response(status, null, requestId);
+      return response(status, bodyFor({ edge, outlive }, askedAt, text, giveBack), requestId);
     },
   };
 }
@@ -65,7 +54,7 @@ async function answerTo(edge: DoorEdge, asked: Asked): Promise<Result<Answer>> {
   const { request, outlive, requestId, findSigner } = asked;
   const { method, headers, signal } = request;
   const signed = { method, target: targetOf(request.url), headers };
-  const claim = claimOf(signed, edge.nowMs());
+  const claim = claimOf(signed, edge.clock.nowMs());
   if (!claim.ok) return claim;
   const signer = await findSigner(claim.value.accessKeyId);
   if (!signer.ok) return faultOf(signer);
@@ -82,12 +71,12 @@ async function answerTo(edge: DoorEdge, asked: Asked): Promise<Result<Answer>> {
     return fault("InvalidArgument", `${TOKEN_HEADER}: ${LACKS[TOKEN_HEADER]}`);
   const caller = inInstance(principal, address.value.instance);
   if (!caller.ok) return caller;
-  const body = await readBytes(request, systemClock);
+  const body = await readBytes(request, edge.clock);
   if (!body.ok) return faultOf(body);
   const altered = digestFault(headers, body.value);
   if (altered !== undefined) return altered;
-  const text = textOf(body.value);
-  if (!text.ok) return text;
+  const text = utf8Text(body.value);
+  if (text === undefined) return fault("MalformedXML", "The body is not UTF-8");
   const context = {
     edge,
     caller: caller.value,
@@ -96,7 +85,7 @@ async function answerTo(edge: DoorEdge, asked: Asked): Promise<Result<Answer>> {
     outlive,
     signal,
   };
-  return act(context, text.value);
+  return act(context, text);
 }
 
 async function act(context: Context, text: string): Promise<Result<Answer>> {
@@ -118,14 +107,6 @@ async function act(context: Context, text: string): Promise<Result<Answer>> {
   }
 }
 
-function textOf(bytes: Uint8Array): Result<string> {
-  try {
-    return done(decoder.decode(bytes));
-  } catch {
-    return fault("MalformedXML", "The body is not UTF-8");
-  }
-}
-
 /** All four leaves are there always: SDKs read them without looking. */
 function faultResponse({ code, detail }: Fault, requestId: string, host: string): Response {
   const text = leafDocument("Error", {
@@ -134,18 +115,14 @@ function faultResponse({ code, detail }: Fault, requestId: string, host: string)
     RequestId: requestId,
     HostId: `http://${host}`,
   });
-  return response({ status: STATUS[code], text }, requestId);
+  return response(STATUS[code], text, requestId);
 }
 
-function response(
-  { status, text }: { readonly status: number; readonly text: string },
-  requestId: string,
-  onGone?: () => void,
-): Response {
-  const headers = { "x-mq-request-id": requestId };
-  if (status === 204) return new Response(null, { status, headers });
-  return new Response(onGone === undefined ? text : inTwoWrites(text, onGone), {
+const response = (status: number, body: AnswerBody | null, requestId: string): Response =>
+  new Response(body, {
     status,
-    headers: { ...headers, "content-type": CONTENT_TYPE },
+    headers: {
+      "x-mq-request-id": requestId,
+      ...(body === null ? {} : { "content-type": CONTENT_TYPE }),
+    },
   });
-}

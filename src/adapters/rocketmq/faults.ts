@@ -2,7 +2,8 @@
  * What the protocol answers to what it does not do: its error codes with their statuses, as Alibaba Cloud documents them for
  * its HTTP SDKs. From HalfMQ's refusals to these leads one table; nothing is read out of a text.
  */
-import type { ErrorCode, Refusal } from "../../protocol/errors.ts";
+import { accept, type Accepted, type ErrorCode, type Refusal } from "../../protocol/errors.ts";
+import { codeOf } from "../refusing.ts";
 
 export const STATUS = {
   AccessDenied: 403,
@@ -36,10 +37,10 @@ export interface Fault {
 }
 
 /** What a call comes to. */
-export type Result<T> = { readonly ok: true; readonly value: T } | Fault;
+export type Result<T> = Accepted<T> | Fault;
 
 export const fault = (code: FaultCode, detail: string): Fault => ({ ok: false, code, detail });
-export const done = <T>(value: T): Result<T> => ({ ok: true, value });
+export const done = accept;
 
 export const nothingThere = (): Fault => fault("MessageNotExist", "There is no message now");
 
@@ -85,5 +86,4 @@ const BY_CODE: Readonly<Record<ErrorCode, FaultCode>> = {
   not_configured: "InternalServerError",
 };
 
-export const faultOf = ({ code, detail }: Refusal): Fault =>
-  fault(code === "stale_route" ? "InternalServerError" : BY_CODE[code], detail);
+export const faultOf = (refusal: Refusal): Fault => fault(BY_CODE[codeOf(refusal)], refusal.detail);

@@ -6,10 +6,11 @@
 import { decodeEntry } from "../../core/entry.ts";
 import { type Content, decodeRecord, unframe } from "../../core/record.ts";
 import { allows } from "../../auth/allows.ts";
-import { pause, systemClock } from "../../platform/clock.ts";
+import { pause } from "../../platform/clock.ts";
 import { refuse, type Refusal } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { CheckBegun } from "../../protocol/rpc.ts";
+import { outliving } from "../leaving.ts";
 import { type Answer, type Context, forbids, type Stored } from "./context.ts";
 import { done, fault, faultOf, nothingThere, type Result } from "./faults.ts";
 import { readHandle, writeHandle } from "./handles.ts";
@@ -54,11 +55,11 @@ export async function prepareHalf(
 export async function consumeHalf(context: Context): Promise<Result<Answer>> {
   const forbidden = forbids(context, "transact");
   if (forbidden !== undefined) return forbidden;
-  const { edge, caller, address, outlive, signal } = context;
+  const { edge, caller, address, signal } = context;
   const owner = await ownerOf(context);
   if (!owner.ok) return owner;
   if (owner.value !== address.consumer) {
-    await pause(systemClock, address.waitMs);
+    await pause(edge.clock, address.waitMs);
     const detail = `The half messages of the topic are for ${owner.value}, as its label ${OWNER_LABEL} says`;
     return fault("MessageNotExist", detail);
   }
@@ -69,10 +70,9 @@ export async function consumeHalf(context: Context): Promise<Result<Answer>> {
     consumerId,
     ...(waitMs === 0 ? {} : { signal }),
   });
-  if (waitMs > 0) signal.addEventListener("abort", () => outlive(polled), { once: true });
-  const outcome = await polled;
+  const outcome = await (waitMs === 0 ? polled : outliving(context, polled));
   if (!outcome.ok) return faultOf(outcome);
-  const nowMs = edge.nowMs();
+  const nowMs = edge.clock.nowMs();
   const halves = outcome.value.checks
     .filter(({ topic }) => topic === address.topic)
     .flatMap((check) => shownHalves(check, nowMs));
@@ -136,7 +136,8 @@ export async function decide(
   if (handle === undefined)
     return failed("ReceiptHandleError", "This is no handle of a half message");
   const { transactionId: id, attempt } = handle;
-  if (edge.nowMs() > handle.expiresAt) return failed("MessageNotExist", "The handle has expired");
+  if (edge.clock.nowMs() > handle.expiresAt)
+    return failed("MessageNotExist", "The handle has expired");
   const outcome = await edge.broker.decide(
     { namespace: caller.namespace, id, permit: (topic) => refusalAt(context, topic) },
     {

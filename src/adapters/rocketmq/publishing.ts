@@ -73,7 +73,7 @@ function outgoingOf({ edge, requestId }: Context, parts: Parts): Result<Outgoing
     return fault("InvalidArgument", `MessageBody has at most ${LIMITS.bodyBytesMax} bytes`);
   if (utf8Length(tag) > LIMITS.wordBytesMax)
     return fault("InvalidArgument", `MessageTag has at most ${LIMITS.wordBytesMax} bytes`);
-  const said = readProperties(Properties, edge.nowMs());
+  const said = readProperties(Properties, edge.clock.nowMs());
   if (!said.ok) return said;
   const { content, checkMs } = said.value;
   return done({

@@ -12,10 +12,10 @@ const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
 const LEAVES_MAX = 1_000;
 /** They mean nothing here, and are few: a namespace. */
 const ATTRIBUTES_MAX = 100;
-const SIGN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+const SIGNS = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
 
 /** Whether XML 1.0 can say the text: control characters and lone surrogates it cannot. */
-export const isSayable = (text: string): boolean => !SIGN.test(text);
+export const isSayable = (text: string): boolean => text.search(SIGNS) < 0;
 
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
@@ -25,8 +25,9 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "\r": "&#13;",
 };
 
+/** What cannot be said, and was not left out before, is shown as U+FFFD: no parser takes a document with it. */
 const escaped = (text: string): string =>
-  text.replaceAll(/[&<>\r]/g, (sign) => ENTITIES[sign] ?? sign);
+  text.replaceAll(/[&<>\r]/g, (sign) => ENTITIES[sign] ?? sign).replaceAll(SIGNS, "\uFFFD");
 
 /** Names and texts in the order in which they stand; undefined ones are left out. */
 export type Leaves = Readonly<Record<string, string | number | undefined>>;

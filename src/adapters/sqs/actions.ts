@@ -1,4 +1,5 @@
 /** The actions by name: what each takes, and who does it. What SQS has beyond them is answered with its reason. */
+import type { GiveBack } from "../leaving.ts";
 import type { Context } from "./context.ts";
 import { done, fault, type Result } from "./faults.ts";
 import { INPUTS, type Input } from "./inputs.ts";
@@ -28,7 +29,7 @@ import {
 export interface Answer {
   readonly output: object;
   /** For a client that turns out to be gone. */
-  readonly giveBack?: () => Promise<unknown>;
+  readonly giveBack?: GiveBack;
 }
 
 type Actions = {
@@ -65,7 +66,7 @@ const isAction = (name: string): name is keyof typeof INPUTS => Object.hasOwn(IN
 
 /** Judges the input and does it. */
 export async function act(context: Context, name: string, input: unknown): Promise<Result<Answer>> {
-  const lacking = LACKING_ACTIONS[name];
+  const lacking = LACKING_ACTIONS.get(name);
   if (lacking !== undefined) return fault("UnsupportedOperation", lacking);
   if (!isAction(name)) return fault("InvalidAction", `There is no action ${name} here.`);
   const judged = judge(INPUTS[name], input);

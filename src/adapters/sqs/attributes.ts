@@ -18,7 +18,7 @@ export interface Change {
   readonly group: GroupPatch;
 }
 
-const isNumber = (name: string): name is keyof typeof NUMBERS => name in NUMBERS;
+const isNumber = (name: string): name is keyof typeof NUMBERS => Object.hasOwn(NUMBERS, name);
 const FIFO_ONLY = new Set([
   "ContentBasedDeduplication",
   "DeduplicationScope",
@@ -29,7 +29,7 @@ const SETTINGS = new Set(["MessageRetentionPeriod", "VisibilityTimeout"]);
 /** Judged and kept by redrive-policy.ts. */
 const POLICIES = new Set(["RedrivePolicy", "RedriveAllowPolicy"]);
 /** Said by the queue's name, or the only value there is: nothing to keep. */
-const IMPLIED = new Set(["FifoQueue", ...Object.keys(LACKING_VALUES)]);
+const IMPLIED = new Set(["FifoQueue", ...LACKING_VALUES.keys()]);
 
 /** What setting these attributes changes. */
 export function changeOf(isFifo: boolean, attributes: Texts, nowMs: number): Result<Change> {
@@ -51,14 +51,14 @@ const invisibleMsOf = (seconds: string): number =>
   Math.max(Number(seconds) * 1_000, INVISIBLE_MS_MIN);
 
 function attributeFault(isFifo: boolean, name: string, value: string): Fault | undefined {
-  const lacking = LACKING_ATTRIBUTES[name];
+  const lacking = LACKING_ATTRIBUTES.get(name);
   if (lacking !== undefined) return fault("UnsupportedOperation", `${name}: ${lacking}`);
   if (FIFO_ONLY.has(name) && !isFifo) {
     return fault("InvalidAttributeName", `You can specify the ${name} only for FIFO queues.`);
   }
   const bad = (reason: string): Fault =>
     fault("InvalidAttributeValue", `Invalid value for the parameter ${name}. Reason: ${reason}`);
-  const only = LACKING_VALUES[name];
+  const only = LACKING_VALUES.get(name);
   if (only !== undefined)
     return value === only.only ? undefined : bad(`only ${only.only} here. ${only.reason}`);
   if (isNumber(name)) {
@@ -159,11 +159,11 @@ export async function shownAttributes(
   if (!counted.ok) return counted;
   const all: Texts = { ...settingAttributes(context, queue), ...counted.value };
   if (isAll) return done(all);
-  const unknown = names.find((name) => !(name in all) && !isKnown(name));
+  const unknown = names.find((name) => !Object.hasOwn(all, name) && !isKnown(name));
   if (unknown !== undefined) return fault("InvalidAttributeName", `Unknown Attribute ${unknown}.`);
   return done(Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name))));
 }
 
 /** Names that a queue may simply not have. */
 const isKnown = (name: string): boolean =>
-  name in LACKING_ATTRIBUTES || FIFO_ONLY.has(name) || POLICIES.has(name) || name === "FifoQueue";
+  LACKING_ATTRIBUTES.has(name) || FIFO_ONLY.has(name) || POLICIES.has(name) || name === "FifoQueue";

@@ -6,20 +6,18 @@ import { allows } from "../../auth/allows.ts";
 import type { Principal } from "../../auth/principal.ts";
 import type { GroupName } from "../../broker/broker.ts";
 import type { GroupRoute, Scope, TopicRoute } from "../../protocol/rpc.ts";
-import type { DoorEdge, Outlive } from "../door.ts";
+import type { Asker } from "../leaving.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
 
-export interface Context {
-  readonly edge: DoorEdge;
+export interface Context extends Asker {
   readonly caller: Principal;
   /** `https://mq.example.com`, as the client called it. */
   readonly origin: string;
   /** Of the signature. */
   readonly region: string;
   readonly nowMs: number;
-  readonly outlive: Outlive;
-  /** The client went away. */
-  readonly signal: AbortSignal;
+  /** Whether the answer's protocol can say a text. */
+  readonly says: (text: string) => boolean;
 }
 
 /** The group that a topic is consumed by through this door; a topic that has it is a queue. */

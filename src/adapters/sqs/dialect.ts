@@ -15,6 +15,8 @@ export interface Encoded {
 }
 
 export interface Dialect {
+  /** Whether the protocol can say the text. */
+  readonly says: (text: string) => boolean;
   read(request: Request, text: string): Result<Said>;
   write(answer: Answer, said: Said, requestId: string): Encoded;
   writeFault(why: Fault, requestId: string): Encoded;

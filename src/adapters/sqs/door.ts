@@ -3,16 +3,18 @@
  * action done and writes the answer; it knows no action itself. Protocol rules from AWS's model of SQS (2012-11-05).
  */
 import type { Signed } from "../../auth/signed.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { utf8Text } from "../../core/bytes.ts";
 import { readBytes } from "../../platform/read-bytes.ts";
-import { inTwoWrites } from "../../platform/two-writes.ts";
 import type { Outcome } from "../../protocol/errors.ts";
 import type { Door, DoorEdge, Outlive } from "../door.ts";
-import { act, type Answer } from "./actions.ts";
+import { type AnswerBody, bodyFor, type GiveBack } from "../leaving.ts";
+import { unforeseen } from "../refusing.ts";
+import { act } from "./actions.ts";
 import type { Context } from "./context.ts";
-import type { Dialect, Encoded, Said } from "./dialect.ts";
+import type { Dialect, Encoded } from "./dialect.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
 import { actionOf, readJson, writeJson, writeJsonFault } from "./json.ts";
+import { holdsForeignSign } from "./message-attributes.ts";
 import { isQuery, readQuery } from "./query.ts";
 import { writeXml, writeXmlFault } from "./xml.ts";
 
@@ -20,16 +22,18 @@ import { writeXml, writeXmlFault } from "./xml.ts";
 type ReadSignature = (request: Request) => Promise<Outcome<Signed>>;
 
 const JSON_DIALECT: Dialect = {
+  says: () => true,
   read: (request, text) => readJson(request.headers, text),
   write: writeJson,
   writeFault: writeJsonFault,
 };
 
-const QUERY_DIALECT: Dialect = { read: readQuery, write: writeXml, writeFault: writeXmlFault };
-
-/** Whoever waited for so long may have gone away meanwhile; what it does not take is given back. */
-const WAITED_MS = 50;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const QUERY_DIALECT: Dialect = {
+  says: (text) => !holdsForeignSign(text),
+  read: readQuery,
+  write: writeXml,
+  writeFault: writeXmlFault,
+};
 
 export function sqsDoor(edge: DoorEdge, readSignature: ReadSignature): Door {
   return {
@@ -37,28 +41,16 @@ export function sqsDoor(edge: DoorEdge, readSignature: ReadSignature): Door {
     async answer(request, outlive) {
       const requestId = edge.newRequestId();
       const dialect = dialectOf(request) ?? JSON_DIALECT;
-      const send = (encoded: Encoded, onGone?: () => void) =>
-        response(encoded, requestId, edge.nowMs(), onGone);
-      try {
-        const startedAt = edge.nowMs();
-        const told = await answerTo(edge, { request, outlive, dialect, readSignature });
-        if (!told.ok) return send(dialect.writeFault(told, requestId));
-        const { answer, said } = told.value;
-        const encoded = dialect.write(answer, said, requestId);
-        const { giveBack } = answer;
-        const hasWaited = edge.nowMs() - startedAt >= WAITED_MS;
-        return giveBack !== undefined && hasWaited
-          ? send(encoded, () => outlive(giveBack()))
-          : send(encoded);
-      } catch (error) {
-        edge.log.error("internal_error", {
-          requestId,
-          door: "sqs",
-          reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
-        const detail = `A bug; the log has it under ${requestId}.`;
-        return send(dialect.writeFault(fault("InternalFailure", detail), requestId));
-      }
+      const askedAt = edge.clock.nowMs();
+      const asked = { request, outlive, requestId, dialect, readSignature };
+      const told = await answerTo(edge, asked).catch((error: unknown) =>
+        faultOf(unforeseen(edge, "sqs", requestId, error)),
+      );
+      const nowMs = edge.clock.nowMs();
+      if (!told.ok) return response(dialect.writeFault(told, requestId), requestId, nowMs);
+      const { encoded, giveBack } = told.value;
+      const body = bodyFor({ edge, outlive }, askedAt, encoded.text, giveBack);
+      return response(encoded, requestId, nowMs, body);
     },
   };
 }
@@ -71,6 +63,7 @@ function dialectOf(request: Request): Dialect | undefined {
 interface Asked {
   readonly request: Request;
   readonly outlive: Outlive;
+  readonly requestId: string;
   readonly dialect: Dialect;
   readonly readSignature: ReadSignature;
 }
@@ -78,47 +71,42 @@ interface Asked {
 /** The signature's first half is judged before the body is read: a stranger's body costs nothing. */
 async function answerTo(
   edge: DoorEdge,
-  { request, outlive, dialect, readSignature }: Asked,
-): Promise<Result<{ readonly answer: Answer; readonly said: Said }>> {
+  { request, outlive, requestId, dialect, readSignature }: Asked,
+): Promise<Result<{ readonly encoded: Encoded; readonly giveBack: GiveBack | undefined }>> {
   const signed = await readSignature(request);
   if (!signed.ok) return faultOf(signed);
-  const body = await readBytes(request, systemClock);
+  const body = await readBytes(request, edge.clock);
   if (!body.ok) return faultOf(body);
   const caller = signed.value.verify(body.value);
   if (!caller.ok) return faultOf(caller);
-  const text = textOf(body.value);
-  if (!text.ok) return text;
-  const said = dialect.read(request, text.value);
+  const text = utf8Text(body.value);
+  if (text === undefined) return fault("SerializationException", "The request body is not UTF-8.");
+  const said = dialect.read(request, text);
   if (!said.ok) return said;
   const context: Context = {
     edge,
     caller: caller.value,
     origin: new URL(request.url).origin,
     region: signed.value.region,
-    nowMs: edge.nowMs(),
+    nowMs: edge.clock.nowMs(),
+    says: dialect.says,
     outlive,
     signal: request.signal,
   };
   const answer = await act(context, said.value.action, said.value.input);
-  return answer.ok ? done({ answer: answer.value, said: said.value }) : answer;
-}
-
-function textOf(bytes: Uint8Array): Result<string> {
-  try {
-    return done(decoder.decode(bytes));
-  } catch {
-    return fault("SerializationException", "The request body is not UTF-8.");
-  }
+  if (!answer.ok) return answer;
+  const encoded = dialect.write(answer.value, said.value, requestId);
+  return done({ encoded, giveBack: answer.value.giveBack });
 }
 
 /** SDKs set their clock by the date. */
-function response(
+const response = (
   { status, text, headers }: Encoded,
   requestId: string,
   nowMs: number,
-  onGone?: () => void,
-): Response {
-  return new Response(onGone === undefined ? text : inTwoWrites(text, onGone), {
+  body: AnswerBody = text,
+): Response =>
+  new Response(body, {
     status,
     headers: {
       ...headers,
@@ -126,4 +114,3 @@ function response(
       "x-amzn-requestid": requestId,
     },
   });
-}

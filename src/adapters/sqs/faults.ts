@@ -2,7 +2,14 @@
  * What SQS answers to what it does not do: each error with its name in JSON, its code in the query protocol and its status, as
  * AWS's model of SQS has them. From HalfMQ's refusals to these leads one table; nothing is read out of a text.
  */
-import { ERRORS, type ErrorCode, type Refusal } from "../../protocol/errors.ts";
+import {
+  accept,
+  type Accepted,
+  ERRORS,
+  type ErrorCode,
+  type Refusal,
+} from "../../protocol/errors.ts";
+import { codeOf } from "../refusing.ts";
 
 interface Kind {
   readonly status: number;
@@ -54,10 +61,10 @@ export interface Fault {
 }
 
 /** What an action comes to. */
-export type Result<T> = { readonly ok: true; readonly value: T } | Fault;
+export type Result<T> = Accepted<T> | Fault;
 
 export const fault = (name: FaultName, detail: string): Fault => ({ ok: false, name, detail });
-export const done = <T>(value: T): Result<T> => ({ ok: true, value });
+export const done = accept;
 
 /** What is not here is the sender's fault at the broker's edge, which this adapter keeps: InvalidParameterValue. */
 const BY_CODE: { readonly [C in ErrorCode]?: FaultName } = {
@@ -72,18 +79,16 @@ const BY_CODE: { readonly [C in ErrorCode]?: FaultName } = {
   internal_error: "InternalFailure",
 };
 
-const BY_REASON: Readonly<Record<string, FaultName>> = {
-  missing: "MissingAuthenticationToken",
-  wrong: "SignatureDoesNotMatch",
-  late: "RequestExpired",
-};
+const BY_REASON: ReadonlyMap<unknown, FaultName> = new Map([
+  ["missing", "MissingAuthenticationToken"],
+  ["late", "RequestExpired"],
+]);
 
-export function faultOf({ code, detail, facts }: Refusal): Fault {
-  if (code === "stale_route") return fault("ServiceUnavailable", detail);
-  const reason = facts?.["reason"];
-  if (code === "unauthenticated" && typeof reason === "string")
-    return fault(BY_REASON[reason] ?? "SignatureDoesNotMatch", detail);
-  const name = BY_CODE[code];
+export function faultOf(refusal: Refusal): Fault {
+  const { detail, facts } = refusal;
+  const code = codeOf(refusal);
+  const byReason = code === "unauthenticated" ? BY_REASON.get(facts?.["reason"]) : undefined;
+  const name = byReason ?? BY_CODE[code];
   if (name !== undefined) return fault(name, detail);
   return fault(ERRORS[code].status >= 500 ? "ServiceUnavailable" : "InvalidParameterValue", detail);
 }

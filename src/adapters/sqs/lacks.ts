@@ -3,34 +3,45 @@
  * Never taken and ignored.
  */
 
+const BY_KEYS = "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.";
+const NO_KMS = "There is no key management service; the disk's owner encrypts it.";
+
 /** Actions that are answered with UnsupportedOperation. */
-export const LACKING_ACTIONS: Readonly<Record<string, string>> = {
-  AddPermission: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
-  RemovePermission: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
-};
+export const LACKING_ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["AddPermission", BY_KEYS],
+  ["RemovePermission", BY_KEYS],
+]);
 
 /** Attributes of queues that are refused when they are set. */
-export const LACKING_ATTRIBUTES: Readonly<Record<string, string>> = {
-  Policy: "Rights are given by HalfMQ keys (PUT /v1/keys), not by queue policies.",
-  KmsMasterKeyId: "There is no key management service; the disk's owner encrypts it.",
-  KmsDataKeyReusePeriodSeconds: "There is no key management service; the disk's owner encrypts it.",
-};
+export const LACKING_ATTRIBUTES: ReadonlyMap<string, string> = new Map([
+  ["Policy", BY_KEYS],
+  ["KmsMasterKeyId", NO_KMS],
+  ["KmsDataKeyReusePeriodSeconds", NO_KMS],
+]);
+
+interface Only {
+  readonly only: string;
+  readonly reason: string;
+}
 
 /** Values of attributes that are refused although SQS takes them. */
-export const LACKING_VALUES: Readonly<Record<string, { only: string; reason: string }>> = {
-  DeduplicationScope: {
-    only: "messageGroup",
-    reason: "Deduplication ids count within their message group.",
-  },
-  FifoThroughputLimit: {
-    only: "perMessageGroupId",
-    reason: "Nothing limits the throughput of a queue as a whole.",
-  },
-  SqsManagedSseEnabled: {
-    only: "false",
-    reason: "HalfMQ encrypts nothing itself; the disk's owner does.",
-  },
-};
+export const LACKING_VALUES: ReadonlyMap<string, Only> = new Map([
+  [
+    "DeduplicationScope",
+    { only: "messageGroup", reason: "Deduplication ids count within their message group." },
+  ],
+  [
+    "FifoThroughputLimit",
+    {
+      only: "perMessageGroupId",
+      reason: "Nothing limits the throughput of a queue as a whole.",
+    },
+  ],
+  [
+    "SqsManagedSseEnabled",
+    { only: "false", reason: "HalfMQ encrypts nothing itself; the disk's owner does." },
+  ],
+]);
 
 /** What HalfMQ does that SQS has no verb for, and what to do instead. */
 export const LACKING_VERBS = {

@@ -76,14 +76,14 @@ export function propertiesOf(attributes: Attributes): Result<Properties> {
     return fault("InvalidParameterValue", `A message has at most ${ATTRIBUTES_MAX} attributes.`);
   }
   const properties: [string, string][] = [];
-  const types: Record<string, string> = {};
+  const types = new Map<string, string>();
   for (const [name, attribute] of Object.entries(attributes)) {
     const wrong = nameFault(name) ?? valueFault(name, attribute);
     if (wrong !== undefined) return wrong;
     properties.push([name, attribute.BinaryValue ?? attribute.StringValue ?? ""]);
-    if (attribute.DataType !== "String") types[name] = attribute.DataType;
+    if (attribute.DataType !== "String") types.set(name, attribute.DataType);
   }
-  if (Object.keys(types).length > 0) properties.push([TYPES, JSON.stringify(types)]);
+  if (types.size > 0) properties.push([TYPES, JSON.stringify(Object.fromEntries(types))]);
   const size = properties.flat().reduce((sum, text) => sum + utf8Length(text), 0);
   if (size > LIMITS.propertiesBytesMax) {
     const detail = `The message's attributes take at most ${LIMITS.propertiesBytesMax} bytes here.`;
@@ -120,13 +120,16 @@ function valueFault(name: string, attribute: Attribute): Fault | undefined {
   return kind === "Number" && !NUMBER.test(text) ? wrong("is no number") : undefined;
 }
 
-/** What a message's properties are as attributes. */
-export function attributesOf(properties: Properties = {}): Attributes {
+/** What a message's properties are as attributes, but for those that the answer cannot say. */
+export function attributesOf(
+  properties: Properties = {},
+  says: (text: string) => boolean,
+): Attributes {
   const types = typesOf(properties);
   const found: [string, Attribute][] = [];
   for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith(OWN_PROPERTY) || nameFault(name) !== undefined) continue;
-    const DataType = types[name] ?? "String";
+    if (name.startsWith(OWN_PROPERTY) || nameFault(name) !== undefined || !says(value)) continue;
+    const DataType = types.get(name) ?? "String";
     found.push([
       name,
       DataType.startsWith("Binary")
@@ -138,17 +141,17 @@ export function attributesOf(properties: Properties = {}): Attributes {
 }
 
 /** A native program may have written anything there. */
-function typesOf(properties: Properties): Readonly<Record<string, string>> {
+function typesOf(properties: Properties): ReadonlyMap<string, string> {
   try {
     const types: unknown = JSON.parse(properties[TYPES] ?? "{}");
-    if (typeof types !== "object" || types === null) return {};
-    return Object.fromEntries(
+    if (typeof types !== "object" || types === null) return new Map();
+    return new Map(
       Object.entries(types).filter(
         (entry): entry is [string, string] => typeof entry[1] === "string" && TYPE.test(entry[1]),
       ),
     );
   } catch {
-    return {};
+    return new Map();
   }
 }
 

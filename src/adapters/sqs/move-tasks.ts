@@ -9,7 +9,7 @@ import { decodeText, encodeText } from "../../core/bytes.ts";
 import { arnOf, type Context, nameOfArn, type Queue, queueNamed } from "./context.ts";
 import { done, fault, type Fault, type Result } from "./faults.ts";
 import type { Input } from "./inputs.ts";
-import { runTask } from "./moving.ts";
+import { workAt } from "./moving.ts";
 import { sourcesOf } from "./redrive-policy.ts";
 import { cancelTask, saveTask, type Task, tasksOf, WORK_MS } from "./tasks.ts";
 
@@ -54,7 +54,7 @@ export async function startMessageMoveTask(
   const forgotten = known.slice(TASKS_MAX - 1);
   const saved = await saveTask(context, queue, task, forgotten);
   if (saved !== undefined) return saved;
-  context.outlive(runTask(context, queue.name, task));
+  workAt(context, queue.name, task);
   return done({ TaskHandle: handleOf(queue.name, task) });
 }
 
@@ -69,7 +69,7 @@ export async function listMessageMoveTasks(
   const stalled = tasks.find(
     ({ status, workedUntil = 0 }) => status === "RUNNING" && workedUntil <= context.nowMs,
   );
-  if (stalled !== undefined) context.outlive(runTask(context, queue.name, stalled));
+  if (stalled !== undefined) workAt(context, queue.name, stalled);
   return done({
     Results: tasks.slice(0, MaxResults).map((task) => resultOf(context, queue, task)),
   });

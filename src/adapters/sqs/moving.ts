@@ -4,7 +4,8 @@
  */
 import type { Delivery } from "../../broker/broker.ts";
 import type { Content } from "../../core/record.ts";
-import { pause, systemClock } from "../../platform/clock.ts";
+import { pause } from "../../platform/clock.ts";
+import { unforeseen } from "../refusing.ts";
 import { type Context, findTopic, nameOfArn, type Queue, queueOf } from "./context.ts";
 import { lasting, gather } from "./gathering.ts";
 import { OWN_PROPERTY } from "./message-attributes.ts";
@@ -16,10 +17,18 @@ const ROUNDS_MAX = 10_000;
 const SECOND_MS = 1_000;
 const SAVED_EVERY_MS = 2_000;
 
+/** Beside the answer, whose sender waits for no end of it: what nobody foresaw is logged, and whoever looks later goes on. */
+export function workAt(context: Context, name: string, begun: Task): void {
+  const work = runTask(context, name, begun).catch((error: unknown) => {
+    unforeseen(context.edge, "sqs", context.edge.newRequestId(), error);
+  });
+  context.outlive(work);
+}
+
 /** Goes on until the queue is empty, the task is cancelled, or its time is over. */
-export async function runTask(context: Context, name: string, begun: Task): Promise<void> {
+async function runTask(context: Context, name: string, begun: Task): Promise<void> {
   const { edge } = context;
-  const until = edge.nowMs() + WORK_MS;
+  const until = edge.clock.nowMs() + WORK_MS;
   let { moved } = begun;
   let savedAt = 0;
   const save = (queue: Queue, how: Partial<Task>) =>
@@ -28,12 +37,12 @@ export async function runTask(context: Context, name: string, begun: Task): Prom
     const queue = await current(context, name);
     const known = queue && tasksOf(queue).find(({ startedAt }) => startedAt === begun.startedAt);
     if (queue === undefined || known?.status !== "RUNNING") return;
-    if (edge.nowMs() >= until) {
+    if (edge.clock.nowMs() >= until) {
       await save(queue, { workedUntil: 0 });
       return;
     }
-    if (edge.nowMs() - savedAt > SAVED_EVERY_MS) {
-      savedAt = edge.nowMs();
+    if (edge.clock.nowMs() - savedAt > SAVED_EVERY_MS) {
+      savedAt = edge.clock.nowMs();
       await save(queue, { workedUntil: until });
     }
     const some = await moveSome(context, queue, begun);
@@ -42,7 +51,7 @@ export async function runTask(context: Context, name: string, begun: Task): Prom
       await save(queue, some.end);
       return;
     }
-    if (begun.rate !== undefined) await pause(systemClock, SECOND_MS);
+    if (begun.rate !== undefined) await pause(edge.clock, SECOND_MS);
   }
 }
 

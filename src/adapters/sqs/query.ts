@@ -7,6 +7,8 @@ import type { Said } from "./dialect.ts";
 
 /** Names of a form; nobody needs as many: ten entries with ten attributes are 500. */
 const NAMES_MAX = 2_000;
+/** Parts of a name; the longest is `SendMessageBatchRequestEntry.1.MessageAttribute.1.Value.StringValue`. */
+const PARTS_MAX = 8;
 const PATH = /^\/(?:[^/]+\/[^/]+\/?)?$/;
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i;
 
@@ -19,12 +21,19 @@ export function isQuery({ method, headers, url }: Request): boolean {
 
 export function readQuery({ url }: Request, body: string): Result<Said> {
   const { search, pathname } = new URL(url);
-  const pairs = [...new URLSearchParams(search), ...new URLSearchParams(body)];
-  if (pairs.length > NAMES_MAX) {
+  const texts = [search, body];
+  // Before they are taken apart: each would cost more than it is long.
+  if (texts.some((text) => text.split("&", NAMES_MAX + 1).length > NAMES_MAX)) {
     return fault("InvalidParameterValue", `A form has at most ${NAMES_MAX} names.`);
   }
   const tree: Tree = new Map();
-  for (const [name, value] of pairs) plant(tree, name.split("."), value);
+  for (const [name, value] of texts.flatMap((text) => [...new URLSearchParams(text)])) {
+    const parts = name.split(".", PARTS_MAX + 1);
+    if (parts.length > PARTS_MAX) {
+      return fault("InvalidParameterValue", `A name of a form has at most ${PARTS_MAX} parts.`);
+    }
+    plant(tree, parts, value);
+  }
   const action = tree.get("Action");
   if (typeof action !== "string") {
     return fault("MissingParameter", "The request must contain the parameter Action.");
@@ -48,9 +57,14 @@ function plant(tree: Tree, [first = "", ...rest]: readonly string[], value: stri
   plant(branch, rest, value);
 }
 
+interface Flat {
+  readonly as: string;
+  of(parts: readonly Part[]): unknown;
+}
+
 /** What JSON calls a flattened list or map, and how it is made of the numbered parts. */
-const FLAT: Readonly<Record<string, { readonly as: string; of(parts: readonly Part[]): unknown }>> =
-  {
+const FLAT: ReadonlyMap<string, Flat> = new Map(
+  Object.entries<Flat>({
     Attribute: { as: "Attributes", of: (parts) => mapOf(parts, "Name", textAt) },
     AttributeName: { as: "AttributeNames", of: textsOf },
     MessageAttribute: { as: "MessageAttributes", of: (parts) => mapOf(parts, "Name", objectAt) },
@@ -62,7 +76,8 @@ const FLAT: Readonly<Record<string, { readonly as: string; of(parts: readonly Pa
     MessageSystemAttributeName: { as: "MessageSystemAttributeNames", of: textsOf },
     Tag: { as: "Tags", of: (parts) => mapOf(parts, "Key", textAt) },
     TagKey: { as: "TagKeys", of: textsOf },
-  };
+  }),
+);
 const ENTRY = /^[A-Za-z]+BatchRequestEntry$/;
 
 type Part = string | Tree;
@@ -70,7 +85,7 @@ type Part = string | Tree;
 function inputOf(action: string, tree: Tree): Readonly<Record<string, unknown>> {
   const input: [string, unknown][] = [];
   for (const [name, part] of tree) {
-    const flat = typeof part === "string" ? undefined : FLAT[name];
+    const flat = typeof part === "string" ? undefined : FLAT.get(name);
     if (flat !== undefined) input.push([flat.as, flat.of(partsOf(part))]);
     else if (ENTRY.test(name))
       input.push(["Entries", partsOf(part).map((each) => entryOf(action, each))]);

@@ -1,6 +1,8 @@
 /** ReceiveMessage: leases messages and shows them as SQS does, with the attributes that were asked for. */
 import { encodeBase64 } from "../../core/base64.ts";
-import type { Delivery, Received } from "../../broker/broker.ts";
+import { encodeText } from "../../core/bytes.ts";
+import type { Delivery, Received, ReceiveRequest } from "../../broker/broker.ts";
+import { type GiveBack, receiveFor } from "../leaving.ts";
 import { textOf } from "../text-body.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
 import { type Context, type Queue, queueAt } from "./context.ts";
@@ -47,7 +49,7 @@ const SLICE_MS = 2_000;
 export interface ReceiveOut {
   readonly output: { readonly Messages?: readonly MessageOut[] };
   /** Ends the leases of a client that turns out to be gone. */
-  readonly giveBack?: () => Promise<unknown>;
+  readonly giveBack?: GiveBack;
 }
 
 export async function receiveMessage(
@@ -67,22 +69,30 @@ export async function receiveMessage(
     waitMs,
     ...(seconds === undefined ? {} : { invisibleMs: Math.max(seconds * 1_000, INVISIBLE_MS_MIN) }),
     ...(attemptId === undefined || !queue.isFifo ? {} : { attemptId }),
-    ...(waitMs === 0 ? {} : { signal: context.signal }),
   });
   if (!received.ok) return received;
   const { messages, giveBack } = received.value;
-  const asked = { system, own: input.MessageAttributeNames ?? [] };
-  // Asked again: a wait takes its time.
-  const receivedAt = context.edge.nowMs();
-  const Messages = messages.map((each) => messageOut(queue, each, asked, receivedAt));
+  const asked: Asked = {
+    system,
+    own: input.MessageAttributeNames ?? [],
+    says: context.says,
+    // Asked again: a wait takes its time.
+    receivedAt: context.edge.clock.nowMs(),
+  };
+  const Messages = messages.map((each) => messageOut(queue, each, asked));
   return done({
     output: Messages.length === 0 ? {} : { Messages },
-    ...(giveBack === undefined || waitMs === 0 ? {} : { giveBack }),
+    ...(giveBack === undefined ? {} : { giveBack }),
   });
 }
 
-type Asked = { readonly system: readonly string[]; readonly own: readonly string[] };
-type ReceiveRequest = Parameters<Context["edge"]["broker"]["receive"]>[1];
+interface Asked {
+  /** Attributes by name. */
+  readonly system: readonly string[];
+  readonly own: readonly string[];
+  readonly says: Context["says"];
+  readonly receivedAt: number;
+}
 
 /** Of a dead letter queue a wait is cut, so that what dies meanwhile is fetched. */
 async function receive(
@@ -90,37 +100,32 @@ async function receive(
   queue: Queue,
   { waitMs, ...request }: ReceiveRequest,
 ): Promise<Result<Received>> {
-  const { edge, outlive, signal } = context;
+  const { edge, signal } = context;
   const isTarget = sourcesOf(queue).length > 0;
-  const until = edge.nowMs() + waitMs;
+  const until = edge.clock.nowMs() + waitMs;
   for (;;) {
     const gathered = await gather(context, queue);
     if (!gathered.ok) return gathered;
-    const leftMs = Math.max(0, until - edge.nowMs());
+    const leftMs = Math.max(0, until - edge.clock.nowMs());
     const sliceMs = isTarget ? Math.min(leftMs, SLICE_MS) : leftMs;
-    const received = edge.broker.receive(queue.at, { ...request, waitMs: sliceMs });
-    // A client that went away must not take its wait's end, or what is to be given back, with it.
-    if (request.signal !== undefined)
-      signal.addEventListener("abort", () => outlive(received), { once: true });
-    const outcome = await received;
-    if (!outcome.ok) return faultOf(outcome);
-    const isOver = outcome.value.messages.length > 0 || signal.aborted || leftMs <= sliceMs;
-    if (isOver) return done(outcome.value);
+    const received = await receiveFor(context, queue.at, { ...request, waitMs: sliceMs });
+    if (!received.ok) return faultOf(received);
+    const isOver = received.value.messages.length > 0 || signal.aborted || leftMs <= sliceMs;
+    if (isOver) return received;
   }
 }
 
 function messageOut(
   queue: Queue,
   delivery: Delivery,
-  { system, own }: Asked,
-  receivedAt: number,
+  { system, own, says, receivedAt }: Asked,
 ): MessageOut {
   const { content, receipt } = delivery;
   const sent = textOf(content);
-  const body = typeof sent === "string" ? sent : encodeBase64(sent);
-  const attributes = chosen(attributesOf(content.properties), own);
+  const body = typeof sent === "string" && says(sent) ? sent : encodeBase64(bytesOf(sent));
+  const attributes = chosen(attributesOf(content.properties, says), own);
   const known = Object.entries(systemAttributes(queue, delivery, receivedAt)).filter(
-    ([name]) => system.includes("All") || system.includes(name),
+    ([name, value]) => (system.includes("All") || system.includes(name)) && says(value),
   );
   return {
     MessageId: content.properties?.[`${OWN_PROPERTY}MessageId`] ?? delivery.id,
@@ -133,6 +138,9 @@ function messageOut(
       : { MessageAttributes: attributes, MD5OfMessageAttributes: attributesMd5(attributes) }),
   };
 }
+
+const bytesOf = (sent: string | Uint8Array): Uint8Array =>
+  typeof sent === "string" ? encodeText(sent) : sent;
 
 function systemAttributes(
   { isFifo }: Queue,

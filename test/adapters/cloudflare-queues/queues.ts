@@ -3,6 +3,9 @@ import { expect } from "vitest";
 import { unique } from "../../conformance/kit.ts";
 import { account_id, type Cases, client, pull, queue, refusal } from "./kit.ts";
 
+const codes = async (answer: Response): Promise<(number | undefined)[]> =>
+  ((await answer.json()) as { errors: { code?: number }[] }).errors.map(({ code }) => code);
+
 export const queues: Cases = {
   "a queue is made, found, listed, changed and deleted": async ({ cf }) => {
     const queue_name = unique("queue");
@@ -75,6 +78,9 @@ export const queues: Cases = {
     const made = await consumers.create(id, { account_id, type: "http_pull", settings });
     expect(made).toMatchObject({ type: "http_pull", settings });
     const consumer_id = made.consumer_id ?? "";
+    const listed = await consumers.list(id, { account_id });
+    expect(listed.result).toEqual([made]);
+    expect(await consumers.get(consumer_id, { account_id, queue_id: id })).toEqual(made);
     const second = consumers.create(id, { account_id, type: "http_pull" });
     expect(await refusal(second)).toEqual({ status: 400, codes: [11_004] });
     const changed = await consumers.update(consumer_id, {
@@ -91,6 +97,7 @@ export const queues: Cases = {
     expect((await refusal(gone)).status).toBe(404);
     const worker = consumers.create(id, { account_id, type: "worker", script_name: "x" });
     expect((await refusal(worker)).status).toBe(400);
+    expect((await consumers.list(id, { account_id })).result).toEqual([]);
   },
 
   "a wrong token, another account and a missing scope are refused alike": async (world) => {
@@ -126,6 +133,28 @@ export const queues: Cases = {
     );
     const elsewhere = world.cf.queues.get(queue_name, { account_id });
     expect((await refusal(elsewhere)).status).toBe(404);
+  },
+
+  "what the API has and HalfMQ has not is refused with its reason": async ({ cf }) => {
+    const { subscriptions } = cf.queues;
+    for (const ask of [
+      () => subscriptions.list({ account_id }),
+      () => subscriptions.get("id", { account_id }),
+    ]) {
+      const error = await ask().then(String, (thrown: unknown) => String(thrown));
+      expect(error).toContain("HalfMQ hears of no events of other Cloudflare products.");
+    }
+  },
+
+  "an account that is no namespace is nobody's": async ({ server }) => {
+    for (const account of ["%0A", "a%0Db", "%C3%BC", "A_B", "%E0%A4%A"]) {
+      const ask = (headers: Record<string, string>) =>
+        (server.fetch ?? fetch)(`${server.url}/client/v4/accounts/${account}/queues`, { headers });
+      const stranger = await ask({});
+      expect([stranger.status, await codes(stranger)], account).toEqual([401, [10_000]]);
+      const owner = await ask({ authorization: `Bearer ${server.key}` });
+      expect([owner.status, await codes(owner)], account).toEqual([400, [400]]);
+    }
   },
 
   "what is no route of the API says so": async ({ server }) => {

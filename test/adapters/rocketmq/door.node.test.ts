@@ -36,7 +36,7 @@ function doorIn({ broker = {}, signer, admitted, tickMs = 0 }: World) {
     {
       broker: broker as Broker,
       admit: () => Promise.resolve(admitted ?? accept(undefined)),
-      nowMs: () => (now += tickMs),
+      clock: { nowMs: () => (now += tickMs), after: () => () => undefined },
       newRequestId: () => "request-1",
       log: { info: () => undefined, error: (event) => void logged.push(event) },
     },

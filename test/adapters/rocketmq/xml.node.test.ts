@@ -1,6 +1,6 @@
 /** How the XML of a request is read. */
 import { expect, test } from "vitest";
-import { readLeaves } from "../../../src/adapters/rocketmq/xml.ts";
+import { leafDocument, readLeaves } from "../../../src/adapters/rocketmq/xml.ts";
 
 const leaves = (inner: string): string[][] => {
   const read = readLeaves(`<?xml version="1.0"?>\r\n<M a="1">${inner}</M>\r\n`, "M");
@@ -48,4 +48,18 @@ test("what is not well formed is refused with and without carriage returns", () 
   ])
     for (const end of ["", "\r"])
       expect(() => leaves(inner + end), inner.slice(0, 20)).toThrow("The body is not the XML");
+});
+
+test("a document is one whatever it shall say: signs that XML has not are U+FFFD, markup is escaped", () => {
+  const text = leafDocument("M", { a: "\u0007<&>\r\n\uD800\u{1F600}", b: undefined, c: 1 });
+  const read = readLeaves(text, "M");
+  expect(read.ok && read.value).toEqual([
+    { name: "a", text: "\uFFFD<&>\r\n\uFFFD\u{1F600}" },
+    { name: "c", text: "1" },
+  ]);
+});
+
+test("a byte order mark before a document is not a part of it", () => {
+  const read = readLeaves("\uFEFF<M>\r<a>\uFEFFx</a></M>", "M");
+  expect(read.ok && read.value).toEqual([{ name: "a", text: "\uFEFFx" }]);
 });

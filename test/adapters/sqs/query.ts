@@ -49,6 +49,25 @@ export const query: Cases = {
     expect(seen[0]?.text).toMatch(/<RequestId>[^<]+<\/RequestId>/u);
   },
 
+  "what XML cannot say of a native message is Base64, or left out, and the rest of it comes":
+    async (world) => {
+      const made = await queue(world);
+      await world.native.send(made.name, {
+        body: "bell \u0007",
+        properties: { bell: "\u0007", ding: "dong" },
+      });
+      const { url: QueueUrl } = made;
+      const url = await presigned(world, {
+        Action: "ReceiveMessage",
+        QueueUrl,
+        "MessageAttributeName.1": "All",
+      });
+      const text = await (await (world.server.fetch ?? fetch)(url, {})).text();
+      expect(text).toContain(`<Body>${btoa("bell \u0007")}</Body>`);
+      expect(text).toContain("<Name>ding</Name>");
+      expect(text).not.toContain("<Name>bell</Name>");
+    },
+
   "a GET whose query is signed is taken, as old tools send it": async (world) => {
     const made = await queue(world);
     const url = await presigned(world, { Action: "GetQueueUrl", QueueName: made.name });

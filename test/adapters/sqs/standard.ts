@@ -146,6 +146,30 @@ export const standard: Cases = {
     expect(error.message).toContain("HalfMQ keys");
   },
 
+  "attributes may have names that every object has": async (world) => {
+    const made = await queue(world);
+    const MessageAttributes = {
+      constructor: { DataType: "String", StringValue: "a" },
+      toString: { DataType: "Number", StringValue: "1" },
+      valueOf: { DataType: "Binary", BinaryValue: Uint8Array.of(1, 2) },
+    };
+    await world.sqs.send(
+      new SendMessageCommand({ QueueUrl: made.url, MessageBody: "x", MessageAttributes }),
+    );
+    const [message] = await receive(world, made, { MessageAttributeNames: ["All"] });
+    expect(Object.entries(there(message?.MessageAttributes))).toEqual(
+      Object.entries(MessageAttributes),
+    );
+    for (const name of ["toString", "constructor"]) {
+      const AttributeNames = [name as "All"];
+      const get = new GetQueueAttributesCommand({ QueueUrl: made.url, AttributeNames });
+      expect((await errorOf(world.sqs.send(get))).name).toBe("InvalidAttributeName");
+      const Attributes = Object.fromEntries([[name, "1"]]);
+      const set = new SetQueueAttributesCommand({ QueueUrl: made.url, Attributes });
+      expect((await errorOf(world.sqs.send(set))).name).toBe("InvalidAttributeName");
+    }
+  },
+
   "message attributes keep their types, and come when they are asked for": async (world) => {
     const made = await queue(world);
     const MessageAttributes = {
