@@ -214,6 +214,36 @@ describe("a queue that forwards", () => {
     expect(home.queue.store.links.pending).toBe(0);
   });
 
+  it("takes each place for its own message when an older call is answered after a longer one was taken", async () => {
+    const home = await at(route());
+    const target = await at(stock());
+    const calls: { run: () => Promise<void>; answer: () => void }[] = [];
+    home.forward = (_target, call) =>
+      new Promise((resolve) => {
+        let taken: Forwarded | undefined;
+        const { store } = target.queue;
+        calls.push({
+          run: async () => {
+            taken = await target.run(target.queue.run((nowMs) => takeForwarded(store, call, nowMs)));
+          },
+          answer: () => taken !== undefined && resolve(accept(taken)),
+        });
+      });
+    const first = await commit(home, 0, { messageGroup: stays }, { messageGroup: stays });
+    const second = await commit(home, 0, { messageGroup: stays });
+    await home.pass(31_000);
+    const [short, long] = calls;
+    await long?.run();
+    await short?.run();
+    for (const call of [short, long]) {
+      call?.answer();
+      await home.clock.advance(0);
+    }
+    const offsets = (position: number) =>
+      view(home.queue.store, position)?.messages.map(({ offset }) => offset);
+    expect([offsets(first), offsets(second)]).toEqual([[0, 1], [2]]);
+  });
+
   it("tells of a message whose topic is gone", async () => {
     const home = await at(route());
     home.forward = () =>

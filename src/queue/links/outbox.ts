@@ -114,10 +114,11 @@ export class Outbox {
     const { links } = this.#ports.store();
     const until = Math.min(answer.taken + 1, end);
     const settled = links.delivered(link, until);
-    // Of parcels that were taken before, the target may no longer know the places of the oldest.
-    const unknown = settled.length - answer.placed.length;
+    // The places end with what was taken last, which may be more than this call brought. The oldest may be forgotten there.
+    const firstPlaced = answer.taken + 1 - answer.placed.length;
+    const firstSettled = link.first - settled.length;
     for (const [index, parcel] of settled.entries()) {
-      const { duplicateOf, ...place } = answer.placed[index - unknown] ?? {};
+      const { duplicateOf, ...place } = answer.placed[firstSettled + index - firstPlaced] ?? {};
       this.#place(
         parcel,
         duplicateOf === undefined
