@@ -41,7 +41,7 @@ export function contentOf(
 ): Outcome<Content> {
   const body = bodyOf(message, bodyText, at, bodyBytesMax);
   if (!body.ok) return body;
-  const late = timeFault(message, at, nowMs);
+  const late = lateFault(message, at, nowMs);
   if (late !== undefined) return late;
   const content: { -readonly [K in keyof Content]: Content[K] } = { body: body.value };
   if (message.contentType !== undefined) content.contentType = message.contentType;
@@ -89,17 +89,23 @@ const tooLarge = (field: string, limit: number, actual: number): Refusal =>
     actual,
   });
 
-function timeFault(message: MessageIn, at: string, nowMs: number): Refusal | undefined {
-  const { delayMs = 0, deliverAt = 0, expiresAt } = message;
+function lateFault({ deliverAt = 0 }: MessageIn, at: string, nowMs: number): Refusal | undefined {
   const latest = nowMs + LIMITS.delayMsMax;
-  if (deliverAt > latest) {
-    const field = `${at}deliverAt`;
-    return refuse("invalid_request", `${field}: at most 366 days from now`, {
-      field,
-      limit: latest,
-      actual: deliverAt,
-    });
-  }
+  if (deliverAt <= latest) return undefined;
+  const field = `${at}deliverAt`;
+  return refuse("invalid_request", `${field}: at most 366 days from now`, {
+    field,
+    limit: latest,
+    actual: deliverAt,
+  });
+}
+
+/**
+ * The refusal of a message that would be over before it is delivered. Of a request that comes again it may be true though it
+ * was not at first; so what was answered to its key goes before.
+ */
+export function overdueFault(message: MessageIn, at: string, nowMs: number): Refusal | undefined {
+  const { delayMs = 0, deliverAt = 0, expiresAt } = message;
   const delivery = Math.max(nowMs + delayMs, deliverAt);
   if (expiresAt === undefined || expiresAt > delivery) return undefined;
   const field = `${at}expiresAt`;

@@ -2,11 +2,12 @@
 import { z } from "zod";
 import { messageJson } from "../core/message.ts";
 import type { Content } from "../core/record.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import type { SendRequest } from "../broker/broker.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { instant, nothing, page, queryWhole, words } from "./fields.ts";
 import { keyedOf, REPLAYED } from "./idempotency.ts";
-import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts";
+import { circumstancesOf, contentOf, overdueFault, type Circumstances } from "./message-in.ts";
 import { pageJson } from "./message-json.ts";
 import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
@@ -38,20 +39,23 @@ const byId = (call: Call) => ({
   },
 });
 
-function contentsOf(call: Call, circumstances: Circumstances): Outcome<Content[]> {
+/** Everything but the key of a send. */
+type Sendable = Pick<SendRequest, "messages" | "overdue">;
+
+function sendableOf(call: Call, circumstances: Circumstances): Outcome<Sendable> {
   const body = call.body as { messages: MessageIn[] } | MessageIn;
-  if (!("messages" in body)) {
-    const one = contentOf(body, bodyOf(call.sent), "", circumstances);
-    return one.ok ? accept([one.value]) : one;
-  }
-  const texts = bodiesUnder(call.sent, "messages");
-  const contents: Content[] = [];
-  for (const [index, message] of body.messages.entries()) {
-    const content = contentOf(message, texts[index], `messages[${index}].`, circumstances);
+  const isOne = !("messages" in body);
+  const texts = isOne ? [bodyOf(call.sent)] : bodiesUnder(call.sent, "messages");
+  const messages: Content[] = [];
+  let overdue: Refusal | undefined;
+  for (const [index, message] of (isOne ? [body] : body.messages).entries()) {
+    const at = isOne ? "" : `messages[${index}].`;
+    const content = contentOf(message, texts[index], at, circumstances);
     if (!content.ok) return content;
-    contents.push(content.value);
+    messages.push(content.value);
+    overdue ??= overdueFault(message, at, circumstances.nowMs);
   }
-  return accept(contents);
+  return accept(overdue === undefined ? { messages } : { messages, overdue });
 }
 
 const send = operation({
@@ -63,13 +67,14 @@ const send = operation({
   plain: plainSend,
   shapeOf: sendShapeOf,
   async handle(edge, call) {
-    const messages = contentsOf(call, circumstancesOf(edge, call));
-    if (!messages.ok) return messages;
-    const admitted = await edge.admit(call.caller, messages.value.length);
-    if (!admitted.ok) return admitted;
+    const sendable = sendableOf(call, circumstancesOf(edge, call));
+    if (!sendable.ok) return sendable;
     const keyed = await keyedOf(call);
     if (!keyed.ok) return keyed;
-    const request = { messages: messages.value };
+    const request = sendable.value;
+    if (request.overdue !== undefined && keyed.value === undefined) return request.overdue;
+    const admitted = await edge.admit(call.caller, request.messages.length);
+    if (!admitted.ok) return admitted;
     const outcome = await edge.broker.send(
       topicOf(call),
       keyed.value === undefined ? request : { ...request, keyed: keyed.value },

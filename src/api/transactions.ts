@@ -1,11 +1,11 @@
 /** Transactions: prepare half messages, decide, look, list. */
 import { z } from "zod";
 import type { PrepareRequest } from "../broker/broker.ts";
-import { accept, refuse, type Outcome } from "../protocol/errors.ts";
+import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Decided, Decision } from "../protocol/rpc.ts";
 import { nothing, page, whole } from "./fields.ts";
 import { keyedOf, REPLAYED } from "./idempotency.ts";
-import { circumstancesOf, contentOf, type Circumstances } from "./message-in.ts";
+import { circumstancesOf, contentOf, overdueFault, type Circumstances } from "./message-in.ts";
 import { prepareBody, type MessageIn } from "./message-schema.ts";
 import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { pageQuery } from "./page.ts";
@@ -57,7 +57,11 @@ function halvesOf(call: Call): Half[] {
 }
 
 /** The contents, once the key's right to each named topic is sure. */
-function messagesOf(call: Call, circumstances: Circumstances): Outcome<PrepareRequest["messages"]> {
+function preparableOf(
+  call: Call,
+  circumstances: Circumstances,
+): Outcome<Pick<PrepareRequest, "messages" | "overdue">> {
+  let overdue: Refusal | undefined;
   const messages: PrepareRequest["messages"][number][] = [];
   for (const { message, bodyText, at } of halvesOf(call)) {
     const { topic } = message;
@@ -67,11 +71,12 @@ function messagesOf(call: Call, circumstances: Circumstances): Outcome<PrepareRe
     }
     const content = contentOf(message, bodyText, at, circumstances);
     if (!content.ok) return content;
+    overdue ??= overdueFault(message, at, circumstances.nowMs);
     messages.push(
       topic === undefined ? { content: content.value } : { content: content.value, topic },
     );
   }
-  return accept(messages);
+  return accept(overdue === undefined ? { messages } : { messages, overdue });
 }
 
 const prepare = operation({
@@ -82,16 +87,19 @@ const prepare = operation({
   body: prepareBody,
   plain: plainPrepare,
   async handle(edge, call) {
-    const messages = messagesOf(call, circumstancesOf(edge, call));
-    if (!messages.ok) return messages;
-    const admitted = await edge.admit(call.caller, messages.value.length);
-    if (!admitted.ok) return admitted;
+    const preparable = preparableOf(call, circumstancesOf(edge, call));
+    if (!preparable.ok) return preparable;
     const keyed = await keyedOf(call);
     if (!keyed.ok) return keyed;
+    const { messages, overdue } = preparable.value;
+    if (overdue !== undefined && keyed.value === undefined) return overdue;
+    const admitted = await edge.admit(call.caller, messages.length);
+    if (!admitted.ok) return admitted;
     const { producerGroup, check } = call.body;
     const outcome = await edge.broker.prepare(topicOf(call), {
       producerGroup,
-      messages: messages.value,
+      messages,
+      ...(overdue === undefined ? {} : { overdue }),
       ...(check === undefined ? {} : { check }),
       ...(keyed.value === undefined ? {} : { keyed: keyed.value }),
     });

@@ -83,6 +83,8 @@ export interface DeadLetter extends Message, OfConsumer {
 export interface SendRequest {
   readonly messages: readonly Content[];
   readonly keyed?: Keyed;
+  /** Too late to be done by now: only what was answered to its key before is answered, or else this. */
+  readonly overdue?: Refusal;
   /** A topic that is not there is refused, whatever the deployment says. */
   readonly onlyKnownTopic?: true;
 }
@@ -93,6 +95,8 @@ export interface PrepareRequest {
   /** What is set wins over the topic's own policy. */
   readonly check?: { readonly [K in keyof CheckPolicy]?: number | undefined };
   readonly keyed?: Keyed;
+  /** As of a send. */
+  readonly overdue?: Refusal;
 }
 
 export interface DecideRequest {

@@ -45,7 +45,7 @@ export class Sender {
     const lot = this.#lanes.enter(at, request.keyed, this.#ground);
     try {
       const sending = new Sending(this.#ground, request, lot);
-      const mayMake = request.onlyKnownTopic !== true;
+      const mayMake = request.onlyKnownTopic !== true && request.overdue === undefined;
       const outcome = await this.#routes.use(at, mayMake, (route) => sending.round(route));
       return sending.answer(outcome);
     } finally {
@@ -59,6 +59,7 @@ class Sending {
   readonly #ground: Ground;
   readonly #contents: readonly Content[];
   readonly #keyed: Keyed | undefined;
+  readonly #overdue: Refusal | undefined;
   readonly #lot: Lot;
   readonly #sent: (SentMessage | undefined)[];
   readonly #refused: (Refusal | undefined)[];
@@ -70,6 +71,7 @@ class Sending {
     this.#ground = ground;
     this.#contents = request.messages;
     this.#keyed = request.keyed;
+    this.#overdue = request.overdue;
     this.#lot = lot;
     const { length } = request.messages;
     this.#sent = Array<undefined>(length).fill(undefined);
@@ -78,6 +80,8 @@ class Sending {
 
   /** Sends what is not yet answered. A stale route leaves its part for the next round. */
   async round(route: TopicRoute): Promise<Outcome<undefined>> {
+    if (this.#overdue !== undefined && this.#keyed !== undefined)
+      return this.#onlyReplay(route, this.#keyed, this.#overdue);
     const refusal = this.#isSimple(route) ? undefined : await this.#beforehand(route);
     if (refusal !== undefined) return refusal;
     const parts = this.#partition(route.settings.queues);
@@ -97,6 +101,18 @@ class Sending {
   #isSimple({ growths }: TopicRoute): boolean {
     const isPlain = this.#keyed === undefined && growths.length === 0;
     return isPlain && this.#contents.every(({ producer }) => producer === undefined);
+  }
+
+  /** What was stored under the key, wherever it is; what was not is refused. */
+  async #onlyReplay(route: TopicRoute, keyed: Keyed, why: Refusal): Promise<Outcome<undefined>> {
+    const former = await this.#askFormer(route, keyed);
+    if (former !== undefined) return former;
+    const parts = this.#partition(route.settings.queues);
+    const refusals = await Promise.all(parts.map((part) => this.#replay(route, part, keyed)));
+    const refusal = refusals.find((each) => each !== undefined);
+    if (refusal !== undefined) return refusal;
+    for (const index of this.#contents.keys()) if (this.#isOpen(index)) this.#refused[index] = why;
+    return accept(undefined);
   }
 
   /** What must be known, or refused, before anything is sent. */

@@ -65,15 +65,17 @@ export class Transactions {
 
   #prepareAt(at: TopicName, request: PrepareRequest, lot: Lot): Promise<Outcome<Prepared>> {
     const contents = request.messages.map(({ content }) => content);
-    return this.#routes.use(at, true, async (route) => {
+    return this.#routes.use(at, request.overdue === undefined, async (route) => {
       const targets = await this.#targets(route, request, lot);
       if (!targets.ok) return targets;
-      const { keyed, producerGroup } = request;
+      const { keyed, producerGroup, overdue } = request;
       const { namespace, topic } = at;
       const queue = homeOf(route, request, lot);
-      const claim = keyed === undefined ? undefined : await this.#claim(route, queue, keyed);
+      const isNew = overdue === undefined;
+      const claim =
+        keyed === undefined || !isNew ? undefined : await this.#claim(route, queue, keyed);
       if (claim !== undefined) return claim;
-      const lodged = await lodge(this.#ground, route, queue, contents);
+      const lodged = isNew ? await lodge(this.#ground, route, queue, contents) : accept(contents);
       if (!lodged.ok) return lodged;
       const call: PrepareCall = {
         stamp: stampOf(route),
@@ -82,6 +84,7 @@ export class Transactions {
         records: frameContents(lodged.value),
         targets: targets.value,
         ...(keyed === undefined ? {} : { keyed }),
+        ...(overdue === undefined ? {} : { overdue }),
       };
       return this.#ground.objects.queue(
         { namespace, topic, queue },

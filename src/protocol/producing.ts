@@ -2,6 +2,7 @@
  * What goes into a queue, as its calls carry it: messages, transactions, the checks of these, and what other queues
  * forward. Plain data that survives structured cloning; instants are epoch milliseconds.
  */
+import type { Refusal } from "./errors.ts";
 import type { CheckPolicy } from "./topic.ts";
 import type { Stamp } from "./route.ts";
 
@@ -84,6 +85,8 @@ export interface PrepareCall {
   /** One per record. The home queue itself stands here like any other. */
   readonly targets: readonly Target[];
   readonly keyed?: Keyed;
+  /** Nothing is to be prepared: what was answered to the key before, or else this. */
+  readonly overdue?: Refusal;
 }
 
 export type TransactionState = "prepared" | "committed" | "rolledBack" | "discarded";

@@ -34,6 +34,7 @@ export function prepare(store: QueueStore, call: PrepareCall, nowMs: number): Ou
   const before = answered<Omit<Prepared, "replayed">>(store, call.keyed, nowMs);
   if (!before.ok) return before;
   if (before.value !== undefined) return accept({ ...before.value, replayed: true });
+  if (call.overdue !== undefined) return call.overdue;
   const records = unframe(call.records);
   return withBodies(store, records.map(readRecordHead), nowMs, () =>
     takeHalves(store, call, records, nowMs),

@@ -1,7 +1,7 @@
 /** The Idempotency-Key: a request that came twice answers what it answered first. */
 import { expect } from "vitest";
 import { type Answer, type Cases } from "./client.ts";
-import { bodies, type Json, type Prepared, there, unique } from "./kit.ts";
+import { bodies, type Json, type Prepared, there, unique, until } from "./kit.ts";
 
 /** The second is the first in every field, and says that it is a replay. */
 function expectReplay(first: Answer, second: Answer): void {
@@ -169,6 +169,44 @@ export const idempotency: Cases = {
     for (let round = 0; round < 2; round += 1)
       expect((await mq.decide(transactionId, "commit", {}, { once })).status).toBe(409);
   },
+
+  "a repeat answers as it did at first though its messages are over by now; what is new is refused":
+    async (mq) => {
+      const topic = await mq.topic({ queues: 4 });
+      const requestsFor = (expiresAt: number) => {
+        const messages = ["a", "b", "c"].map((messageGroup) => ({
+          body: 1,
+          messageGroup,
+          expiresAt,
+        }));
+        return [
+          { path: `${topic.path}/messages`, body: { messages }, once: unique("send") },
+          {
+            path: `${topic.path}/transactions`,
+            body: { producerGroup: "p", messages },
+            once: unique("prepare"),
+          },
+        ];
+      };
+      // On a slow machine they may be over before they come.
+      for (let spanMs = 500; ; spanMs *= 2) {
+        const end = Date.now() + spanMs;
+        const requests = requestsFor(end);
+        const firsts: Answer[] = [];
+        for (const { path, body, once } of requests)
+          firsts.push(await mq.call("POST", path, body, { once }));
+        if (firsts.some(({ status }) => status === 400)) continue;
+        await until("they are over", () => Date.now() > end, 2 * spanMs + 10_000);
+        for (const [index, { path, body, once }] of requests.entries()) {
+          expectReplay(there(firsts[index]), await mq.call("POST", path, body, { once }));
+          for (const other of [{ once: unique("late") }, {}]) {
+            const problem = await mq.refused([400, "invalid_request"], "POST", path, body, other);
+            expect(problem["field"]).toBe("messages[0].expiresAt");
+          }
+        }
+        break;
+      }
+    },
 
   "a key has 1 to 128 characters": async (mq) => {
     const topic = await mq.topic();

@@ -224,7 +224,9 @@ describe("a queue that forwards", () => {
         const { store } = target.queue;
         calls.push({
           run: async () => {
-            taken = await target.run(target.queue.run((nowMs) => takeForwarded(store, call, nowMs)));
+            taken = await target.run(
+              target.queue.run((nowMs) => takeForwarded(store, call, nowMs)),
+            );
           },
           answer: () => taken !== undefined && resolve(accept(taken)),
         });
