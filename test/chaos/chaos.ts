@@ -18,7 +18,7 @@ import { Consumer } from "./clients/consumer.ts";
 import { Counter } from "./clients/counter.ts";
 import { Operator } from "./clients/operator.ts";
 import { Producer } from "./clients/producer.ts";
-import { Streamer, STREAM_INVISIBLE_MS } from "./clients/streamer.ts";
+import { Streamer } from "./clients/streamer.ts";
 import { Ticker } from "./clients/ticker.ts";
 import { Checker, Transactor } from "./clients/transactor.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -58,6 +58,7 @@ const STUCK_MS_MAX = 60_000;
 const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 250;
 const ENDPOINT_TIMEOUT_MS = 1_000;
+const SERVED_INVISIBLE_MS = 3_000;
 /** Words of the log that no strike here explains. */
 const BUGS = /internal_error|queue\.aborted|queue\.unreadable|schedule\.failed|uncaught/u;
 /** A flush that finds the disk full throws, and its queue starts anew. */
@@ -148,7 +149,8 @@ function settingsOf(
     backoff: { delaysMs: [50, 500] },
     ...(tags === undefined ? {} : { filter: { tags } }),
     ...(consumerId === undefined ? {} : { mode: "broadcast" }),
-    ...(by === "stream" ? { invisibleMs: STREAM_INVISIBLE_MS } : {}),
+    // Nobody asks for these leases; what a killed server had given out waits for their end.
+    ...(by === "stream" || by === "push" ? { invisibleMs: SERVED_INVISIBLE_MS } : {}),
     ...(by === "push" ? { push } : {}),
   };
 }

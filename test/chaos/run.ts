@@ -27,6 +27,14 @@ const disk = await SmallDisk.mount(DISK_MB);
 if (typeof disk === "string") console.log(disk);
 const dataFolder = join(typeof disk === "string" ? folder : disk.folder, "data");
 let isKept = values.keep;
+const tidy = async (): Promise<void> => {
+  if (typeof disk !== "string") await disk.unmount();
+  if (isKept) console.log(`kept: ${folder}`);
+  else await rm(folder, { recursive: true, force: true });
+};
+// The broker ends with this process; a mounted disk would stay.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => void tidy().finally(() => process.exit(1)));
 try {
   const chaos = await playChaos({
     seed,
@@ -43,7 +51,5 @@ try {
   await writeFile(join(folder, "history.json"), JSON.stringify({ ...ran, violations }));
   await writeFile(join(folder, "broker.log"), log);
 } finally {
-  if (typeof disk !== "string") await disk.unmount();
-  if (isKept) console.log(`kept: ${folder}`);
-  else await rm(folder, { recursive: true, force: true });
+  await tidy();
 }

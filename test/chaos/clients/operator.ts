@@ -14,7 +14,7 @@ export class Operator extends Caller {
 
   async run(): Promise<void> {
     while (this.goesOn) {
-      await this.pause(200 + this.dice.roll() * 1_000);
+      await this.pause(100 + this.dice.roll() * 500);
       const what = this.dice.weighted({ grow: 1, pause: 1, redrive: 3, resume: 2, seek: 2 });
       if (what === "grow") await this.#grow();
       else if (what === "pause") await this.#pause();

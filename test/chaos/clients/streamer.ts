@@ -16,7 +16,6 @@ import { Caller, clientOf } from "./caller.ts";
 const AUDIT_MS = 1_000;
 /** Past the lease of a streamed group, so that the client has to keep it. */
 const SLOW_MS_MAX = 4_000;
-export const STREAM_INVISIBLE_MS = 3_000;
 const LOOK_MS = 50;
 
 export class Streamer extends Caller {
