@@ -63,6 +63,7 @@ const send = operation({
   path: "/v1/topics/{topic}/messages",
   summary: "Sends one message or a batch",
   statuses: [200],
+  isKeyed: true,
   body: sendBody,
   plain: plainSend,
   shapeOf: sendShapeOf,

@@ -8,8 +8,6 @@ import { nothing } from "./fields.ts";
 import { operation, type Operation } from "./operation.ts";
 import { scopesOf } from "./scopes.ts";
 
-const KEYED_METHODS = new Set(["POST"]);
-
 const PROBLEM = {
   type: "object",
   required: ["type", "title", "status", "detail", "code", "retryable"],
@@ -63,7 +61,7 @@ function parametersOf(each: Operation): unknown[] {
     required: false,
     schema: schemaOf(schema as z.ZodType, "output"),
   }));
-  const inHeader = KEYED_METHODS.has(each.method)
+  const inHeader = each.isKeyed
     ? [
         {
           name: "Idempotency-Key",

@@ -73,6 +73,8 @@ interface Declared {
   readonly summary: string;
   /** What the description says of the answer; the first is the usual one. */
   readonly statuses: readonly number[];
+  /** A repeat with its Idempotency-Key is answered as the first was (idempotency.ts). */
+  readonly isKeyed?: true;
 }
 
 /** An operation whose schemas are erased: what the server mounts. */

@@ -84,6 +84,7 @@ const prepare = operation({
   path: "/v1/topics/{topic}/transactions",
   summary: "Prepares half messages",
   statuses: [201],
+  isKeyed: true,
   body: prepareBody,
   plain: plainPrepare,
   async handle(edge, call) {
@@ -131,6 +132,7 @@ const decide = (decision: Decision, summary: string): Operation =>
     path: `/v1/transactions/{id}/${decision}`,
     summary,
     statuses: [200],
+    isKeyed: true,
     body: decideBody,
     plain: plainDecide,
     async handle(edge, call) {

@@ -48,6 +48,15 @@ export const delays: Cases = {
     expect(bodies(await topic.group().take(4))).toEqual([0, 1, 2, 3]);
   },
 
+  "what was recalled stays so when it is sent again with its dedup id": async (mq) => {
+    const topic = await mq.topic();
+    const message = { body: 1, dedupId: "reminder", delayMs: HOUR_MS };
+    const { id } = await topic.sendOne(message);
+    await mq.ok("DELETE", `/v1/messages/${id}`);
+    expect(await topic.sendOne(message)).toMatchObject({ id, state: "duplicate" });
+    expect(await mq.ok("GET", `/v1/messages/${id}`)).toMatchObject({ state: "recalled" });
+  },
+
   "a delay is one of two fields and reaches 366 days": async (mq) => {
     const topic = await mq.topic();
     const path = `${topic.path}/messages`;
