@@ -12,15 +12,7 @@ export interface Options {
 const ORDERS_MAX = 200;
 
 export function optionsFrom(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      orders: { type: "string", default: String(ORDERS_MAX) },
-      seed: { type: "string" },
-      "kill-broker": { type: "boolean", default: false },
-      "deadline-ms": { type: "string", default: "300000" },
-    },
-  });
+  const values = valuesOf(args);
   const seed = values.seed ?? String(Math.floor(Math.random() * 1_000_000));
   return {
     orders: whole("--orders", values.orders, ORDERS_MAX),
@@ -28,6 +20,24 @@ export function optionsFrom(args: readonly string[]): Options {
     killBroker: values["kill-broker"],
     deadlineMs: whole("--deadline-ms", values["deadline-ms"], 3_600_000),
   };
+}
+
+function valuesOf(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        orders: { type: "string", default: String(ORDERS_MAX) },
+        seed: { type: "string" },
+        "kill-broker": { type: "boolean", default: false },
+        "deadline-ms": { type: "string", default: "300000" },
+      },
+    }).values;
+  } catch (cause) {
+    const wrong = cause instanceof Error ? cause.message : String(cause);
+    const known = "--orders N, --seed N, --kill-broker and --deadline-ms N";
+    throw new Error(`${wrong}; known are ${known}`, { cause });
+  }
 }
 
 function whole(name: string, text: string, max: number): number {
