@@ -1,6 +1,8 @@
 /** Delayed messages over a long life: what is done with leaves memory, and nothing is forgotten that still counts. */
 import { expect, it } from "vitest";
 import { sentBy } from "../../src/core/message.ts";
+import { unframe } from "../../src/core/record.ts";
+import { queueOfWord } from "../../src/core/route.ts";
 import { accept } from "../../src/protocol/errors.ts";
 import { message, retime } from "../../src/queue/reading/finding.ts";
 import { send } from "../../src/queue/sending.ts";
@@ -8,6 +10,9 @@ import { Bench, group, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };
 const HOUR_MS = 3_600_000;
+const GROWN = { version: 2, growths: [{ from: 1, to: 4, at: 0 }] };
+/** Belongs to another queue once there are four. */
+const MOVED = ["a", "b", "c", "d", "e"].find((word) => queueOfWord(word, 4) !== 0) ?? "";
 
 async function started(): Promise<Bench> {
   const bench = new Bench();
@@ -65,6 +70,36 @@ it("archives a page of 4,096 that is done with, finds its messages there, and dr
   expect(bench.queue.store.delayed.count).toBe(0);
   expect(bench.queue.store.messages.next).toBe(5_001);
   expect(rowsOf(bench, "page")).toBeLessThan(10);
+});
+
+it("archives a page though the queue that its messages were sent on to has forgotten where they stand", async () => {
+  const bench = await started();
+  const content = { delayMs: 1_000, messageGroup: MOVED };
+  for (let left = 4_096; left > 0; left -= 1_024)
+    await bench.run(
+      bench.queue.stamped(stamp, (nowMs) =>
+        send(
+          bench.queue.store,
+          { stamp, records: records(...Array.from({ length: 1_024 }, () => content)) },
+          nowMs,
+        ),
+      ),
+    );
+  const { settings, ...grown } = route([group("g")], { retentionMs: HOUR_MS }, GROWN);
+  const topic = { ...grown, settings: { ...settings, queues: 4 } };
+  await bench.run(bench.queue.configure(topic, 0));
+  // It has all of it since before, and remembers no place.
+  bench.forward = (_target, call) => {
+    const taken = call.first + unframe(call.entries).length - 1;
+    return Promise.resolve(accept({ taken, placed: [] }));
+  };
+  await bench.pass(600_000);
+  expect(bench.queue.store.links.pending).toBe(0);
+  expect(rowsOf(bench, "delayed_archive")).toBe(1);
+  bench.wake();
+  await bench.pass(2 * HOUR_MS);
+  expect(rowsOf(bench, "delayed_archive")).toBe(0);
+  expect(rowsOf(bench, "delayed_log")).toBe(0);
 });
 
 it("keeps a new time across thousands of flushes and a wake", async () => {

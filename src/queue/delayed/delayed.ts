@@ -5,7 +5,7 @@
  * wholly settled ones stand in an archive until retention is over.
  */
 import { ByteReader, ByteWriter, CodecError } from "../../core/bytes.ts";
-import { DELAYED_PAGE, DelayedPage, fateCode, type Fate } from "./page.ts";
+import { DELAYED_PAGE, DelayedPage, fateCode, readOffset, writeOffset, type Fate } from "./page.ts";
 import { DueIndex } from "./due-index.ts";
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
@@ -85,10 +85,11 @@ export class Delayed implements Page {
     this.#archiveIfComplete(page);
   }
 
-  /** What was sent on stands in another queue now. */
-  arrived(position: number, queue: number, offset: number): void {
+  /** What was sent on stands in another queue now, or never will; where may not be known. */
+  arrived(position: number, queue: number, offset: number | undefined): void {
     const page = this.#page(position);
-    this.#journal.change(page).byte(OPERATION.arrived).uint(position).uint(queue).uint(offset);
+    const writer = this.#journal.change(page).byte(OPERATION.arrived).uint(position).uint(queue);
+    writeOffset(writer, offset);
     page.arrive(position, queue, offset);
     this.#archiveIfComplete(page);
   }
@@ -241,7 +242,7 @@ export class Delayed implements Page {
       }
       case OPERATION.arrived: {
         const queue = reader.uint();
-        const offset = reader.uint();
+        const offset = readOffset(reader);
         if (news) page.arrive(position, queue, offset);
         return;
       }

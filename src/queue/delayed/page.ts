@@ -6,13 +6,13 @@ import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
 import type { Page } from "../storage/journal.ts";
 
 export const DELAYED_PAGE = 4_096;
-const VERSION = 2;
+const VERSION = 3;
 
 /** What became of a delayed message. */
 export type Fate =
   | { readonly is: "moved"; readonly offset: number }
   | { readonly is: "recalled" }
-  /** Sent on to the new queue of its message group; `to` once it arrived there. */
+  /** Sent on to the new queue of its message group; `to` once it arrived there, unless that queue has forgotten where. */
   | { readonly is: "sentOn"; readonly to?: { readonly queue: number; readonly offset: number } };
 
 /** Fates as numbers, in memory and on disk: nothing yet, then these, then 3 and the offset. */
@@ -35,7 +35,8 @@ export class DelayedPage implements Page {
   newestAt = 0;
   readonly retimed = new Map<number, number>();
   readonly #codes = new Float64Array(DELAYED_PAGE);
-  readonly #arrived = new Map<number, { queue: number; offset: number }>();
+  /** Undefined: nobody knows where. */
+  readonly #arrived = new Map<number, { queue: number; offset: number } | undefined>();
   #settled = 0;
   #sentOn = 0;
 
@@ -70,8 +71,8 @@ export class DelayedPage implements Page {
     this.retimed.delete(position);
   }
 
-  arrive(position: number, queue: number, offset: number): void {
-    this.#arrived.set(position, { queue, offset });
+  arrive(position: number, queue: number, offset: number | undefined): void {
+    this.#arrived.set(position, offset === undefined ? undefined : { queue, offset });
   }
 
   encode(writer: ByteWriter): void {
@@ -79,11 +80,10 @@ export class DelayedPage implements Page {
     for (const [index, code] of this.#codes.entries())
       if (code !== WAITING) writer.uint(index).uint(code);
     writer.uint(this.#arrived.size);
-    for (const [position, { queue, offset }] of this.#arrived)
-      writer
-        .uint(position - this.#base)
-        .uint(queue)
-        .uint(offset);
+    for (const [position, to] of this.#arrived) {
+      writer.uint(position - this.#base);
+      writeOffset(writer.uint(to?.queue ?? 0), to?.offset);
+    }
     writer.uint(this.retimed.size);
     for (const [position, dueAt] of this.retimed) writer.uint(position - this.#base).uint(dueAt);
   }
@@ -98,9 +98,18 @@ export class DelayedPage implements Page {
     for (let left = reader.uint(); left > 0; left--)
       page.settle(base + reader.uint(), reader.uint(), newestAt);
     for (let left = reader.uint(); left > 0; left--)
-      page.arrive(base + reader.uint(), reader.uint(), reader.uint());
+      page.arrive(base + reader.uint(), reader.uint(), readOffset(reader));
     for (let left = reader.uint(); left > 0; left--)
       page.retimed.set(base + reader.uint(), reader.uint());
     return page;
   }
+}
+
+/** An offset that may not be known. */
+export const writeOffset = (writer: ByteWriter, offset: number | undefined): ByteWriter =>
+  writer.uint((offset ?? -1) + 1);
+
+export function readOffset(reader: ByteReader): number | undefined {
+  const offset = reader.uint() - 1;
+  return offset < 0 ? undefined : offset;
 }

@@ -156,9 +156,9 @@ export class Outbox {
   #place(parcel: Parcel, placed: Placed, nowMs: number): void {
     const store = this.#ports.store();
     letParcelGo(store, parcel, placed.at !== "undeliverable", nowMs);
-    if (parcel.from === "delayed" && placed.at === "remote") {
-      if (placed.offset !== undefined)
-        store.delayed.arrived(parcel.position, placed.queue, placed.offset);
+    if (parcel.from === "delayed") {
+      const { queue, offset } = placed.at === "remote" ? placed : { queue: 0, offset: undefined };
+      store.delayed.arrived(parcel.position, queue, offset);
       return;
     }
     if (parcel.from !== "half") return;
