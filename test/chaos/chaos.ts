@@ -13,18 +13,20 @@ import { Beliefs } from "../sim/world/beliefs.ts";
 import { Dice } from "../sim/world/dice.ts";
 import { ChaosBroker } from "./broker.ts";
 import { checkCalendar, drawSchedules, setSchedules } from "./calendar.ts";
+import { checkCatalogue } from "./catalogue.ts";
 import { http } from "./clients/caller.ts";
 import { Consumer } from "./clients/consumer.ts";
 import { Counter } from "./clients/counter.ts";
 import { Operator } from "./clients/operator.ts";
 import { Producer } from "./clients/producer.ts";
+import { Registrar } from "./clients/registrar.ts";
 import { Streamer } from "./clients/streamer.ts";
 import { Ticker } from "./clients/ticker.ts";
 import { Checker, Transactor } from "./clients/transactor.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Nemesis } from "./nemesis.ts";
 import { CALM, Proxy } from "./proxy.ts";
-import { calendarOf, restOf, unrest, type Unrest } from "./rest.ts";
+import { calendarOf, restOf, standingsOf, unrest, type Unrest } from "./rest.ts";
 import { type ChaosGroup, drawPlan, isFleeting, PRODUCER_GROUPS, type Scene } from "./scene.ts";
 import { checkSchedule } from "./schedule.ts";
 import type { SmallDisk } from "./small-disk.ts";
@@ -48,6 +50,8 @@ export interface Chaos {
   readonly drainMs: number;
   /** Runs of schedules. */
   readonly runs: number;
+  /** Of the catalogue. */
+  readonly changes: number;
   readonly peakBytes: number;
   readonly floodTakenMax: number;
   readonly log: string;
@@ -88,13 +92,18 @@ export async function playChaos(options: ChaosOptions): Promise<Chaos> {
       beliefs: new Beliefs(),
       checks: [],
       schedules: drawSchedules(),
+      catalogue: new Map(),
       nextOp: 1,
       isDraining: false,
       isOver: false,
     };
     await setUp(scene, endpointUrl);
     const nemesis = new Nemesis(scene, dice.fork(), { broker, proxy, endpoint, disk });
-    const { rest, calendar, drainMs } = await play(scene, dice, { nemesis, seconds, proxy });
+    const { rest, calendar, standings, drainMs } = await play(scene, dice, {
+      nemesis,
+      seconds,
+      proxy,
+    });
     const fleeting = plan.topics.filter(isFleeting).map(({ topic }) => topic);
     const { groups } = plan;
     const history = { seed, isCalm: false, groups, fleeting, events: scene.events, rest };
@@ -103,10 +112,12 @@ export async function playChaos(options: ChaosOptions): Promise<Chaos> {
     const report: Report = (invariant, what) => void violations.push({ invariant, what });
     checkSchedule(new Story(ran), scene.checks, report);
     checkCalendar(scene.schedules, calendar.runs, calendar.rests, report);
+    checkCatalogue(scene.catalogue, standings, report);
     return {
       ran,
       violations,
       runs: calendar.runs.length,
+      changes: [...scene.catalogue.values()].reduce((sum, { changes }) => sum + changes, 0),
       strikes: nemesis.counts,
       habits: { ...endpoint.counts, pushes: endpoint.pushes },
       line: proxy.counts,
@@ -180,6 +191,7 @@ async function play(scene: Scene, dice: Dice, { nemesis, proxy, seconds }: Parts
     ...each(plan.counters, (index) => new Counter(`n${index}`, scene, dice.fork()).run()),
     ...each(plan.transactors, (index) => new Transactor(`x${index}`, scene, dice.fork()).run()),
     new Ticker("s", scene, dice.fork()).run(),
+    new Registrar("r", scene, dice.fork()).run(),
     operator.run(),
     nemesis.run(),
   ]);
@@ -197,7 +209,8 @@ async function play(scene: Scene, dice: Dice, { nemesis, proxy, seconds }: Parts
   scene.isOver = true;
   await listening;
   const rest = await restOf(scene, left?.why);
-  return { rest, calendar: await calendarOf(scene), drainMs };
+  const calendar = await calendarOf(scene);
+  return { rest, calendar, standings: await standingsOf(scene), drainMs };
 }
 
 const each = (count: number, run: (index: number) => Promise<void>): Promise<void>[] =>

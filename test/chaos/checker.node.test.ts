@@ -14,6 +14,7 @@ import type {
   Rest,
   SentMessage,
 } from "../sim/history.ts";
+import { checkCatalogue, Named, type Standing } from "./catalogue.ts";
 import { type CalendarRest, checkCalendar, type SeenRun, type SeenSchedule } from "./calendar.ts";
 
 type TopicRest = Rest["topics"][number];
@@ -284,4 +285,15 @@ describe("the calendar", () => {
     expect(judged(seen({ pauses }), [run(1_000), run(3_000)])).toEqual([]);
     expect(judged(seen({ pauses }), [run(1_000), run(2_000), run(3_000)])).toEqual(["C4"]);
   });
+});
+
+test("[G1] what was made is there as it was set last, and what was deleted is not", () => {
+  const named = new Named();
+  const judged = (standing: Standing): string[] =>
+    broken((report) => checkCatalogue(new Map([["t", named]]), new Map([["t", standing]]), report));
+  expect([judged("gone"), judged(1)]).toEqual([[], ["G1"]]);
+  named.last = 1;
+  expect([judged("gone"), judged(1), judged(2)]).toEqual([["G1"], [], ["G1"]]);
+  named.unsure.add("gone");
+  expect([judged("gone"), judged(1), judged(2)]).toEqual([[], [], ["G1"]]);
 });

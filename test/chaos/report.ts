@@ -2,7 +2,7 @@
 import type { Chaos } from "./chaos.ts";
 
 export function report(chaos: Chaos, command: string): string {
-  const { ran, violations, strikes, habits, line, recoveriesMs, drainMs, runs } = chaos;
+  const { ran, violations, strikes, habits, line, recoveriesMs, drainMs, runs, changes } = chaos;
   const ends = new Map<string, Record<"ok" | "refused" | "lost", number>>();
   const kinds = new Map<number, string>();
   for (const event of ran.events) {
@@ -33,7 +33,7 @@ export function report(chaos: Chaos, command: string): string {
       ([kind, { ok, refused, lost }]) =>
         `| … ${kind} | ${ok} answered, ${refused} refused, ${lost} unknown |`,
     ),
-    `| at the end | ${stored} messages, ${transactions} transactions and ${runs} runs of schedules, all read and compared; ${expired} messages let go by retention or at their end |`,
+    `| at the end | ${stored} messages, ${transactions} transactions, ${runs} runs of schedules and ${changes} changes of the catalogue, all read and compared; ${expired} messages let go by retention or at their end |`,
     `| strikes | ${listed(strikes)} |`,
     `| line | ${listed(line)} |`,
     `| endpoints | ${listed(habits)} |`,

@@ -4,7 +4,9 @@ import type { TransactionState } from "../../src/protocol/rpc.ts";
 import type { Rest } from "../sim/history.ts";
 import type { CalendarRest, SeenRun } from "./calendar.ts";
 import { CALENDAR_TOPIC } from "./calendar.ts";
-import { http } from "./clients/caller.ts";
+import type { Standing } from "./catalogue.ts";
+import { http, isRefused } from "./clients/caller.ts";
+import { standingOf } from "./clients/registrar.ts";
 import type { Scene } from "./scene.ts";
 import { readWire } from "./wire.ts";
 
@@ -21,7 +23,7 @@ async function look<T>(scene: Scene, path: string): Promise<T> {
     try {
       return await http<T>(scene, "GET", path, { waitMs: PATIENCE_MS });
     } catch (error) {
-      if (tries === TRIES) throw error;
+      if (tries === TRIES || isRefused(error)) throw error;
     }
   }
 }
@@ -157,4 +159,20 @@ export async function calendarOf(
     storedAt,
   }));
   return { rests, runs };
+}
+
+/** What there is of each name that came and went. */
+export async function standingsOf(scene: Scene): Promise<Map<string, Standing>> {
+  const standings = new Map<string, Standing>();
+  for (const name of scene.catalogue.keys()) {
+    const standing = await look<object>(scene, `/v1/${name}`).then(
+      standingOf,
+      (error: unknown): Standing => {
+        if (isRefused(error)) return "gone";
+        throw error;
+      },
+    );
+    standings.set(name, standing);
+  }
+  return standings;
 }

@@ -4,6 +4,7 @@ import type { Event, GroupPlan } from "../sim/history.ts";
 import type { Beliefs } from "../sim/world/beliefs.ts";
 import type { Dice } from "../sim/world/dice.ts";
 import type { SeenSchedule } from "./calendar.ts";
+import type { Named } from "./catalogue.ts";
 
 export interface ChaosTopic {
   readonly topic: string;
@@ -64,6 +65,8 @@ export interface Scene {
   /** Checks as the webhook saw them come. */
   readonly checks: SeenCheck[];
   readonly schedules: readonly SeenSchedule[];
+  /** Names of topics and keys that come and go, as paths. */
+  readonly catalogue: Map<string, Named>;
   nextOp: number;
   isDraining: boolean;
   isOver: boolean;

@@ -71,6 +71,10 @@ function refusalIn(scene: Scene, what: string, response: Response, text: string)
   return new Refused(typeof code === "string" ? code : "none", response.status >= 500);
 }
 
+/** The broker said no, and nothing of it was done. */
+export const isRefused = (error: unknown): error is { readonly code: string } =>
+  error instanceof Refused && !error.mayBeDone;
+
 export const clientOf = ({ url, key }: Scene): HalfMQ =>
   new HalfMQ({
     url,
