@@ -32,6 +32,15 @@ export class Segment {
     this.#starts = row.starts;
   }
 
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Its entries as they are stored. */
+  get body(): Uint8Array {
+    return this.#body;
+  }
+
   /** The position behind its last entry. */
   get end(): number {
     return this.first + this.#starts.length;

@@ -5,33 +5,17 @@
  * The log does not know what its entries mean; `head` is its owner's summary of a segment, readable without the body.
  */
 import { CodecError } from "../../core/bytes.ts";
-import { CRC_BYTES, seedOf, withCrc, withoutCrc } from "../../core/crc32.ts";
-import { LongBodies, PART_BYTES } from "./long-bodies.ts";
-import { readMeta, writeMeta } from "../storage/schema.ts";
-import { Pending, Segment, startsOf } from "./segment.ts";
+import { PART_BYTES } from "./long-bodies.ts";
+import { writeMeta, readMeta } from "../storage/schema.ts";
+import { Pending, Segment } from "./segment.ts";
 import { SegmentMemory, STRETCH_BYTES } from "./segment-memory.ts";
-import { bytesOf, type Sql, type SqlValue } from "../storage/storage.ts";
+import { SegmentRows, type LogTable, type SegmentRow } from "./segment-rows.ts";
+import type { Sql } from "../storage/storage.ts";
 
 const NO_HEAD = new Uint8Array();
-/** All of a row but its body and keys: what its seal covers, with the head. */
-const COLUMNS = "first, count, stored_at, bytes, total, length(keys) AS key_bytes, head";
-
-/** A row without its body. */
-interface SegmentRow {
-  readonly first: number;
-  readonly count: number;
-  readonly storedAt: number;
-  /** Of head and body. */
-  readonly bytes: number;
-  /** Bytes of all rows from the log's first on, this one's included. */
-  readonly total: number;
-  readonly head: Uint8Array;
-  /** Of what is sealed in this row. */
-  readonly seed: number;
-}
 
 export interface SegmentOptions {
-  readonly table: "message_log" | "half_log" | "delayed_log";
+  readonly table: LogTable;
   /** Segments never cross a multiple of this. */
   readonly pageEntries?: number;
   /** The owner's summary of a segment's entries. */
@@ -45,7 +29,7 @@ export class SegmentLog {
   readonly #sql: Sql;
   readonly #options: SegmentOptions;
   readonly #memory = new SegmentMemory();
-  readonly #long: LongBodies;
+  readonly #rows: SegmentRows;
   #pending: Pending | undefined;
   #pendingAt = 0;
   #first = 0;
@@ -58,7 +42,7 @@ export class SegmentLog {
   constructor(sql: Sql, options: SegmentOptions) {
     this.#sql = sql;
     this.#options = options;
-    this.#long = new LongBodies(sql, options.table);
+    this.#rows = new SegmentRows(sql, options.table);
     this.#wake();
   }
 
@@ -74,33 +58,19 @@ export class SegmentLog {
       this.#total = total;
       this.#lastStoredAt = storedAt;
     }
-    for (const { first, count, total, storedAt } of this.#rows("ORDER BY first DESC LIMIT 1")) {
+    for (const { first, count, total, storedAt } of this.#rows.read(
+      "ORDER BY first DESC LIMIT 1",
+    )) {
       this.#next = first + count;
       this.#total = total;
       this.#lastStoredAt = storedAt;
       this.#first = this.#next;
     }
-    for (const { first, storedAt, total, bytes } of this.#rows("ORDER BY first LIMIT 1")) {
+    for (const { first, storedAt, total, bytes } of this.#rows.read("ORDER BY first LIMIT 1")) {
       this.#first = first;
       this.#firstStoredAt = storedAt;
       this.#bytes = this.#total - total + bytes;
     }
-  }
-
-  /** Rows as they were written, without their bodies. */
-  *#rows(which: string, ...bindings: number[]): Generator<SegmentRow> {
-    const query = `SELECT ${COLUMNS} FROM ${this.#options.table} ${which}`;
-    for (const row of this.#sql.exec(query, ...bindings)) yield this.#open(row);
-  }
-
-  #open(row: Record<string, SqlValue>): SegmentRow {
-    const [first, count] = [Number(row["first"]), Number(row["count"])];
-    const [storedAt, bytes] = [Number(row["stored_at"]), Number(row["bytes"])];
-    const [total, keyBytes] = [Number(row["total"]), Number(row["key_bytes"] ?? 0)];
-    const seed = seedOf(this.#options.table, first, count, storedAt, bytes, total, keyBytes);
-    const what = `${this.#options.table} ${first}`;
-    const head = withoutCrc(bytesOf(row["head"]), seed, what);
-    return { first, count, storedAt, bytes, total, head, seed };
   }
 
   /** The oldest position held. */
@@ -208,40 +178,16 @@ export class SegmentLog {
   }
 
   #writeSegment(pending: Pending, from: number, to: number, keys: Uint8Array | undefined): void {
-    const { table } = this.#options;
-    const [first, count] = [this.#next, to - from];
-    const body = pending.body(from, to);
+    const [first, count, storedAt] = [this.#next, to - from, this.#pendingAt];
+    const written = pending.body(from, to);
     const head = this.#summary(pending, from, to);
-    const bytes = body.length + CRC_BYTES + head.length;
+    const bytes = SegmentRows.bytesOf(written, head);
     this.#total += bytes;
     this.#bytes += bytes;
-    const [storedAt, keyBytes] = [this.#pendingAt, keys?.length ?? 0];
-    const seed = seedOf(table, first, count, storedAt, bytes, this.#total, keyBytes);
-    const sealed = withCrc(body, seed);
-    const row = this.#long.write(first, sealed);
-    this.#sql.exec(
-      `INSERT INTO ${table} (first, count, stored_at, bytes, total, head, keys, parts, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      first,
-      count,
-      storedAt,
-      bytes,
-      this.#total,
-      withCrc(head, seed),
-      keys ?? null,
-      row.parts,
-      row.head,
-    );
+    const row = { first, count, storedAt, bytes, total: this.#total, head };
+    const body = this.#rows.insert(row, written, keys);
     this.#firstStoredAt ??= storedAt;
-    this.#memory.appended(
-      new Segment({
-        first,
-        storedAt,
-        head,
-        bytes,
-        body: sealed.subarray(0, -CRC_BYTES),
-        starts: pending.starts(from, to),
-      }),
-    );
+    this.#memory.appended(new Segment({ ...row, body, starts: pending.starts(from, to) }));
     this.#next += count;
   }
 
@@ -276,15 +222,11 @@ export class SegmentLog {
     const { table } = this.#options;
     const segments: Segment[] = [];
     let read = 0;
-    const query = `SELECT ${COLUMNS}, parts, body FROM ${table}
-      WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
-    for (const row of this.#sql.exec(query, position)) {
-      if (segments.length > 0 && read + Number(row["bytes"]) > STRETCH_BYTES) break;
-      const { seed, ...opened } = this.#open(row);
-      const sealed = this.#long.read(opened.first, bytesOf(row["body"]), Number(row["parts"]));
-      const body = withoutCrc(sealed, seed, `${table} ${opened.first}`);
-      segments.push(new Segment({ ...opened, body, starts: startsOf(body) }));
-      read += opened.bytes;
+    const which = `WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
+    for (const segment of this.#rows.whole(which, position)) {
+      if (segments.length > 0 && read + segment.bytes > STRETCH_BYTES) break;
+      segments.push(segment);
+      read += segment.bytes;
     }
     const found = this.#memory.loaded(segments, position);
     // Only pages are dropped from the middle of a log.
@@ -295,7 +237,7 @@ export class SegmentLog {
 
   /** Is the position's row still there? Reads no body. */
   holds(position: number): boolean {
-    const rows = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", position);
+    const rows = this.#rows.read("WHERE first <= ? ORDER BY first DESC LIMIT 1", position);
     for (const { first, count } of rows) return position < first + count;
     return false;
   }
@@ -305,7 +247,7 @@ export class SegmentLog {
     position: number,
     limit: number,
   ): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "head">[] {
-    const rows = [...this.#rows("WHERE first >= ? ORDER BY first LIMIT ?", position, limit)];
+    const rows = [...this.#rows.read("WHERE first >= ? ORDER BY first LIMIT ?", position, limit)];
     for (const [index, { first }] of rows.entries()) {
       const before = rows[index - 1];
       if (before !== undefined) this.#checkGap(before.first + before.count, first);
@@ -323,10 +265,7 @@ export class SegmentLog {
 
   /** Key blobs of rows from a position on, in order. */
   keyBlobs(position: number): Uint8Array[] {
-    const blobs: Uint8Array[] = [];
-    const query = `SELECT keys FROM ${this.#options.table} WHERE first >= ? AND keys IS NOT NULL ORDER BY first`;
-    for (const row of this.#sql.exec(query, position)) blobs.push(bytesOf(row["keys"]));
-    return blobs;
+    return this.#rows.keyBlobs(position);
   }
 
   /** The first position stored at or after the instant; `next` when there is none. */
@@ -339,7 +278,7 @@ export class SegmentLog {
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       let found = false;
-      const rows = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", middle);
+      const rows = this.#rows.read("WHERE first <= ? ORDER BY first DESC LIMIT 1", middle);
       for (const { first, count, storedAt } of rows) {
         found = true;
         if (storedAt >= atMs) high = Math.max(low, first);
@@ -352,7 +291,7 @@ export class SegmentLog {
 
   /** The segment rows that may go first: oldest first, at most `limit`. */
   oldest(limit: number): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "bytes">[] {
-    return [...this.#rows("ORDER BY first LIMIT ?", limit)];
+    return [...this.#rows.read("ORDER BY first LIMIT ?", limit)];
   }
 
   /** Drops everything below the position, which is a segment's first or `next`. Not while entries are pending. */
@@ -361,7 +300,7 @@ export class SegmentLog {
     this.#first = position;
     this.#bytes = 0;
     this.#firstStoredAt = undefined;
-    for (const { total, bytes, storedAt } of this.#rows("ORDER BY first LIMIT 1")) {
+    for (const { total, bytes, storedAt } of this.#rows.read("ORDER BY first LIMIT 1")) {
       this.#firstStoredAt = storedAt;
       this.#bytes = this.#total - total + bytes;
     }
@@ -374,7 +313,7 @@ export class SegmentLog {
     this.#drop(from, from + pageEntries);
     this.#first = this.#next;
     this.#firstStoredAt = undefined;
-    for (const { first, storedAt } of this.#rows("ORDER BY first LIMIT 1")) {
+    for (const { first, storedAt } of this.#rows.read("ORDER BY first LIMIT 1")) {
       this.#first = first;
       this.#firstStoredAt = storedAt;
     }
@@ -388,7 +327,6 @@ export class SegmentLog {
       const base = { next: this.#next, total: this.#total, storedAt: this.#lastStoredAt };
       writeMeta(this.#sql, `${table}.base`, JSON.stringify(base));
     }
-    this.#sql.exec(`DELETE FROM ${table} WHERE first >= ? AND first < ?`, from, to);
-    this.#long.drop(from, to);
+    this.#rows.drop(from, to);
   }
 }
