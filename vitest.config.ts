@@ -1,6 +1,6 @@
 /**
  * Three test projects: `node` (plain Node), `workerd` (inside the Workers runtime, with wrangler.toml's bindings) and `bucket`
- * (the same with a bucket for large bodies). A fourth one, `databases`, is there only for `npm run test:databases`, which starts
+ * (the same with a bucket for large bodies and old messages). A fourth one, `databases`, is there only for `npm run test:databases`, which starts
  * what it needs. It never lets a project with no tests pass.
  */
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
@@ -18,13 +18,17 @@ const TIMEOUTS = { testTimeout: 120_000, hookTimeout: 120_000 };
 const BUCKET_TESTS = "test/bodies/**/*.worker.test.ts";
 
 /** The runtime, with more bindings. */
-const workerd = (more: { r2Buckets?: string[]; d1Databases?: Record<string, string> }) =>
+const workerd = (
+  more: { r2Buckets?: string[]; d1Databases?: Record<string, string> },
+  bindings: Readonly<Record<string, string>> = {},
+) =>
   cloudflareTest({
     wrangler: { configPath: "./wrangler.toml" },
     miniflare: {
       bindings: {
         HALFMQ_ROOT_KEY: "test-root-key-0123456789abcdef",
         HALFMQ_LOOPBACK: "1",
+        ...bindings,
       },
       ...more,
     },
@@ -52,7 +56,13 @@ export default defineConfig({
         },
       },
       {
-        plugins: [workerd({ r2Buckets: ["BODIES"] })],
+        // Queues so small that a few megabytes of messages make old ones go to the bucket.
+        plugins: [
+          workerd(
+            { r2Buckets: ["BODIES"] },
+            { HALFMQ_QUEUE_BYTES: "4000000", HALFMQ_COLD_AFTER_MS: "1" },
+          ),
+        ],
         test: { name: "bucket", include: [BUCKET_TESTS], ...TIMEOUTS },
       },
     ],

@@ -29,7 +29,7 @@ declare global {
       readonly GATEWAY: DurableObjectNamespace<main.GatewayObject>;
       /** src/scheduler/object.ts */
       readonly SCHEDULER: DurableObjectNamespace<main.SchedulerObject>;
-      /** Where bodies above 1 MiB go; absent: they are refused. */
+      /** Where bodies above 1 MiB and old messages go; absent: the ones are refused, the others stay. */
       readonly BODIES?: R2Bucket;
       /** The key with all scopes. Absent: every route but health answers 503 `not_configured`. */
       readonly HALFMQ_ROOT_KEY?: string;
@@ -39,6 +39,8 @@ declare global {
       readonly HALFMQ_ALLOWED_ORIGINS?: string;
       /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
       readonly HALFMQ_QUEUE_BYTES?: string;
+      /** Age in milliseconds from which old messages may go to the bucket; absent: an hour. */
+      readonly HALFMQ_COLD_AFTER_MS?: string;
       /** "off": a send to an unknown topic is refused instead of making it. */
       readonly HALFMQ_AUTO_CREATE?: string;
       /** "1": the server listens on loopback only, so webhooks may call loopback. */

@@ -20,6 +20,7 @@ interface Family {
 const FAMILIES = {
   nextOffset: ["halfmq_queue_next_offset", "Offset that the queue's next message will get"],
   bytes: ["halfmq_queue_bytes", "Bytes stored in the queue's log"],
+  coldBytes: ["halfmq_queue_cold_bytes", "Bytes of the queue's log that are in the bucket"],
   delayed: ["halfmq_queue_delayed_messages", "Messages that wait for their time"],
   prepared: ["halfmq_queue_prepared_transactions", "Transactions that nobody has decided yet"],
   forwarding: [
@@ -39,6 +40,15 @@ const FAMILIES = {
   transactions: ["halfmq_topic_transactions", "Transactions remembered, by state"],
 } as const;
 
+const QUEUE_FIGURES = [
+  "nextOffset",
+  "bytes",
+  "coldBytes",
+  "delayed",
+  "prepared",
+  "forwarding",
+] as const;
+
 const FIGURES = ["lag", "inFlight", "retrying", "deadLetters", "poisoned", "expired"] as const;
 
 type FamilyName = keyof typeof FAMILIES;
@@ -56,11 +66,9 @@ function familiesOf(topics: readonly { topic: string; stats: TopicStats }[]): Fa
     samples.set(family, list);
   };
   for (const { topic, stats } of topics) {
-    for (const { queue, nextOffset, bytes, delayed, prepared, forwarding } of stats.queues) {
-      const figures = { nextOffset, bytes, delayed, prepared, forwarding };
-      for (const family of ["nextOffset", "bytes", "delayed", "prepared", "forwarding"] as const) {
-        add(family, { topic, queue }, figures[family]);
-      }
+    for (const figures of stats.queues) {
+      for (const family of QUEUE_FIGURES)
+        add(family, { topic, queue: figures.queue }, figures[family]);
     }
     for (const figures of stats.groups) {
       const { group } = figures;

@@ -1,5 +1,5 @@
 /**
- * Large bodies in an R2 bucket: put whole under a name that nobody guesses, known again by its digest, deleted in bulk. It
+ * Large bodies, and blocks of old messages, in an R2 bucket: put whole under a name that nobody guesses, known again by its digest, deleted in bulk. It
  * never throws, and never lists: which objects there are is the queues' to know (src/queue/bodies).
  */
 import type { BodyFault, BodyRef } from "../core/record.ts";
@@ -20,7 +20,13 @@ export const BODY_UNAVAILABLE: Refusal = refuse(
   "A large body is in a bucket that cannot be reached now; come again",
 );
 
-/** Where large bodies are. */
+/** The same for who needs old messages. */
+export const COLD_UNAVAILABLE: Refusal = refuse(
+  "body_unavailable",
+  "Old messages are in a bucket that cannot be reached now; come again",
+);
+
+/** Where large bodies and old messages are. */
 export interface BodyStore {
   newKey(): Uint8Array;
   /** Stores it, or says why not; then nobody knows whether it is there. */

@@ -225,7 +225,9 @@ class Batch {
       const askedAt = this.#ground.nowMs();
       const failed = await this.#inTurn(rung.value.queues, note);
       if (failed !== undefined || this.#waiting.isOver) void this.#passOn(rung);
-      if (failed !== undefined && isFinal(failed)) return failed;
+      // What rang is in a bucket that is away, and would ring again and again.
+      const isAway = failed?.code === "body_unavailable";
+      if (failed !== undefined && (isAway || isFinal(failed))) return failed;
       if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
       bell = this.#waitAtBell(askedAt);
     }
@@ -376,6 +378,7 @@ type Note = (queue: number, more: boolean) => void;
 const isFinal = (refusal: Refusal): boolean =>
   refusal.code !== "unavailable" &&
   refusal.code !== "overloaded" &&
+  refusal.code !== "body_unavailable" &&
   refusal.code !== "storage_full";
 
 const worse = (one: Refusal | undefined, other: Refusal): Refusal =>

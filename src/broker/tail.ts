@@ -40,6 +40,8 @@ class Follower implements Tail {
   #route: TopicRoute;
   /** The next offset of each queue. */
   readonly #positions: number[] = [];
+  /** Messages of a queue that were missed since its last event. */
+  readonly #skipped = new Map<number, number>();
   /** Queues that may have something to read. */
   readonly #ready = new Set<number>();
   readonly #waiting = new Map<number, Promise<void>>();
@@ -111,7 +113,9 @@ class Follower implements Tail {
     const end = await this.#grown(queue, 0, 0);
     if (!end.ok || start === "latest") return end.ok ? accept(end.value.next) : end;
     const found = await this.#peek(queue, { from: start.at, limit: 1 });
-    return found.ok ? accept(found.value.offsets[0] ?? end.value.next) : found;
+    if (!found.ok) return found;
+    const { offsets, nextOffset } = found.value;
+    return accept(offsets[0] ?? nextOffset ?? end.value.next);
   }
 
   async #readQueue(queue: number): Promise<Outcome<readonly TailEvent[]>> {
@@ -120,16 +124,24 @@ class Follower implements Tail {
     if (!peeked.ok) return peeked;
     const { offsets, nextOffset } = peeked.value;
     if (nextOffset === undefined) this.#ready.delete(queue);
+    // A stretch without messages, which the bucket has lost.
+    else if (offsets.length === 0) this.#skip(queue, nextOffset - from);
     const { messages, end } = await this.#ground.bodies.complete(
       messagesOf(this.#route, queue, peeked.value),
     );
     end();
     const [first = from] = offsets;
-    const missed = first - from;
+    const missed = first - from + (this.#skipped.get(queue) ?? 0);
+    if (messages.length > 0) this.#skipped.delete(queue);
     return accept(messages.map((message, index) => this.#event(message, index === 0 ? missed : 0)));
   }
 
-  /** `missed`: messages before it that retention took. */
+  #skip(queue: number, count: number): void {
+    this.#skipped.set(queue, (this.#skipped.get(queue) ?? 0) + count);
+    this.#positions[queue] = (this.#positions[queue] ?? 0) + count;
+  }
+
+  /** `missed`: messages before it that retention took, or the bucket has lost. */
   #event(message: Message, missed: number): TailEvent {
     this.#positions[message.queue] = message.offset + 1;
     return { message, missed, place: this.place };

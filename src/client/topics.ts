@@ -25,6 +25,8 @@ export interface TopicStats {
     readonly firstOffset: number;
     readonly nextOffset: number;
     readonly bytes: number;
+    /** Of `bytes`, what is in the bucket. Absent from a server without it. */
+    readonly coldBytes?: number;
     readonly prepared: number;
     readonly delayed: number;
   }[];

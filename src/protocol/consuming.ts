@@ -230,6 +230,8 @@ export interface QueueStats {
   readonly firstOffset: number;
   readonly nextOffset: number;
   readonly bytes: number;
+  /** Of `bytes`, what is in the bucket. */
+  readonly coldBytes: number;
   readonly prepared: number;
   readonly delayed: number;
   /** Messages of committed transactions still to be forwarded to other queues. */

@@ -24,7 +24,7 @@ export interface Env {
   readonly PUSHER: ObjectNamespace;
   readonly GATEWAY: ObjectNamespace;
   readonly SCHEDULER: ObjectNamespace;
-  /** Where bodies above 1 MiB go; absent: they are refused. */
+  /** Where bodies above 1 MiB and old messages go; absent: the ones are refused, the others stay. */
   readonly BODIES?: Bucket;
   readonly HALFMQ_ROOT_KEY?: string;
   /** Comma-separated host names or addresses that checks and pushes may also call. */
@@ -33,6 +33,8 @@ export interface Env {
   readonly HALFMQ_ALLOWED_ORIGINS?: string;
   /** Bytes of storage past which a queue takes no sends; absent: 9 GB. */
   readonly HALFMQ_QUEUE_BYTES?: string;
+  /** Age in milliseconds from which old messages may go to the bucket; absent: an hour. */
+  readonly HALFMQ_COLD_AFTER_MS?: string;
   /** "off": unknown topics are refused instead of made. */
   readonly HALFMQ_AUTO_CREATE?: string;
   /** "1": the server listens on loopback only, so loopback targets are allowed. */

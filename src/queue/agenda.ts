@@ -3,7 +3,7 @@
  * does nothing that is due.
  */
 import type { Attendants } from "./waiting/attendants.ts";
-import type { Bin } from "./bodies/bin.ts";
+import type { BucketWork } from "./bucket-work.ts";
 import type { Drains } from "./links/drains.ts";
 import type { Redrives } from "./redriving.ts";
 import type { QueueStore } from "./store.ts";
@@ -15,19 +15,19 @@ export function nextDueAt(
     attendants,
     drains,
     redrives,
-    bin,
+    bucketWork,
     retainAt,
   }: {
     store: QueueStore;
     attendants: Attendants;
     drains: Drains;
     redrives: Redrives;
-    bin: Bin;
+    bucketWork: BucketWork;
     retainAt: number;
   },
   nowMs: number,
 ): number {
-  const dues = [store.links.nextDueAt(nowMs), bin.nextDueAt(nowMs)];
+  const dues = [store.links.nextDueAt(nowMs), bucketWork.nextDueAt(nowMs)];
   if (store.identity?.dropping !== true) {
     dues.push(drains.nextDueAt(nowMs), store.groups.nextDueAt(), redrives.nextDueAt());
     for (const group of store.groups) dues.push(attendants.watchAt(group, nowMs));

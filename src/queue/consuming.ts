@@ -5,6 +5,7 @@ import { decodeEntry, entryWeight } from "../core/entry.ts";
 import { receipt } from "../core/ids.ts";
 import { decodeRecord, frame } from "../core/record.ts";
 import type { Delivered, PeekCall, Peeked, ReceiveCall } from "../protocol/rpc.ts";
+import type { Block } from "./cold/block.ts";
 import type { Chosen } from "./delivery/chooser.ts";
 import type { Group } from "./delivery/group.ts";
 import { traceDelivered } from "./trace/delivery-trace.ts";
@@ -18,7 +19,9 @@ export type Received =
   /** Nothing now: the caller may wait. */
   | { readonly is: "empty"; readonly paused: boolean }
   /** The scan goes on in the next flush. */
-  | { readonly is: "unfinished" };
+  | { readonly is: "unfinished" }
+  /** Nothing before the block is fetched. */
+  | { readonly is: "cold"; readonly block: Block };
 
 export function receive(
   store: QueueStore,
@@ -35,8 +38,10 @@ export function receive(
   }
   if (call.replayOnly === true || group.isStopped)
     return { is: "empty", paused: group.route.paused };
-  const { chosen, unfinished } = group.receive(call, nowMs);
+  const { chosen, unfinished, coldAt } = group.receive(call, nowMs);
   if (unfinished) return { is: "unfinished" };
+  if (chosen.length === 0 && coldAt !== undefined)
+    return { is: "cold", block: store.messages.cold.blockAt(coldAt) };
   if (chosen.length === 0) return { is: "empty", paused: false };
   if (store.trace.enabled) traceDelivered(store.trace, group.number, chosen);
   if (call.attempt !== undefined) {
@@ -60,7 +65,7 @@ function heldBy(
   if (standing.is !== "live" || !standing.flight.leased || standing.flight.dueAt <= nowMs)
     return [];
   const read =
-    store.deadLetters.content(group.number, item.offset) ?? store.messages.read(item.offset);
+    store.deadLetters.content(group.number, item.offset) ?? store.messages.held(item.offset);
   if (read === undefined) return [];
   const { attempt, dueAt } = standing.flight;
   return [{ ...item, ...read, attempt, invisibleUntil: dueAt }];
@@ -111,6 +116,12 @@ export function peek(store: QueueStore, call: PeekCall): Peeked {
     offset++, scanned++
   ) {
     const read = messages.read(offset);
+    if (read === "cold") {
+      // What was found so far is a page; without any, the call waits.
+      if (scanned === 0) messages.miss(offset);
+      else messages.goOn(offset);
+      break;
+    }
     if (read === undefined) continue;
     if (call.to !== undefined && read.storedAt >= call.to)
       return { entries: frame(entries), offsets, storedAts };

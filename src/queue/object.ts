@@ -17,7 +17,7 @@ import {
   type PusherRpc,
   type QueueRpc,
 } from "../protocol/rpc.ts";
-import { BOUNDS } from "./bounds.ts";
+import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
 import { QueueVerbs } from "./verbs.ts";
 
@@ -215,15 +215,22 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 const textOf = (cause: unknown): string =>
   cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 
+/** The product's own numbers, but for what the deployment says. */
+function boundsOf({ HALFMQ_QUEUE_BYTES, HALFMQ_COLD_AFTER_MS }: Env): QueueBounds {
+  return {
+    ...BOUNDS,
+    ...(Number(HALFMQ_QUEUE_BYTES) > 0 ? { storedBytesMax: Number(HALFMQ_QUEUE_BYTES) } : {}),
+    ...(Number(HALFMQ_COLD_AFTER_MS) > 0 ? { coldAfterMs: Number(HALFMQ_COLD_AFTER_MS) } : {}),
+  };
+}
+
 function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined): QueuePorts {
   const queueOf = (namespace: string, topic: string, queue: number): QueueRpc =>
     env.QUEUE.getByName(queueObjectName(namespace, topic, queue)) as QueueRpc;
   const { store } = largeBodiesOf(env);
   return {
     armedAt,
-    ...(Number(env.HALFMQ_QUEUE_BYTES) > 0
-      ? { bounds: { ...BOUNDS, storedBytesMax: Number(env.HALFMQ_QUEUE_BYTES) } }
-      : {}),
+    bounds: boundsOf(env),
     storedBytes: () => ctx.storage.sql.databaseSize,
     transaction: (run) => ctx.storage.transactionSync(run),
     synced: () => ctx.storage.sync(),
@@ -235,7 +242,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     setAlarm: (atMs) => void ctx.storage.setAlarm(atMs),
     // A deleted topic leaves nothing, its alarm included.
     deleteAll: () => void ctx.storage.deleteAll(),
-    ...(store === undefined ? {} : { deleteBodies: (keys) => store.delete(keys) }),
+    bucket: store,
     offer: (namespace, producerGroup, offers) => {
       const stub = env.COORDINATOR.getByName(
         coordinatorObjectName(namespace, producerGroup),

@@ -22,8 +22,8 @@ import type {
 } from "../protocol/rpc.ts";
 import { nextDueAt } from "./agenda.ts";
 import { Attendants, type AttendantPorts } from "./waiting/attendants.ts";
-import { Bin } from "./bodies/bin.ts";
-import { areBodiesGone } from "./bodies/keeping.ts";
+import type { BodyStore } from "../bodies/bucket.ts";
+import { BucketWork } from "./bucket-work.ts";
 import type { QueueBounds } from "./bounds.ts";
 import { decideAndArrive, type CommittingPorts } from "./committing.ts";
 import { sweep } from "./checking.ts";
@@ -60,8 +60,8 @@ export interface QueuePorts extends FlushPorts, AttendantPorts {
   forward(namespace: string, target: Target, call: ForwardCall): Promise<Outcome<Forwarded>>;
   ring: RingPort;
   drained: DrainedPort;
-  /** Deletes large bodies from the bucket; answers whether all are gone. Absent: there is no bucket. */
-  readonly deleteBodies?: (keys: readonly Uint8Array[]) => Promise<boolean>;
+  /** Where large bodies and old segments are; absent: there is none. */
+  readonly bucket?: BodyStore | undefined;
 }
 
 export class Queue {
@@ -77,7 +77,7 @@ export class Queue {
   /** Begun and ended by who may delete the topic. */
   readonly hold = new Hold();
   readonly #outbox: Outbox;
-  readonly #bin: Bin;
+  readonly bucketWork: BucketWork;
   /** Long polls, here and at the bell. */
   readonly waits: Waits;
   /** Pushers and gateways of groups. */
@@ -110,6 +110,7 @@ export class Queue {
       stale: (stamp) => this.#stale(stamp),
       after: (effect) => this.#flush.after(effect),
       answers: this.#flush,
+      arrival: (block) => this.bucketWork.arrival(block),
       ring: (route, ring) => ports.ring(route, ring),
     });
     this.#drains = new Drains({
@@ -128,11 +129,11 @@ export class Queue {
       forward: (namespace, target, call) => ports.forward(namespace, target, call),
       emptied: (nowMs) => this.#endDrop(nowMs),
     });
-    this.#bin = new Bin({
+    this.bucketWork = new BucketWork({
       clock,
       log,
-      bodies: () => this.store.bodies,
-      deleteBodies: ports.deleteBodies,
+      store: () => this.store,
+      bucket: ports.bucket,
       run: (command) => this.run(command),
       emptied: (nowMs) => this.#endDrop(nowMs),
     });
@@ -287,8 +288,7 @@ export class Queue {
   #endDrop(nowMs: number): boolean {
     const { identity, links } = this.store;
     if (identity?.dropping !== true || links.pending > 0) return false;
-    const hasBucket = this.#ports.deleteBodies !== undefined;
-    if (!areBodiesGone(this.store, hasBucket, this.#log, nowMs)) return false;
+    if (!this.bucketWork.isGone(nowMs)) return false;
     this.#flush.after(() => this.#erase());
     return true;
   }
@@ -341,16 +341,16 @@ export class Queue {
     if (store.identity === undefined) return;
     this.waits.serve(nowMs);
     store.commit(nowMs);
-    this.#bin.pick(nowMs);
+    this.bucketWork.pick(nowMs);
     this.#arm(nowMs);
     this.#flush.after(() => this.#follow());
   }
 
   /** [Q1] */
   #arm(nowMs: number): void {
-    const [drains, bin, retainAt] = [this.#drains, this.#bin, this.#retainAt];
-    const { store, attendants, redrives } = this;
-    let next = nextDueAt({ store, attendants, drains, redrives, bin, retainAt }, nowMs);
+    const [drains, retainAt] = [this.#drains, this.#retainAt];
+    const { store, attendants, redrives, bucketWork } = this;
+    let next = nextDueAt({ store, attendants, drains, redrives, bucketWork, retainAt }, nowMs);
     if (next === Infinity) return;
     next = Math.max(next, this.#more ? nowMs : 0);
     if (this.#armedAt !== undefined && this.#armedAt <= next && this.#armedAt > nowMs) return;
@@ -369,7 +369,7 @@ export class Queue {
   #follow(): void {
     const { store } = this;
     this.#outbox.send();
-    this.#bin.send();
+    this.bucketWork.send();
     if (store.identity === undefined || store.identity.dropping === true) return;
     const isGrown = store.route.settings.queues > 1;
     this.waits.ringFor((route) => isGrown || this.attendants.has(route));

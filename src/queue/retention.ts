@@ -20,7 +20,7 @@ export function retain(store: QueueStore, nowMs: number, segmentsMax: number): b
   for (const segment of store.messages.oldest(segmentsMax)) {
     const end = segment.first + segment.count;
     if (segment.storedAt + retentionMs > nowMs && excess <= 0) break;
-    if (isHeld(store, segment.first, end)) break;
+    if (store.groups.holdsBetween(segment.first, end)) break;
     excess -= segment.bytes;
     to = end;
     dropped++;
@@ -32,13 +32,9 @@ export function retain(store: QueueStore, nowMs: number, segmentsMax: number): b
   }
   store.sealKeys(nowMs);
   store.messages.truncate(to);
+  const { cold, warm } = store.messages;
+  store.bodies.doomRange("cold", 0, cold.firstBlock ?? warm.first, nowMs);
   return dropped === segmentsMax;
-}
-
-/** Is anything of [from, to) leased or waiting for a retry? */
-function isHeld(store: QueueStore, from: number, to: number): boolean {
-  for (const { state } of store.groups) if (state.holdsBetween(from, to)) return true;
-  return false;
 }
 
 /** Large bodies that no message needs any more are marked, a bounded number; answers whether there may be more. */

@@ -48,7 +48,7 @@ export function noRoom(
       limit: store.bounds.keysMax,
     });
   }
-  if (store.isStorageFull) return STORAGE_FULL;
+  if (store.gauge.isFull) return STORAGE_FULL;
   return backlogFull(store, newcomers);
 }
 

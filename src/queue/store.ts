@@ -9,6 +9,7 @@ import { ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
 import { Bodies, type BodyPlace } from "./bodies/bodies.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
+import { BlockRows } from "./cold/block-rows.ts";
 import { Delayed } from "./delayed/delayed.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Group } from "./delivery/group.ts";
@@ -25,8 +26,9 @@ import { groupMark, Links, type Parcel } from "./links/links.ts";
 import { Producers } from "./duplicates/producers.ts";
 import { SoftIds } from "./soft.ts";
 import { Trace } from "./trace/trace.ts";
+import { StorageGauge } from "./storage/gauge.ts";
 import { openStorage, readMeta, writeMeta } from "./storage/schema.ts";
-import { SegmentLog } from "./log/segments.ts";
+import { MessageLog } from "./log/message-log.ts";
 import { StandIns } from "./duplicates/stand-ins.ts";
 import type { Sql } from "./storage/storage.ts";
 
@@ -53,12 +55,11 @@ export interface StorePorts {
 
 /** Of operations and keys, which may come to stand in one row of at most 2 MB. */
 const FULL_BYTES = 400_000;
-const MEASURE_EVERY_MS = 1_000;
 
 export class QueueStore {
   readonly sql: Sql;
   readonly journal: Journal;
-  readonly messages: SegmentLog;
+  readonly messages: MessageLog;
   readonly halves: Halves;
   readonly delayed: Delayed;
   readonly links: Links;
@@ -71,22 +72,26 @@ export class QueueStore {
   readonly groups: Groups;
   identity: Identity | undefined;
   readonly bounds: QueueBounds;
-  #isFull = false;
-  #measureAt = 0;
+  readonly gauge: StorageGauge;
   readonly ports: StorePorts;
   #keysAwake = false;
   readonly #softIds: SoftIds;
 
   constructor(sql: Sql, ports: StorePorts, bounds: QueueBounds = BOUNDS) {
     this.bounds = bounds;
+    this.gauge = new StorageGauge(bounds);
     this.sql = sql;
     this.ports = ports;
-    const { schema: bodies } = Bodies;
-    openStorage(sql, [...KeyIndex.schema, ...DueIndex.schema, ...LongBodies.schema, ...bodies]);
+    const schemas = [KeyIndex, DueIndex, LongBodies, Bodies, BlockRows].map(({ schema }) => schema);
+    openStorage(sql, schemas.flat());
     const identity = readMeta(sql, "identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql, bounds.ringDeltas);
-    this.messages = new SegmentLog(sql, { table: "message_log" });
+    const messagePorts = {
+      isHeld: (from: number, to: number) => this.groups.holdsBetween(from, to),
+      hasRoom: () => !this.gauge.isFull,
+    };
+    this.messages = new MessageLog(sql, messagePorts, bounds.fetchedBytesMax);
     this.halves = new Halves(sql, this.journal);
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);
@@ -285,10 +290,11 @@ export class QueueStore {
       : undefined;
   }
 
-  /** The id of the message at an offset; undefined when it is not known any more. */
+  /** The id of the message at an offset; undefined when it is not known any more, or not at hand. */
   logId(offset: number): string | undefined {
     const { incarnation, queue, messages, route } = this;
     const read = messages.read(offset);
+    if (read === "cold") return undefined;
     const id = read === undefined ? undefined : decodeEntry(read.entry).id;
     if (id !== undefined) return id;
     if (read === undefined && route.settings.durability === "memory") return undefined;
@@ -339,15 +345,8 @@ export class QueueStore {
 
   /** A flush begins; the storage is measured once in a while. */
   begin(nowMs: number, storedBytes: () => number): void {
-    this.trace.nowMs = nowMs;
-    if (nowMs < this.#measureAt) return;
-    this.#measureAt = nowMs + MEASURE_EVERY_MS;
-    this.#isFull = storedBytes() >= this.bounds.storedBytesMax;
-  }
-
-  /** No sends until retention has made room. */
-  get isStorageFull(): boolean {
-    return this.#isFull;
+    this.trace.nowMs = this.messages.cold.nowMs = nowMs;
+    this.gauge.look(nowMs, storedBytes);
   }
 
   /** Are the rows that this flush will write so long that it should take no more? A single command stays far below that. */

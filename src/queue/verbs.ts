@@ -4,7 +4,7 @@
  */
 import { accept, refuse, type Outcome } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { QueueRpc, Stored } from "../protocol/rpc.ts";
+import type { QueueRpc, Stamp, Stored } from "../protocol/rpc.ts";
 import { blocked, decideHeld } from "./reading/blocked.ts";
 import { expectBodies } from "./bodies/keeping.ts";
 import { beginChecks, checkContent, endCheck } from "./checking.ts";
@@ -110,17 +110,15 @@ export class QueueVerbs implements QueueRpc {
   }
 
   locate(...[call]: Args<"locate">): Rpc<"locate"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => locate(this.#queue.store, call, nowMs));
+    return this.#look(call.stamp, (nowMs) => locate(this.#queue.store, call, nowMs));
   }
 
   recall(...[call]: Args<"recall">): Rpc<"recall"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => recall(this.#queue.store, call, nowMs));
+    return this.#look(call.stamp, (nowMs) => recall(this.#queue.store, call, nowMs));
   }
 
   retime(...[call, deliverAt]: Args<"retime">): Rpc<"retime"> {
-    return this.#queue.stamped(call.stamp, (nowMs) =>
-      retime(this.#queue.store, call, deliverAt, nowMs),
-    );
+    return this.#look(call.stamp, (nowMs) => retime(this.#queue.store, call, deliverAt, nowMs));
   }
 
   prepare(...[call]: Args<"prepare">): Rpc<"prepare"> {
@@ -217,8 +215,10 @@ export class QueueVerbs implements QueueRpc {
   }
 
   peek(...[call]: Args<"peek">): Rpc<"peek"> {
-    const read = this.#reading(() => accept(peek(this.#queue.store, call)));
-    return this.#queue.stamped(call.stamp, read);
+    return this.#look(
+      call.stamp,
+      this.#reading(() => accept(peek(this.#queue.store, call))),
+    );
   }
 
   async grown(...[stamp, offset, waitMs]: Args<"grown">): Rpc<"grown"> {
@@ -234,7 +234,7 @@ export class QueueVerbs implements QueueRpc {
   }
 
   message(...[call]: Args<"message">): Rpc<"message"> {
-    return this.#queue.stamped(call.stamp, (nowMs) => message(this.#queue.store, call, nowMs));
+    return this.#look(call.stamp, (nowMs) => message(this.#queue.store, call, nowMs));
   }
 
   stats(stamp: Args<"stats">[0]): Rpc<"stats"> {
@@ -274,8 +274,9 @@ export class QueueVerbs implements QueueRpc {
   }
 
   blocked(...[stamp, name, query]: Args<"blocked">): Rpc<"blocked"> {
-    return this.#queue.grouped(stamp, name, (_, nowMs) =>
-      accept(blocked(this.#queue.store, this.#of(name), query, nowMs)),
+    return this.#queue.bucketWork.look(
+      (look) => this.#queue.grouped(stamp, name, (_, nowMs) => look(nowMs)),
+      (nowMs) => accept(blocked(this.#queue.store, this.#of(name), query, nowMs)),
     );
   }
 
@@ -310,6 +311,11 @@ export class QueueVerbs implements QueueRpc {
   /** The delivery states of a group, or of the named consumer. */
   #of(name: string, consumerId?: string): readonly Group[] {
     return this.#queue.store.groups.of(name, consumerId);
+  }
+
+  /** A command that changes nothing where it looks at messages, which may have to be fetched for it. */
+  #look<T>(stamp: Stamp, look: (nowMs: number) => Outcome<T>): Promise<Outcome<T>> {
+    return this.#queue.bucketWork.look((again) => this.#queue.stamped(stamp, again), look);
   }
 
   /** A command whose answer carries messages; refused when those of the flush carry enough. */

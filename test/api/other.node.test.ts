@@ -273,6 +273,7 @@ const stats = {
       firstOffset: 0,
       nextOffset: 4,
       bytes: 10,
+      coldBytes: 4,
       prepared: 1,
       delayed: 2,
       forwarding: 0,
@@ -303,7 +304,16 @@ test("stats show queues, groups and transactions; an inexact lag says so", async
   const { call } = testEdge({ stats: () => Promise.resolve(accept(answer)) });
   const exact = await call("GET", "/v1/topics/t/stats");
   expect(exact.json["queues"]).toEqual([
-    { queue: 0, firstOffset: 0, nextOffset: 4, bytes: 10, prepared: 1, delayed: 2, forwarding: 0 },
+    {
+      queue: 0,
+      firstOffset: 0,
+      nextOffset: 4,
+      bytes: 10,
+      coldBytes: 4,
+      prepared: 1,
+      delayed: 2,
+      forwarding: 0,
+    },
   ]);
   expect(exact.text).not.toContain("lagExact");
   answer = inexact;
@@ -322,6 +332,7 @@ test("metrics are OpenMetrics text, each family once, of the key's topics only",
   expect(answer.text).toContain(
     'halfmq_group_oldest_unacked_age_seconds{topic="a-1",group="g"} 1.5\n',
   );
+  expect(answer.text).toContain('halfmq_queue_cold_bytes{topic="a-1",queue="0"} 4\n');
   expect(answer.text).not.toContain('topic="b"');
   const families = Array.from(answer.text.matchAll(/^# TYPE (\S+)/gmu), ([, name]) => name);
   expect(new Set(families).size).toBe(families.length);

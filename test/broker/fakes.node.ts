@@ -53,6 +53,8 @@ export class FakeQueue {
   asksFormer = false;
   /** Answered instead of anything else, as often as it stands here. */
   readonly refusals: Refusal[] = [];
+  /** What stands below is shown to nobody. */
+  lostBelow = 0;
   /** Waits that were cancelled, by their ids. */
   readonly cancelled: string[] = [];
   /** What waits at this bell were called. */
@@ -220,6 +222,9 @@ export class FakeQueue {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
     const first = call.offset ?? 0;
+    const nothing = { entries: NO_BYTES, offsets: [], storedAts: [] };
+    if (first < this.lostBelow)
+      return Promise.resolve(accept({ ...nothing, nextOffset: this.lostBelow }));
     const rows = this.log.slice(first, first + call.limit);
     const nextOffset = first + rows.length;
     const more = nextOffset < this.log.length ? { nextOffset } : {};

@@ -235,13 +235,27 @@ test("with backlog a new attempt costs an old isolate one call", async () => {
   expect(world.calls).toHaveLength(1);
 });
 
-test("a queue that is down does not keep the others' messages back; with nothing else it is told", async () => {
+test.each(["unavailable", "body_unavailable"] as const)(
+  "a queue that is down, or whose bucket is (%s), does not keep the others' messages back; with nothing else it is told",
+  async (code) => {
+    const { world, receive } = world64();
+    for (let round = 0; round < 3; round++) world.queue("t", 0).refusals.push(refuse(code, "x"));
+    world.queue("t", 1).put(1);
+    expect((await receive()).messages).toHaveLength(1);
+    await expect(receive()).rejects.toThrow(code);
+  },
+);
+
+test("a ring for what is in a bucket that is away ends the wait", async () => {
   const { world, receive } = world64();
-  for (let round = 0; round < 3; round++)
-    world.queue("t", 0).refusals.push(refuse("unavailable", "x"));
-  world.queue("t", 1).put(1);
-  expect((await receive()).messages).toHaveLength(1);
-  await expect(receive()).rejects.toThrow("unavailable");
+  world.onBell = (ring) => {
+    setImmediate(() => {
+      world.queue("t", 9).refusals.push(refuse("body_unavailable", "x"));
+      ring([9]);
+    });
+  };
+  await expect(receive({ waitMs: 20_000 })).rejects.toThrow("body_unavailable");
+  expect(world.calls.length).toBeLessThan(80);
 });
 
 test("an unknown group is made, and a paused one says so", async () => {

@@ -212,3 +212,19 @@ test("what no queue checks is read again when it is older than a second", async 
   await broker.topic(at);
   expect(world.count(/registry topic/)).toBe(2);
 });
+
+test("a tail goes on behind messages that nobody can have any more, and says how many they were", async () => {
+  const world = new World();
+  world.topic("t", 1);
+  const queue = world.queue("t", 0);
+  queue.put(5);
+  queue.lostBelow = 3;
+  const broker = createBroker(world.ground);
+  const tail = valueOf(await broker.tail(at, "earliest"));
+  const events = valueOf(await tail.next(0));
+  const more = events.length > 0 ? events : valueOf(await tail.next(0));
+  expect(more.map(({ message, missed }) => [message.offset, missed])).toEqual([
+    [3, 3],
+    [4, 0],
+  ]);
+});

@@ -1,4 +1,4 @@
-/** A bucket of large bodies in memory, which can be out of reach, lose what it has, or damage it. */
+/** A bucket in memory, which can be out of reach, take its time, lose what it has, or damage it. */
 import { hash } from "node:crypto";
 import { BODY_UNAVAILABLE, type BodyStore } from "../../src/bodies/bucket.ts";
 import type { BodyFault, BodyRef } from "../../src/core/record.ts";
@@ -14,6 +14,13 @@ export class TestBucket implements BodyStore {
   isDown = false;
   /** What every read finds instead of a body. */
   fault: BodyFault | undefined;
+  /** What every call waits for first. */
+  before: (verb: "put" | "get" | "delete") => Promise<void> = () => Promise.resolve();
+  /** Calls that were made, and of reads how many were under way at a time, in all and for one object. */
+  readonly calls = { put: 0, get: 0, delete: 0 };
+  getsAtOnceMax = 0;
+  getsOfOneMax = 0;
+  readonly #gets: string[] = [];
   #keys = 0;
 
   newKey(): Uint8Array {
@@ -22,24 +29,36 @@ export class TestBucket implements BodyStore {
     return key;
   }
 
-  put(key: Uint8Array, body: Uint8Array): Promise<Outcome<BodyRef>> {
-    if (this.isDown) return Promise.resolve(BODY_UNAVAILABLE);
+  async put(key: Uint8Array, body: Uint8Array): Promise<Outcome<BodyRef>> {
+    this.calls.put++;
+    await this.before("put");
+    if (this.isDown) return BODY_UNAVAILABLE;
     this.objects.set(named(key), body.slice());
-    return Promise.resolve(accept({ key, bytes: body.length, digest: digestOf(body) }));
+    return accept({ key, bytes: body.length, digest: digestOf(body) });
   }
 
-  get(ref: BodyRef): Promise<Uint8Array | BodyFault> {
-    if (this.fault !== undefined) return Promise.resolve(this.fault);
-    if (this.isDown) return Promise.resolve("body_unavailable");
-    const body = this.objects.get(named(ref.key));
-    if (body === undefined) return Promise.resolve("body_missing");
+  async get(ref: BodyRef): Promise<Uint8Array | BodyFault> {
+    const name = named(ref.key);
+    this.calls.get++;
+    this.#gets.push(name);
+    this.getsAtOnceMax = Math.max(this.getsAtOnceMax, this.#gets.length);
+    const ofOne = this.#gets.filter((other) => other === name).length;
+    this.getsOfOneMax = Math.max(this.getsOfOneMax, ofOne);
+    await this.before("get");
+    this.#gets.splice(this.#gets.indexOf(name), 1);
+    if (this.fault !== undefined) return this.fault;
+    if (this.isDown) return "body_unavailable";
+    const body = this.objects.get(name);
+    if (body === undefined) return "body_missing";
     const isIntact = Buffer.from(digestOf(body)).equals(Buffer.from(ref.digest));
-    return Promise.resolve(isIntact ? body : "body_damaged");
+    return isIntact ? body : "body_damaged";
   }
 
-  delete(keys: readonly Uint8Array[]): Promise<boolean> {
-    if (this.isDown) return Promise.resolve(false);
+  async delete(keys: readonly Uint8Array[]): Promise<boolean> {
+    this.calls.delete++;
+    await this.before("delete");
+    if (this.isDown) return false;
     for (const key of keys) this.objects.delete(named(key));
-    return Promise.resolve(true);
+    return true;
   }
 }

@@ -11,6 +11,7 @@ import { BOUNDS } from "../../src/queue/bounds.ts";
 import { expectBodies } from "../../src/queue/bodies/keeping.ts";
 import { firstOf } from "../../src/queue/duplicates/dedup.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
+import { seek } from "../../src/queue/operating.ts";
 import { recall } from "../../src/queue/reading/finding.ts";
 import { send } from "../../src/queue/sending.ts";
 import { bytesOf, textOf, type SqlValue } from "../../src/queue/storage/storage.ts";
@@ -22,7 +23,8 @@ import { asleep, knowledge, RandomRun } from "./random-run.node.ts";
 
 const STEPS = 260;
 /** So few that pages are saved all the time. */
-const BOUNDS_HERE = { ...BOUNDS, ringDeltas: 64 };
+const BOUNDS_HERE = { ...BOUNDS, ringDeltas: 64, coldAfterMs: 1_000, blockBytes: 500 };
+const PAST_WARM = 5_000_000_000;
 const HALF_PAGE = 1_024;
 const DELAYED_PAGE = 4_096;
 const LONG_BODY_CHARS = 900_000;
@@ -83,7 +85,30 @@ async function furnish(): Promise<void> {
     return accept(undefined);
   });
   for (let step = 0; step < 40; step++) await run.step();
+  await coolDown();
 }
+
+/** Old segments go to the bucket, and a message of theirs is in flight. */
+async function coolDown(): Promise<void> {
+  const stamp = { incarnation: 7, version: run.version };
+  const one = { stamp, records: records({ tag: "a" }) };
+  for (let n = 0; n < 60; n++) await run.do((at) => send(run.store, one, at));
+  run.bench.storedBytes = PAST_WARM;
+  await run.bench.pass(5_000);
+  const plain = there(run.store.groups.get("plain"));
+  await run.do((at) => accept(seek(run.store, [plain], "earliest", at)));
+  const call = { stamp, group: "plain", maxMessages: 1, waitMs: 0, bytesMax: 1e6 };
+  for (let n = 0; n < 40 && run.store.messages.cold.copyCount === 0; n++)
+    await run.receive(plain, { ...call, invisibleMs: 9e6 });
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("it is not there");
+  return value;
+}
+
+/** Of messages, as they were at first. */
+const fetched = new Map<number, string>();
 
 const digest = (bytes: Uint8Array | undefined): string =>
   bytes === undefined ? "" : hash("sha1", bytes);
@@ -95,7 +120,12 @@ function told(sql: TestSql): string {
   for (const log of [store.messages, store.halves.log, store.delayed.log]) {
     for (let position = log.first; position < log.next; position++) {
       const read = log.read(position);
-      texts.push(read?.storedAt, digest(read?.entry));
+      // What is not at hand comes from the bucket as it was put there.
+      const isCold = read === "cold";
+      texts.push(isCold ? store.messages.storedAtOf(position) : read?.storedAt);
+      const text = isCold ? (fetched.get(position) ?? "cold") : digest(read?.entry);
+      if (log === store.messages && whole === "") fetched.set(position, text);
+      texts.push(text);
     }
     for (let at = 0; at < 20; at++) texts.push(log.positionAt(nowMs - at * 5_000));
     texts.push(log.oldest(50));
@@ -227,6 +257,7 @@ test.each([
   ["half_log", "first = (SELECT MIN(first) + 0 * ? FROM half_log WHERE first > 2048)"],
   ["delta", "seq = (SELECT MAX(seq) - 1 + 0 * ? FROM delta)"],
   ["half_archive", "no <= ?"],
+  ["cold_log", "first = (SELECT MAX(first) FROM cold_log WHERE first < ?)"],
   ["due_state", "id <= ?"],
 ])("a row of %s that is missing is found out", (table, which) => {
   const last = run.store.messages.next - 1;

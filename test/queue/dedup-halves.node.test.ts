@@ -74,7 +74,7 @@ const delivered = (bench: Bench): Map<string | undefined, (string | undefined)[]
   const { messages } = bench.queue.store;
   const found = new Map<string | undefined, (string | undefined)[]>();
   for (let offset = 0; offset < messages.next; offset++) {
-    const entry = decodeEntry(messages.read(offset)?.entry ?? new Uint8Array());
+    const entry = decodeEntry(messages.look(offset)?.entry ?? new Uint8Array());
     const { dedupId } = readRecordHead(entry.record);
     found.set(dedupId, [...(found.get(dedupId) ?? []), entry.id]);
   }

@@ -155,7 +155,7 @@ export class Bench {
       abort: (cause) => void (this.aborted = cause),
       random: () => this.random,
       setAlarm: (atMs) => void (this.alarmAt = atMs),
-      ...(this.hasBucket ? { deleteBodies: (keys) => this.bucket.delete(keys) } : {}),
+      bucket: this.hasBucket ? this.bucket : undefined,
       deleteAll: () => void this.erased++,
       offer: (_namespace, _group, offers) => {
         this.offers.push(...offers);

@@ -95,7 +95,7 @@ const connect = (home: Bench, targets: readonly Bench[], lose: () => boolean = (
 const bodiesOf = (bench: Bench): string[] => {
   const { messages } = bench.queue.store;
   return Array.from({ length: messages.next }, (_, offset) =>
-    new TextDecoder().decode(messages.read(offset)?.entry).replaceAll(/[^n0-9:{}"]/g, ""),
+    new TextDecoder().decode(messages.look(offset)?.entry).replaceAll(/[^n0-9:{}"]/g, ""),
   ).map((text) => /\{"n":(\d+)\}/.exec(text)?.[1] ?? text);
 };
 

@@ -1,8 +1,11 @@
 /** Many commands at one queue, chosen at random, and what a queue knows after them, whichever way it holds it. */
+import { hash } from "node:crypto";
+import { expect } from "vitest";
+import { unframe } from "../../src/core/record.ts";
 import { accept, type Outcome } from "../../src/protocol/errors.ts";
 import { decideHeld } from "../../src/queue/reading/blocked.ts";
 import { beginChecks, endCheck } from "../../src/queue/checking.ts";
-import { receive } from "../../src/queue/consuming.ts";
+import { receive, type Received } from "../../src/queue/consuming.ts";
 import { decide, prepare } from "../../src/queue/deciding.ts";
 import { recall, retime } from "../../src/queue/reading/finding.ts";
 import { redrive, seek } from "../../src/queue/operating.ts";
@@ -12,9 +15,9 @@ import { stats } from "../../src/queue/reading/stats.ts";
 import type { QueueStore } from "../../src/queue/store.ts";
 import { view } from "../../src/queue/halves/transaction-view.ts";
 import type { Group } from "../../src/queue/delivery/group.ts";
-import type { GroupRoute } from "../../src/protocol/rpc.ts";
+import type { Delivered, GroupRoute, ReceiveCall } from "../../src/protocol/rpc.ts";
 import type { QueueBounds } from "../../src/queue/bounds.ts";
-import type { TopicSettings } from "../../src/protocol/topic.ts";
+import type { GroupSettings, TopicSettings } from "../../src/protocol/topic.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 /** A small generator (mulberry32): the same seed, the same run. */
@@ -38,13 +41,20 @@ const groupsOf = (version: number): GroupRoute[] => [
   group(`passing${version}`, {}, 10 + version),
 ];
 
+const isApart = ({ ordered, messageGroupConcurrency }: GroupSettings): boolean =>
+  ordered || messageGroupConcurrency > 0;
+
 export class RandomRun {
   readonly bench: Bench;
   readonly pick: (below: number) => number;
   readonly receipts: { group: string; receipt: string }[] = [];
   readonly delayedIds: string[] = [];
+  /** Deliveries: to whom, and of what. */
+  readonly got: string[] = [];
   version = 1;
   readonly #settings: Partial<TopicSettings>;
+  /** One message at a time, and no message groups told apart: what a receive gives does not depend on what is at hand. */
+  isOneByOne = false;
 
   constructor(
     seed: number,
@@ -66,7 +76,7 @@ export class RandomRun {
 
   configure(): Promise<unknown> {
     const topic = route(
-      groupsOf(this.version),
+      groupsOf(this.version).filter(({ settings }) => !this.isOneByOne || !isApart(settings)),
       { retentionMs: 60_000, dedupWindowMs: 5_000, ...this.#settings },
       { version: this.version },
     );
@@ -87,6 +97,23 @@ export class RandomRun {
       ...(this.pick(6) > 0 ? {} : { dedupId: `d${this.pick(20)}` }),
       ...(this.pick(9) > 0 ? {} : { ttlMs: 500 }),
     }));
+  }
+
+  /** To its end: over all turns, and with what must be fetched. */
+  async receive(group: Group, call: ReceiveCall): Promise<Received | undefined> {
+    for (;;) {
+      const got = await this.do((nowMs) => accept(receive(this.store, group, call, nowMs)));
+      if (got?.is !== "unfinished" && got?.is !== "cold") return got;
+      if (got.is === "unfinished") continue;
+      const arrived = this.bench.queue.bucketWork.arrival(got.block);
+      await this.bench.clock.advance(0);
+      expect(await arrived).toBe(true);
+    }
+  }
+
+  #note({ number }: Group, { entries, offsets, attempts }: Delivered): void {
+    for (const [index, entry] of unframe(entries).entries())
+      this.got.push(`${number} ${offsets[index]} ${attempts[index]} ${hash("sha1", entry)}`);
   }
 
   #group(): Group | undefined {
@@ -118,14 +145,15 @@ export class RandomRun {
         const call = {
           stamp,
           group: name,
-          maxMessages: 1 + pick(6),
+          maxMessages: this.isOneByOne ? 1 : 1 + pick(6),
           waitMs: 0,
           bytesMax: 1e6,
           invisibleMs: 100 + pick(2_000),
           ...(pick(3) === 0 ? { attempt: `attempt${pick(5)}` } : {}),
         };
-        const got = await this.do((nowMs) => accept(receive(store, found, call, nowMs)));
+        const got = await this.receive(found, call);
         if (got?.is !== "delivered") return;
+        this.#note(found, got.delivered);
         for (const receipt of got.delivered.receipts) this.receipts.push({ group: name, receipt });
         return;
       }

@@ -4,10 +4,23 @@
  */
 import { expect, it } from "vitest";
 import { QueueStore } from "../../src/queue/store.ts";
+import { SMALL } from "./cold.node.ts";
 import { asleep, earliestDue, knowledge, RandomRun } from "./random-run.node.ts";
 
-async function play(seed: number, steps: number, lookEvery: number): Promise<void> {
-  const run = new RandomRun(seed);
+/** Old segments go to the bucket all the time. */
+const COLD = { ...SMALL, coldAfterMs: 300, blockBytes: 150, fetchedBytesMax: 600 };
+
+function cold(run: RandomRun): RandomRun {
+  run.bench.storedBytes = 600;
+  return run;
+}
+
+async function play(
+  seed: number,
+  steps: number,
+  lookEvery: number,
+  run = new RandomRun(seed),
+): Promise<void> {
   await run.configure();
   for (let n = 0; n < steps; n++) {
     await run.step();
@@ -31,6 +44,39 @@ async function play(seed: number, steps: number, lookEvery: number): Promise<voi
 it.each([1, 2, 3, 4, 5])("knows the same after waking, at any moment (seed %i)", async (seed) => {
   await play(seed, 150, 1);
 });
+
+it.each([6, 7, 8])("knows the same after waking, with cold segments (seed %i)", async (seed) => {
+  const run = cold(new RandomRun(seed, COLD));
+  await play(seed, 150, 1, run);
+  expect(run.bench.bucket.calls.put).toBeGreaterThan(3);
+});
+
+it.each([11, 12, 13, 15, 16])(
+  "gives everybody the same with cold segments as without (seed %i)",
+  async (seed) => {
+    // Retention would look at other instants.
+    const settings = { retentionMs: 1e9 };
+    const runs = [new RandomRun(seed, {}, settings), cold(new RandomRun(seed, COLD, settings))];
+    for (const run of runs) {
+      run.isOneByOne = true;
+      await run.configure();
+      for (let n = 0; n < 400; n++) {
+        await run.step();
+        if (n % 97 === 0) run.bench.wake();
+        // Its first look at what is due.
+        if (n % 97 === 0) await run.bench.clock.advance(0);
+      }
+    }
+    const [plain, other] = runs;
+    expect(other?.got).toEqual(plain?.got);
+    expect(other?.got.length).toBeGreaterThan(50);
+    const [known, same] = runs.map((run) => knowledge(run.store, run.bench.clock.nowMs()));
+    expect(same).toEqual(known);
+    expect(other?.bench.bucket.calls.get).toBeGreaterThan(3);
+    const referred = other?.bench.sql.exec("SELECT key FROM large_body WHERE state IN (0, 5, 6)");
+    expect(other?.bench.bucket.objects.size).toBeLessThanOrEqual(referred?.length ?? 0);
+  },
+);
 
 it("knows the same after waking, when the ring has come round", async () => {
   await play(100, 2_500, 97);

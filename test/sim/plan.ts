@@ -47,6 +47,8 @@ export interface Plan {
   readonly faults: Faults;
   /** Larger bodies go to the bucket; most bodies have a few dozen bytes more. */
   readonly inlineBytesMax: number;
+  /** Age from which old segments go there; infinite where none do. */
+  readonly coldAfterMs: number;
 }
 
 /** No request is on its way for longer, whatever holds it up. */
@@ -106,6 +108,7 @@ export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
     hostileEndpoints: dice.chance(0.6),
     ...drawBadness(dice),
     inlineBytesMax: bucketDice.chance(0.5) ? bucketDice.int(100, 130) : 1_048_576,
+    coldAfterMs: bucketDice.chance(0.4) ? bucketDice.int(1, 3_000) : Infinity,
   };
 }
 

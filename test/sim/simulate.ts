@@ -62,6 +62,7 @@ export async function simulate(run: Run): Promise<Ran> {
   const deployment = new Deployment(host, dice.fork(), {
     ringDeltas: plan.ringDeltas,
     inlineBytesMax: plan.inlineBytesMax,
+    coldAfterMs: plan.coldAfterMs,
     bucketDice,
     post: (question) => endpoint.post(question),
     onError: note,

@@ -3,6 +3,7 @@
  * when it fails. The rows go only when the bucket has said yes, so that a crash on the way repeats the delete. It keeps
  * nothing that must survive.
  */
+import type { BodyStore } from "../../bodies/bucket.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import { accept, type Outcome } from "../../protocol/errors.ts";
@@ -19,8 +20,8 @@ export interface BinPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly bodies: () => Bodies;
-  /** Answers whether the bucket has none of them any more. Absent: there is no bucket. */
-  readonly deleteBodies: ((keys: readonly Uint8Array[]) => Promise<boolean>) | undefined;
+  /** Absent: nothing can be deleted. */
+  readonly bucket: Pick<BodyStore, "delete"> | undefined;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
   /** Some are gone. */
   emptied(nowMs: number): void;
@@ -38,7 +39,7 @@ export class Bin {
 
   nextDueAt(nowMs: number): number | undefined {
     const { doomedAt } = this.#ports.bodies();
-    if (doomedAt === Infinity || this.#ports.deleteBodies === undefined) return undefined;
+    if (doomedAt === Infinity || this.#ports.bucket === undefined) return undefined;
     if (this.#retryAt > nowMs) return Math.max(doomedAt, this.#retryAt);
     // What is due now is called for after this flush, and has its time from there.
     return doomedAt > nowMs ? doomedAt : nowMs + CALL_MS;
@@ -46,18 +47,18 @@ export class Bin {
 
   /** Inside a flush: what the next call deletes, if none is under way. */
   pick(nowMs: number): void {
-    const isIdle = this.#ports.deleteBodies !== undefined && this.#retryAt <= nowMs;
+    const isIdle = this.#ports.bucket !== undefined && this.#retryAt <= nowMs;
     this.#picked = isIdle ? this.#ports.bodies().overdue(nowMs, CALL_MAX) : [];
   }
 
   /** Behind the flush: makes that call. */
   send(): void {
-    const { clock, deleteBodies } = this.#ports;
+    const { clock, bucket } = this.#ports;
     const keys = this.#picked;
     this.#picked = [];
-    if (deleteBodies === undefined || keys.length === 0) return;
+    if (bucket === undefined || keys.length === 0) return;
     this.#retryAt = clock.nowMs() + CALL_MS;
-    deleteBodies(keys).then(
+    bucket.delete(keys).then(
       (gone) => this.#answered(keys, gone),
       () => this.#answered(keys, false),
     );

@@ -12,12 +12,12 @@ import { crc32, seedOf } from "../../core/crc32.ts";
 import { bytesOf, type Sql, type SqlValue } from "../storage/storage.ts";
 
 /** What a row stands for. `at` is an instant (expected, doomed) or a place. Persisted. */
-const STATE = { expected: 0, log: 1, half: 2, delayed: 3, dead: 4, doomed: 5 } as const;
+const STATE = { expected: 0, log: 1, half: 2, delayed: 3, dead: 4, doomed: 5, cold: 6 } as const;
 type State = (typeof STATE)[keyof typeof STATE];
 
-/** Where the message stands; `dead`: only its dead letters do, under its offset. */
+/** Where the message stands; `dead`: only its dead letters do, under its offset; `cold`: old segments, from there on. */
 export interface BodyPlace {
-  readonly in: "log" | "half" | "delayed" | "dead";
+  readonly in: "log" | "half" | "delayed" | "dead" | "cold";
   readonly at: number;
 }
 
@@ -127,18 +127,19 @@ export class Bodies {
   }
 
   /** Places from…to of a log are dropped. */
-  doomRange(log: "half" | "delayed", from: number, to: number, nowMs: number): void {
+  doomRange(log: "half" | "delayed" | "cold", from: number, to: number, nowMs: number): void {
     if (this.#isEmpty) return;
     const rows = this.#rows("state = ? AND at >= ? AND at < ?", STATE[log], from, to);
     for (const row of rows) this.#doom(STATE[log], row, nowMs);
   }
 
-  /** The topic is deleted: nobody is given anything any more. */
+  /** The topic is deleted: nobody is given anything any more. What was announced a moment ago may still be on its way. */
   doomAll(nowMs: number): void {
     if (this.#isEmpty) return;
     for (const { state, at, key } of this.#rows("state >= ?", 0)) {
+      const putBy = state === STATE.expected ? at - EXPECTED_MS + GRACE_MS : nowMs;
       this.#delete(state, at, key);
-      this.#insert(STATE.doomed, nowMs, key);
+      this.#insert(STATE.doomed, Math.max(nowMs, putBy), key);
     }
   }
 

@@ -24,7 +24,7 @@ export function expectBodies(
   keys: readonly Uint8Array[],
   nowMs: number,
 ): Outcome<undefined> {
-  if (store.isStorageFull) return STORAGE_FULL;
+  if (store.gauge.isFull) return STORAGE_FULL;
   if (store.bodies.expectedCount + keys.length > EXPECTED_MAX)
     return refuse("overloaded", "Too many large bodies are on their way to this queue.");
   store.bodies.expect(keys, nowMs);

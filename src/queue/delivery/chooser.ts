@@ -5,6 +5,7 @@
 import { decodeEntry, entryExpiresAt, entryWeight } from "../../core/entry.ts";
 import type { MessageFilter } from "../../core/filter/message-filter.ts";
 import { readRecordHead } from "../../core/record.ts";
+import type { Stored } from "../cold/cold-log.ts";
 import type { GroupMemory } from "./memory.ts";
 import type { Flight } from "./page.ts";
 
@@ -20,6 +21,15 @@ export interface Chosen {
   readonly generation: number;
   readonly attempt: number;
   readonly invisibleUntil: number;
+}
+
+/** What a receive gets. */
+export interface Choice {
+  readonly chosen: Chosen[];
+  /** The scan stopped before the tail with nothing found yet. */
+  readonly unfinished: boolean;
+  /** A message that would be next, or must be looked at first, is not at hand. */
+  readonly coldAt: number | undefined;
 }
 
 export interface Ask {
@@ -45,14 +55,19 @@ export class Chooser {
   readonly #memory: GroupMemory;
   /** Message groups locked by the receive under way: they may go on with a contiguous batch. */
   readonly #batch = new Set<string>();
+  /** Of the receive under way. */
+  #coldAt: number | undefined;
 
   constructor(memory: GroupMemory) {
     this.#memory = memory;
   }
 
-  /** Leases up to the asked number. `unfinished`: the scan stopped before the tail with nothing found yet. */
-  receive(ask: Ask, nowMs: number): { chosen: Chosen[]; unfinished: boolean } {
+  /** Leases up to the asked number. */
+  receive(ask: Ask, nowMs: number): Choice {
     this.#batch.clear();
+    this.#coldAt = undefined;
+    const { state, filter, apart, ports } = this.#memory;
+    const from = state.cursor;
     const chosen: Chosen[] = [];
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
@@ -71,7 +86,11 @@ export class Chooser {
     this.#writeLeases(chosen, until);
     for (const { offset } of chosen) this.#memory.flow.out(offset);
     this.#memory.flow.gave(chosen.length);
-    return { chosen, unfinished: unfinished && chosen.length === 0 };
+    // Less than a whole turn is looked through between two fetches.
+    const isHeldUp = this.#coldAt === state.cursor && state.cursor > from;
+    if (isHeldUp && filter !== undefined && !apart) state.scanned();
+    ports.log.goOn(state.cursor);
+    return { chosen, unfinished: unfinished && chosen.length === 0, coldAt: this.#coldAt };
   }
 
   /** Consecutive first deliveries share one operation. */
@@ -100,9 +119,20 @@ export class Chooser {
     }
   }
 
-  /** Answers false when the message does not fit into the answer any more. */
+  /** The message in the log; nothing as well when it is lost, and then it is done with. */
+  #read(offset: number): Stored | "cold" | undefined {
+    const { log } = this.#memory.ports;
+    const read = log.read(offset);
+    if (read === "cold") this.#coldAt ??= offset;
+    else if (read === undefined && log.isLost(offset)) this.#memory.state.expire(offset);
+    return read;
+  }
+
+  /** Answers false when the message does not fit into the answer any more, or is not at hand. */
   #take(offset: number, into: Taking): boolean {
-    const read = this.#memory.content(offset);
+    const isApart = this.#memory.redriven(offset) !== undefined;
+    const read = isApart ? this.#memory.content(offset) : this.#read(offset);
+    if (read === "cold") return false;
     if (read === undefined) {
       this.#memory.visible.delete(offset);
       return true;
@@ -115,10 +145,14 @@ export class Chooser {
     const expiresAt = entryExpiresAt(read.entry);
     if (expiresAt !== undefined && expiresAt <= into.nowMs) {
       this.#memory.visible.delete(offset);
-      if (this.#memory.redriven(offset) === undefined) this.#memory.state.expire(offset);
-      else this.#memory.ports.deadLetters.remove(this.#memory.number, offset);
+      if (isApart) this.#memory.ports.deadLetters.remove(this.#memory.number, offset);
+      else this.#memory.state.expire(offset);
       this.#memory.unlock(offset);
       return true;
+    }
+    if (!isApart && !this.#memory.ports.log.keepAtHand(offset)) {
+      into.room.bytes = 0;
+      return false;
     }
     into.room.bytes -= size;
     this.#memory.visible.delete(offset);
@@ -175,7 +209,8 @@ export class Chooser {
       if (next === "spilled") {
         // One look a turn: it is bounded, and may find nothing.
         if (hasLooked) return { unfinished: true };
-        this.#refill(messageGroup);
+        const isThrough = this.#refill(messageGroup);
+        if (!isThrough) break;
         hasLooked = true;
         continue;
       }
@@ -201,15 +236,21 @@ export class Chooser {
     return true;
   }
 
-  /** Looks in the log for further messages of a message group that did not fit in memory. */
-  #refill(messageGroup: string): void {
+  /**
+   * Looks in the log for further messages of a message group that did not fit in memory. Answers whether it came as far as it
+   * may in one turn.
+   */
+  #refill(messageGroup: string): boolean {
     const found: number[] = [];
+    let isCold = false;
     let offset = this.#memory.locks.spilledFrom(messageGroup);
     const end = Math.min(this.#memory.state.cursor, offset + SCAN_MAX);
     for (; offset < end && found.length < 256; offset++) {
       if (this.#memory.state.isDone(offset) || this.#memory.state.flight(offset) !== undefined)
         continue;
-      const read = this.#memory.ports.log.read(offset);
+      const read = this.#read(offset);
+      isCold = read === "cold";
+      if (read === "cold") break;
       if (
         read !== undefined &&
         readRecordHead(decodeEntry(read.entry).record).messageGroup === messageGroup
@@ -221,6 +262,7 @@ export class Chooser {
       found,
       offset < this.#memory.state.cursor ? offset : undefined,
     );
+    return found.length > 0 || !isCold;
   }
 
   /** Reads on from the cursor. Answers whether it stopped before the tail for its own limit. */
@@ -250,7 +292,8 @@ export class Chooser {
   }
 
   #takeChecked(offset: number, filter: MessageFilter | undefined, into: Taking): boolean {
-    const read = this.#memory.ports.log.read(offset);
+    const read = this.#read(offset);
+    if (read === "cold") return false;
     if (read === undefined) return true;
     const { record } = decodeEntry(read.entry);
     if (filter !== undefined && !filter.matches(record)) {

@@ -279,13 +279,8 @@ export class DeadLetters {
     let count = 0;
     let bytes = 0;
     let more = false;
-    for (const row of this.#sql.exec(
-      `SELECT weight FROM dead_letter WHERE ${which}`,
-      group,
-      after,
-      limit + 1,
-    )) {
-      bytes += Number(row["weight"]);
+    for (const { weight } of this.#rows.read(which, group, after, limit + 1)) {
+      bytes += weight;
       more = count === limit || (count > 0 && bytes > bytesMax);
       if (more) break;
       count++;

@@ -10,7 +10,7 @@
 import { backoffMs } from "../../core/retry.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
 import type { GroupSettings } from "../../protocol/topic.ts";
-import { Chooser, type Ask, type Chosen } from "./chooser.ts";
+import { Chooser, type Ask, type Choice } from "./chooser.ts";
 import { GroupMemory, type GroupPorts } from "./memory.ts";
 import type { Flight } from "./page.ts";
 import { Poison } from "./poison.ts";
@@ -172,8 +172,8 @@ export class Group {
     return Math.min(count, this.#memory.flow.room);
   }
 
-  /** Leases up to the asked number. `unfinished`: the scan stopped before the tail with nothing found yet. */
-  receive(ask: Ask, nowMs: number): { chosen: Chosen[]; unfinished: boolean } {
+  /** Leases up to the asked number. */
+  receive(ask: Ask, nowMs: number): Choice {
     this.promote(nowMs);
     return this.#chooser.receive(ask, nowMs);
   }

@@ -88,6 +88,12 @@ export class Groups {
     return group === undefined ? [] : [group];
   }
 
+  /** Is any message of [from, to) leased or waiting for a retry? */
+  holdsBetween(from: number, to: number): boolean {
+    for (const { state } of this) if (state.holdsBetween(from, to)) return true;
+    return false;
+  }
+
   // ------------------------------------------------------------ beginning and end
 
   /** The topic's groups are these now. */

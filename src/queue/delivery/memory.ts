@@ -8,7 +8,8 @@ import { Heap } from "../../core/heap.ts";
 import { readRecordHead } from "../../core/record.ts";
 import type { GroupRoute } from "../../protocol/rpc.ts";
 import type { Journal } from "../storage/journal.ts";
-import type { SegmentLog } from "../log/segments.ts";
+import type { Stored } from "../cold/cold-log.ts";
+import type { MessageLog } from "../log/message-log.ts";
 import { Comeback } from "./comeback.ts";
 import type { DeadLetters, Redriven } from "./dead-letters.ts";
 import { OrderLocks } from "./order.ts";
@@ -17,7 +18,7 @@ import { Flow, type Seat } from "./flow.ts";
 import { GroupState } from "./state.ts";
 
 export interface GroupPorts {
-  readonly log: SegmentLog;
+  readonly log: MessageLog;
   readonly journal: Journal;
   readonly deadLetters: DeadLetters;
   /** The former queue that a message group's order still waits for, if any. */
@@ -193,8 +194,9 @@ export class GroupMemory {
     return this.ports.deadLetters.flight(this.number, offset);
   }
 
-  content(offset: number): { entry: Uint8Array; storedAt: number } | undefined {
-    return this.ports.deadLetters.content(this.number, offset) ?? this.ports.log.read(offset);
+  /** Of a message in flight. */
+  content(offset: number): Stored | undefined {
+    return this.ports.deadLetters.content(this.number, offset) ?? this.ports.log.held(offset);
   }
 
   messageGroupOf(offset: number): string | undefined {

@@ -61,7 +61,7 @@ export class SegmentMemory {
 }
 
 /** The segment that holds the position; the segments are in order. */
-function locate(segments: Stretch, position: number): Segment | undefined {
+export function locate(segments: Stretch, position: number): Segment | undefined {
   let low = 0;
   let high = segments.length - 1;
   while (low <= high) {

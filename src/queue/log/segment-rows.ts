@@ -65,9 +65,9 @@ export class SegmentRows {
     return `${this.#table} ${first}`;
   }
 
-  /** What a row with this body and head counts as. */
-  static bytesOf(body: Uint8Array, head: Uint8Array): number {
-    return body.length + CRC_BYTES + head.length;
+  /** What a row with a body and a head of so many bytes counts as. */
+  static bytesOf(bodyBytes: number, headBytes: number): number {
+    return bodyBytes + CRC_BYTES + headBytes;
   }
 
   /** Answers a copy of the body. */

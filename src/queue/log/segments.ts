@@ -112,6 +112,11 @@ export class SegmentLog {
     return this.#bytes + (this.#pending?.bytes ?? 0);
   }
 
+  /** Bytes of all rows in front of those held, from the log's beginning on. */
+  get before(): number {
+    return this.#total - this.#bytes;
+  }
+
   /** Never goes back, whatever the clock does. */
   get lastStoredAt(): number {
     return this.#lastStoredAt;
@@ -181,7 +186,7 @@ export class SegmentLog {
     const [first, count, storedAt] = [this.#next, to - from, this.#pendingAt];
     const written = pending.body(from, to);
     const head = this.#summary(pending, from, to);
-    const bytes = SegmentRows.bytesOf(written, head);
+    const bytes = SegmentRows.bytesOf(written.length, head.length);
     this.#total += bytes;
     this.#bytes += bytes;
     const row = { first, count, storedAt, bytes, total: this.#total, head };
@@ -292,6 +297,16 @@ export class SegmentLog {
   /** The segment rows that may go first: oldest first, at most `limit`. */
   oldest(limit: number): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "bytes">[] {
     return [...this.#rows.read("ORDER BY first LIMIT ?", limit)];
+  }
+
+  /** The segments that begin in [from, to), whole. */
+  whole(from: number, to: number): Segment[] {
+    return [...this.#rows.whole("WHERE first >= ? AND first < ? ORDER BY first", from, to)];
+  }
+
+  /** Do rows that begin in [from, to) carry keys? */
+  haveKeys(from: number, to: number): boolean {
+    return this.#rows.haveKeys(from, to);
   }
 
   /** Drops everything below the position, which is a segment's first or `next`. Not while entries are pending. */

@@ -44,13 +44,27 @@ export function blocked(
     .map((holder) => ({ holder, at: { offset: holder.held.offset, number: holder.group.number } }))
     .filter(({ at }) => compare(at, after) > 0)
     .toSorted((one, other) => compare(one.at, other.at));
-  const items = rest
-    .slice(0, query.limit)
-    .flatMap(({ holder, at }) => viewOf(store, holder, cursorOf(at)) ?? []);
+  const items: BlockedView[] = [];
+  for (const { holder, at } of rest.slice(0, query.limit)) {
+    const view = viewOf(store, holder, cursorOf(at));
+    if (view !== undefined) items.push(view);
+    else if (store.messages.missed !== undefined) return shortened(store, items);
+  }
   const last = rest[query.limit - 1];
   return rest.length <= query.limit || last === undefined
     ? { items }
     : { items, next: cursorOf(last.at) };
+}
+
+/** A message is not at hand: what comes before it is a page; without any, the call waits. */
+function shortened(
+  { messages }: QueueStore,
+  items: BlockedView[],
+): { items: BlockedView[]; next?: string } {
+  const last = items.at(-1);
+  if (last === undefined) return { items };
+  messages.missed = undefined;
+  return { items, next: last.cursor };
 }
 
 interface At {
@@ -70,7 +84,7 @@ function viewOf(
 ): BlockedView | undefined {
   const { offset, by, formerQueue, waiting, more } = held;
   const { number, consumerId } = group;
-  const read = store.deadLetters.content(number, offset) ?? store.messages.read(offset);
+  const read = store.deadLetters.content(number, offset) ?? store.messages.look(offset);
   if (read === undefined) return undefined;
   const { id, record } = decodeEntry(read.entry);
   const { messageGroup } = readRecordHead(record);

@@ -114,7 +114,7 @@ function delayed(store: QueueStore, id: string, position: number): Found | undef
 
 function stored(store: QueueStore, id: string, offset: number): Found | undefined {
   if (offset >= store.messages.next) return undefined;
-  const read = store.messages.read(offset);
+  const read = store.messages.look(offset);
   // What is expired can't be compared; the id or its home has named this place.
   if (read === undefined) return { is: "stored", offset };
   const own = messageId({
@@ -181,7 +181,7 @@ function waitingView(
 }
 
 function storedView(store: QueueStore, id: string, offset: number, nowMs: number): MessageView {
-  const read = store.messages.read(offset);
+  const read = store.messages.look(offset);
   const place = { id, topic: store.route.topic, queue: store.queue, offset };
   if (read === undefined) return { ...place, state: "expired", sentAt: 0, groups: [] };
   const entry = decodeEntry(read.entry);

@@ -11,6 +11,7 @@ export function stats(store: QueueStore, nowMs: number): QueueStats {
     firstOffset: messages.first,
     nextOffset: messages.next,
     bytes: messages.bytes,
+    coldBytes: messages.coldBytes,
     prepared: halves.open.size,
     delayed: store.delayed.count,
     forwarding: store.links.pending,
@@ -63,7 +64,7 @@ function figuresOf(store: QueueStore, group: Group, nowMs: number): DeliveryFigu
   const oldest = group.lowWater(messages.next);
   const storedAt =
     deadLetters.content(number, oldest)?.storedAt ??
-    (oldest < messages.next ? messages.read(oldest)?.storedAt : undefined);
+    (oldest < messages.next ? messages.storedAtOf(oldest) : undefined);
   return {
     lag: group.lag,
     inFlight,

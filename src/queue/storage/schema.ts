@@ -5,6 +5,8 @@
  *
  * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
+ * cold_log    one row per block of old segments that are in the bucket instead; rewritten when retention comes into it, dies by it
+ * block_copy  the object of a block with a message in flight; deleted when there is none any more
  * long_body   what of a segment's body or a page does not fit into its row; dies with it
  * delta       the ring: row (seq mod RING) holds all state changes of flush seq; overwritten, never deleted
  * page        checkpoints of live pages of state, written when the ring comes round; deleted when the page retires
@@ -49,7 +51,7 @@ const TABLES: readonly string[] = [
 ];
 
 /** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-const SCHEMA_VERSION = 6;
+const SCHEMA_VERSION = 7;
 const SCHEMA = "schema";
 
 /** Makes the tables, and refuses storage of another version or with a fact that is not as it was written. */

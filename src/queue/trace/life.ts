@@ -79,7 +79,7 @@ function delayedLife(store: QueueStore, position: number | undefined): TraceEven
 }
 
 function logLife(store: QueueStore, offset: number | undefined, nowMs: number): TraceEvent[] {
-  const read = offset === undefined ? undefined : store.messages.read(offset);
+  const read = offset === undefined ? undefined : store.messages.look(offset);
   if (offset === undefined || read === undefined) return [];
   const { expiresAt } = decodeEntry(read.entry);
   const events: TraceEvent[] = [

@@ -7,6 +7,7 @@ import type { Clock } from "../../platform/clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { Delivered, ReceiveCall } from "../../protocol/rpc.ts";
+import type { Block } from "../cold/block.ts";
 import { nothing, type Received } from "../consuming.ts";
 
 /** Ends of waits that came before their wait; each is of use for milliseconds. */
@@ -65,19 +66,23 @@ export class Polls {
 
   /**
    * Tries the group's polls, oldest first, as long as `receive` has something. Answers what to tell whom once the flush
-   * is applied, and whether a scan stopped half-way and wants another flush.
+   * is applied, whether a scan stopped half-way and wants another flush, and which block must be fetched first.
    */
   serve(
     group: number,
     receive: (call: ReceiveCall) => Received | undefined,
-  ): { answers: (() => void)[]; unfinished: boolean } {
+  ): { answers: (() => void)[]; unfinished: boolean; cold: Block | undefined } {
     const answers: (() => void)[] = [];
     const polls = this.#waiting.get(group) ?? [];
     for (;;) {
       const [poll] = polls;
       const received = poll === undefined ? undefined : receive(poll.call);
       if (poll === undefined || received?.is !== "delivered")
-        return { answers, unfinished: received?.is === "unfinished" };
+        return {
+          answers,
+          unfinished: received?.is === "unfinished",
+          cold: received?.is === "cold" ? received.block : undefined,
+        };
       polls.shift();
       this.#size--;
       poll.cancel();

@@ -3,6 +3,7 @@
  * queue of the topic to ring. A poll leases nothing by itself: what it gets is the receive command's, run inside a flush.
  * In memory only: a poll that is lost with the object is asked again by its client.
  */
+import { COLD_UNAVAILABLE } from "../../bodies/bucket.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
@@ -16,12 +17,16 @@ import type {
 } from "../../protocol/rpc.ts";
 import type { Attendants } from "./attendants.ts";
 import { Bell } from "./bell.ts";
+import type { Block } from "../cold/block.ts";
 import { nothing, receive, type Received } from "../consuming.ts";
 import type { Group } from "../delivery/group.ts";
 import { Polls } from "./polls.ts";
 import { Rings, type RingPort } from "./rings.ts";
 import type { QueueStore } from "../store.ts";
 import { Tails } from "./tails.ts";
+
+/** A receive that finds nothing in what is fetched for it ends after so much more than its own wait. */
+const COLD_MS = 10_000;
 
 export interface WaitsPorts {
   readonly clock: Clock;
@@ -39,6 +44,8 @@ export interface WaitsPorts {
   /** What the answers of a flush may carry. */
   readonly answers: { readonly hasRoom: boolean; spend(bytes: number): void };
   readonly ring: RingPort;
+  /** Fulfilled when what is in the block may be looked at again; false: the bucket is out of reach. */
+  arrival(block: Block): Promise<boolean>;
 }
 
 export class Waits {
@@ -87,6 +94,7 @@ export class Waits {
   // ------------------------------------------------------------ receiving
 
   receive(call: ReceiveCall): Promise<Outcome<Delivered>> {
+    const until = this.#ports.clock.nowMs() + call.waitMs + COLD_MS;
     return new Promise((resolve) => {
       const turn = (): void => {
         const answer = this.#ports.grouped<Received>(call.stamp, call.group, (route, nowMs) => {
@@ -101,10 +109,29 @@ export class Waits {
           if (!outcome.ok) resolve(outcome);
           else if (outcome.value.is === "delivered") resolve(accept(outcome.value.delivered));
           else if (outcome.value.is === "unfinished") turn();
+          else if (outcome.value.is === "cold")
+            this.#fetch(outcome.value.block, until, turn, resolve);
           else this.#wait(call, outcome.value.paused, resolve);
         });
       };
       turn();
+    });
+  }
+
+  /** What comes next is in the bucket. Who has waited long enough is told to come again: the scan stays where it is. */
+  #fetch(
+    block: Block,
+    until: number,
+    turn: () => void,
+    answer: (outcome: Outcome<Delivered>) => void,
+  ): void {
+    if (this.#ports.clock.nowMs() >= until) {
+      answer(accept({ ...nothing(false), more: true }));
+      return;
+    }
+    void this.#ports.arrival(block).then((isSettled) => {
+      if (isSettled) turn();
+      else answer(COLD_UNAVAILABLE);
     });
   }
 
@@ -159,12 +186,21 @@ export class Waits {
   #serveGroup(number: number, nowMs: number): void {
     const group = this.#store.groups.number(number);
     if (group === undefined) return;
-    const { answers, unfinished } = this.#polls.serve(number, (call) =>
+    const { answers, unfinished, cold } = this.#polls.serve(number, (call) =>
       group.mayHave ? this.#receive(group, call, nowMs) : undefined,
     );
     // After the flush, like every other answer: a throw must not have answered anybody.
     for (const answer of answers) this.#ports.after(answer);
     if (unfinished) this.#ports.after(() => void this.#ports.run(() => accept(undefined)));
+    if (cold !== undefined) this.#ports.after(() => this.#fetchFor(number, cold));
+  }
+
+  /** Polls of the group have waited for what is in the bucket. */
+  #fetchFor(number: number, block: Block): void {
+    void this.#ports.arrival(block).then((isSettled) => {
+      if (isSettled) void this.#ports.run(() => accept(undefined));
+      else this.#polls.turnAway(COLD_UNAVAILABLE, number)();
+    });
   }
 
   /** The client is gone: its long poll here or at the bell ends, so that nothing is leased to it. */

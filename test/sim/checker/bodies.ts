@@ -1,12 +1,12 @@
 /**
- * B: at rest the bucket has exactly what messages refer to. B1: nothing is there that no queue answers for, so that it would
+ * B: at rest the bucket has exactly what messages, or blocks of old segments, refer to. B1: nothing is there that no queue answers for, so that it would
  * stay for ever; B2: nothing that a message refers to is gone; B3: one queue answers for each.
  */
 import type { History } from "../history.ts";
 import type { Report } from "./check.ts";
 
-/** States of src/queue/bodies/bodies.ts in which a message refers to the body. */
-const REFERRED: ReadonlySet<number> = new Set([1, 2, 3, 4]);
+/** States of src/queue/bodies/bodies.ts in which a message, or a block, refers to the object. */
+const REFERRED: ReadonlySet<number> = new Set([1, 2, 3, 4, 6]);
 
 export function checkBodies({ rest }: History, report: Report): void {
   if (!rest.isDrained) return;

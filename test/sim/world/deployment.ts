@@ -20,14 +20,16 @@ import {
   type QueueRpc,
   type RegistryRpc,
 } from "../../../src/protocol/rpc.ts";
-import { BOUNDS } from "../../../src/queue/bounds.ts";
+import { BOUNDS, type QueueBounds } from "../../../src/queue/bounds.ts";
 import { Queue } from "../../../src/queue/queue.ts";
 import { QueueVerbs } from "../../../src/queue/verbs.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import type { Dice } from "./dice.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
+import type { BodyStore } from "../../../src/bodies/bucket.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
+import type { Disk } from "./disk.ts";
 import type { Host, Life, Wake } from "./host.ts";
 
 export const NAMESPACE = "default";
@@ -38,6 +40,8 @@ export interface DeploymentPorts {
   readonly ringDeltas: number;
   /** Larger bodies go to the bucket, which has dice of its own. */
   readonly inlineBytesMax: number;
+  /** Old segments go there as well, from this age on. */
+  readonly coldAfterMs: number;
   readonly bucketDice: Dice;
   /** What the producers of a group say when they are asked. */
   readonly post: (question: Question) => Promise<PostAnswer>;
@@ -105,6 +109,24 @@ export class Deployment {
     return this.#objects().registry(NAMESPACE, async (registry) =>
       accept(await registry.watchdog()),
     );
+  }
+
+  /** However little is stored, old segments may go to the bucket, a few messages at a time. */
+  get #bounds(): QueueBounds {
+    const { ringDeltas, coldAfterMs } = this.#ports;
+    const cold = { warmShare: 0, coldAfterMs, blockBytes: 400, fetchedBytesMax: 3_000 };
+    return { ...BOUNDS, ...cold, ringDeltas };
+  }
+
+  /** As every outgoing call, one to the bucket leaves when what was written before is on disk. */
+  #bucketBehind(disk: Disk): BodyStore {
+    const { bucket } = this;
+    return {
+      newKey: () => bucket.newKey(),
+      put: (key, body) => disk.synced().then(() => bucket.put(key, body)),
+      get: (ref) => disk.synced().then(() => bucket.get(ref)),
+      delete: (keys) => disk.synced().then(() => bucket.delete(keys)),
+    };
   }
 
   /** Bodies of some length go to the bucket, where the plan has one. */
@@ -183,7 +205,7 @@ export class Deployment {
         armedAt: disk.alarmAt,
         storedBytes: () => 0,
         random: this.#dice.roll,
-        bounds: { ...BOUNDS, ringDeltas: this.#ports.ringDeltas },
+        bounds: this.#bounds,
         transaction: (run) => disk.transaction(run),
         synced: () => disk.synced(),
         abort: () => life.end(),
@@ -192,11 +214,7 @@ export class Deployment {
           this.#host.armed(name);
         },
         deleteAll: () => disk.deleteAll(),
-        // As every outgoing call it leaves when what was written before is on disk.
-        deleteBodies: async (keys) => {
-          await disk.synced();
-          return this.bucket.delete(keys);
-        },
+        bucket: this.#bucketBehind(disk),
         // Groups that are pushed have a pusher to simulate; here all of them are pulled from.
         push: () => Promise.resolve(),
         stream: () => Promise.resolve(false),
