@@ -37,7 +37,6 @@ export const FAULTS = {
   MessageNotInflight: { status: 400, query: `${SERVICE}.MessageNotInflight` },
   MissingAuthenticationToken: { status: 403, isCommon: true },
   MissingParameter: { status: 400, isCommon: true },
-  OverLimit: { status: 403 },
   QueueDoesNotExist: { status: 400, query: `${SERVICE}.NonExistentQueue` },
   QueueNameExists: { status: 400, query: "QueueAlreadyExists" },
   ReceiptHandleIsInvalid: { status: 404 },

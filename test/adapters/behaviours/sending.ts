@@ -1,7 +1,14 @@
 /** From a send to its ack: once, to one consumer, in time. */
 import { expect } from "vitest";
 import { sorted } from "../../conformance/kit.ts";
-import { bodies, type Behaviours, drain, one, PATIENCE_SECONDS } from "./behaviour.ts";
+import {
+  bodies,
+  type Behaviours,
+  drain,
+  LONG_SECONDS,
+  one,
+  PATIENCE_SECONDS,
+} from "./behaviour.ts";
 
 export const sending: Behaviours = {
   "what is sent is received, and after its ack never again": {
@@ -65,6 +72,16 @@ export const sending: Behaviours = {
       expect(await queue.receive(1)).toEqual([]);
       // Timers are as exact as a millisecond.
       expect(Date.now() - startedAt).toBeGreaterThanOrEqual(995);
+    },
+  },
+
+  "who goes away in a wait takes no message along, and no attempt": {
+    needs: ["polls"],
+    making: () => ({ invisibleSeconds: LONG_SECONDS }),
+    async run(queue) {
+      await queue.leave();
+      await queue.send({ body: "for who is there" });
+      expect(await one(queue)).toMatchObject({ body: "for who is there", attempt: 1 });
     },
   },
 

@@ -42,6 +42,7 @@ const endpointAt = ({ server, topic, making, atEnd }: Place): Promise<Endpoint> 
 class CloudEvents implements Through {
   readonly bodyLettersMax = LIMITS.bodyBytesMax;
   readonly refused: Sending = { body: "refused", tag: "t".repeat(129) };
+  readonly leave = lacks(LACKING_VERBS.polls);
   readonly extend = lacks(LACKING_VERBS.extension);
   readonly purge = lacks(LACKING_VERBS.purge);
   readonly redrive = lacks(LACKING_VERBS.redrive);

@@ -5,6 +5,7 @@ import { LIMITS } from "../../../src/client/index.ts";
 import { account_id, client, decoded, pull, queue, type Pulled } from "../cloudflare-queues/kit.ts";
 import { credentialsOf, nativeDeadLetters, nativeOf, type Server, settingsOf } from "./server.ts";
 import {
+  broken,
   type Got,
   lacks,
   type Making,
@@ -70,6 +71,11 @@ class CloudflareQueues implements Through {
       wait_ms: waitSeconds * 1_000,
     });
     return pulled.map(gotOf);
+  }
+
+  leave(): Promise<void> {
+    const wait = { account_id, wait_ms: 20_000 };
+    return broken(this, (signal) => this.#cf.queues.messages.pull(this.#id, wait, { signal }));
   }
 
   async ack(...handles: readonly string[]): Promise<readonly string[]> {

@@ -2,8 +2,18 @@
 import { type HalfMQ, LIMITS, type OutgoingMessage } from "../../../src/client/index.ts";
 import { there, unique } from "../../conformance/kit.ts";
 import { credentialsOf, nativeDeadLetters, nativeOf, type Server, settingsOf } from "./server.ts";
-import type { Got, Half, Making, Sending, Stranger, Through, Who } from "./through.ts";
+import {
+  broken,
+  type Got,
+  type Half,
+  type Making,
+  type Sending,
+  type Stranger,
+  type Through,
+  type Who,
+} from "./through.ts";
 
+const WAIT_MS = 20_000;
 /** Nothing is checked during a test. */
 const NEVER = { timeoutMs: 600_000, intervalMs: 600_000, maxChecks: 1 };
 
@@ -58,6 +68,11 @@ class Native implements Through {
       attempt: message.deliveryAttempt,
       handle: message.receipt,
     }));
+  }
+
+  leave(): Promise<void> {
+    const consumer = this.#mq.consumer(this.#topic, this.#group);
+    return broken(this, (signal) => consumer.receive({ waitMs: WAIT_MS, signal }));
   }
 
   async ack(...handles: readonly string[]): Promise<readonly string[]> {

@@ -24,6 +24,7 @@ import {
   type Who,
 } from "./through.ts";
 
+const LEAVE_MS = 1_000;
 /** Nothing is checked during a test. */
 const NEVER_SECONDS = 600;
 
@@ -88,6 +89,14 @@ class RocketMq implements Through {
       if ((error as { Code?: string }).Code === "MessageNotExist") return [];
       throw error;
     }
+  }
+
+  /** The SDK goes away when its time is over. */
+  async leave(): Promise<void> {
+    const { topic, group } = this.#place;
+    const line = `/topics/${topic}/messages?consumer=${group}&numOfMessages=1&waitseconds=20`;
+    const wait = this.#client.request("GET", line, "Messages", "", { timeout: LEAVE_MS });
+    await wait.catch(() => undefined);
   }
 
   async ack(...handles: readonly string[]): Promise<readonly string[]> {

@@ -16,6 +16,7 @@ import { there, unique } from "../../conformance/kit.ts";
 import { client } from "../sqs/kit.ts";
 import { credentialsOf, type Server } from "./server.ts";
 import {
+  broken,
   type Got,
   lacks,
   type Making,
@@ -101,6 +102,12 @@ class Sqs implements Through {
       }),
     );
     return Messages;
+  }
+
+  leave(): Promise<void> {
+    const { url: QueueUrl } = this.#names;
+    const wait = new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 20 });
+    return broken(this, (abortSignal) => this.#sdk.send(wait, { abortSignal }));
   }
 
   async ack(...handles: readonly string[]): Promise<readonly string[]> {

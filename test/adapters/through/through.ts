@@ -47,6 +47,8 @@ export interface Through {
   sendBatch(...messages: readonly Sending[]): Promise<readonly boolean[]>;
   /** Up to ten, waiting so long for the first. */
   receive(waitSeconds?: number): Promise<readonly Got[]>;
+  /** Waits for a message, and goes away while it waits. */
+  leave(): Promise<void>;
   /** The handles that were too late, or none. */
   ack(...handles: readonly string[]): Promise<readonly string[]>;
   /** Visible again at once. */
@@ -128,6 +130,20 @@ export const EVERYTHING: { readonly [C in Capability]: true } = {
   tags: true,
   transactions: true,
 };
+
+/**
+ * A wait that is broken off by its client after a while, as long as another waits behind it: whoever is answered at once is not
+ * looked after.
+ */
+export async function broken(
+  queue: Pick<Through, "receive">,
+  wait: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const controller = new AbortController();
+  void wait(controller.signal).catch(() => undefined);
+  await queue.receive(1);
+  controller.abort();
+}
 
 /** For a verb that the door has not. */
 export const lacks = (reason: Reason) => (): Promise<never> => Promise.reject(new Error(reason));
