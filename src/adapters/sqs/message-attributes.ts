@@ -29,9 +29,9 @@ const TYPE = /^(String|Number|Binary)(?:\..+)?$/;
 const TYPE_CHARS_MAX = 256;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 /** What XML 1.0 cannot say is in no message of SQS. */
-const FOREIGN_SIGN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+export const FOREIGN_SIGNS = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
 
-export const holdsForeignSign = (text: string): boolean => FOREIGN_SIGN.test(text);
+export const holdsForeignSign = (text: string): boolean => text.search(FOREIGN_SIGNS) >= 0;
 
 export const md5Hex = (text: string): string => bytesToHex(md5(encodeText(text)));
 

@@ -2,12 +2,16 @@
 import Builder from "fast-xml-builder";
 import type { Answer } from "./actions.ts";
 import type { Encoded, Said } from "./dialect.ts";
+import { FOREIGN_SIGNS } from "./message-attributes.ts";
 import { FAULTS, type Fault, isSendersFault, queryCodeOf } from "./faults.ts";
 
 const NAMESPACE = "http://queue.amazonaws.com/doc/2012-11-05/";
 const HEADERS = { "content-type": "text/xml" } as const;
 
-/** A parser would make a line feed of a bare carriage return, and the digest of the text would not fit. */
+/**
+ * A parser would make a line feed of a bare carriage return, and the digest of the text would not fit. What XML cannot say, as a
+ * label that was set natively, is shown as U+FFFD.
+ */
 const ESCAPES: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
@@ -21,7 +25,9 @@ const builder = new Builder({
   attributeNamePrefix: "@",
   processEntities: false,
   tagValueProcessor: (_name, value) =>
-    String(value).replaceAll(/[&<>"\r]/g, (sign) => ESCAPES[sign] ?? sign),
+    String(value)
+      .replaceAll(/[&<>"\r]/g, (sign) => ESCAPES[sign] ?? sign)
+      .replaceAll(FOREIGN_SIGNS, "\uFFFD"),
 });
 
 /** What the model calls the elements of a list. */
