@@ -85,6 +85,8 @@ interface Event<T> {
 interface Result {
   readonly receipt: string;
   readonly ok: boolean;
+  /** False: nobody looked at it, so that it costs no attempt. */
+  readonly handled?: false;
   readonly reason?: string;
   readonly delayMs?: number;
   readonly retry?: boolean;
@@ -93,7 +95,7 @@ interface Result {
 /**
  * Makes the handler. It answers 200 with `{"results": [...]}`, one for each message; 401 for a missing, wrong or old signature;
  * 400 for what is not a delivery; 405 for another method; 413 for more than 16 MiB. Behind a message that failed, those of
- * its `messageGroup` are given back unhandled, so that order is kept; so is what was not begun when the broker hung up.
+ * its `messageGroup` are given back unhandled and uncounted, so that order is kept; so is what was not begun when the broker hung up.
  */
 export function pushHandler<T = unknown>(options: PushHandlerOptions<T>): PushHandler {
   const { secret, now = systemClock.now } = options;
@@ -135,7 +137,7 @@ async function handleAll<T>(
     const result =
       why === undefined
         ? await handleOne(options, message, context)
-        : { receipt, ok: false, reason: why };
+        : { receipt, ok: false, handled: false as const, reason: why };
     if (!result.ok && messageGroup !== undefined) failedGroups.add(messageGroup);
     results.push(result);
   }

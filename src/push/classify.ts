@@ -12,7 +12,9 @@ export type Fate =
       readonly delayMs?: number;
       readonly reason?: string;
       readonly retry?: false;
-    };
+    }
+  /** Not handled: as if it had not been delivered. */
+  | { readonly is: "released" };
 
 export type Verdict = (Taken | Failed | Busy | Gone) & {
   /** The HTTP status, where one came. */
@@ -92,7 +94,7 @@ const ACKED: Fate = { is: "acked" };
 
 /**
  * The fates that a 2xx says; undefined when it has `results` that cannot be understood. A body without them acks all, and so
- * does a message that they do not name. Of two results for one receipt the one that is not ok counts.
+ * does a message that they do not name. Of two results for one receipt the one that is not ok counts, and a failure most.
  */
 function fatesOf(text: string, receipts: readonly string[]): Fate[] | undefined {
   const results = resultsIn(text);
@@ -102,7 +104,8 @@ function fatesOf(text: string, receipts: readonly string[]): Fate[] | undefined 
   for (const result of results as unknown[]) {
     const read = readResult(result);
     if (read === undefined) return undefined;
-    if (fates.get(read.receipt)?.is !== "nacked") fates.set(read.receipt, read.fate);
+    const known = fates.get(read.receipt)?.is ?? "acked";
+    if (known === "acked" || read.fate.is === "nacked") fates.set(read.receipt, read.fate);
   }
   return receipts.map((receipt) => fates.get(receipt) ?? ACKED);
 }
@@ -119,12 +122,14 @@ function resultsIn(text: string): unknown {
 
 function readResult(result: unknown): { receipt: string; fate: Fate } | undefined {
   if (typeof result !== "object" || result === null) return undefined;
-  const { receipt, ok, delayMs, reason, retry } = result as Record<string, unknown>;
+  const { receipt, ok, delayMs, reason, retry, handled } = result as Record<string, unknown>;
   if (typeof receipt !== "string" || typeof ok !== "boolean") return undefined;
   if (ok) return { receipt, fate: ACKED };
   if (delayMs !== undefined && !isDelay(delayMs)) return undefined;
   if (reason !== undefined && typeof reason !== "string") return undefined;
   if (retry !== undefined && typeof retry !== "boolean") return undefined;
+  if (handled !== undefined && typeof handled !== "boolean") return undefined;
+  if (handled === false) return { receipt, fate: { is: "released" } };
   return {
     receipt,
     fate: {

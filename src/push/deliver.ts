@@ -92,6 +92,7 @@ export async function settle(
 function orderOf(end: Verdict | Uncounted, index: number): Order {
   const fate = "fates" in end ? end.fates?.[index] : undefined;
   if (fate?.is === "acked") return { verb: "ack" };
+  if (fate?.is === "released") return { verb: "release" };
   if (fate?.is === "nacked") {
     const { is: _, ...how } = fate;
     return { verb: "nack", ...how };

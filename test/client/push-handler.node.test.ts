@@ -67,7 +67,13 @@ test("behind a message that failed those of its message group are not handled", 
   const sent = [message("a1", "a"), message("b1", "b"), message("a2", "a"), message("free")];
   const results = await resultsOf(await handler(signed(delivery(...sent))));
   expect(seen).toEqual(["a1", "b1", "free"]);
-  expect(results).toMatchObject([{ ok: false }, { ok: true }, { ok: false }, { ok: true }]);
+  expect(results).toMatchObject([
+    { ok: false, reason: "no" },
+    { ok: true },
+    { ok: false, handled: false },
+    { ok: true },
+  ]);
+  expect(results).not.toMatchObject([{ handled: false }]);
 });
 
 test("the handler is told of the call, and its errors are heard", async () => {

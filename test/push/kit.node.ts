@@ -1,5 +1,6 @@
 /** A pusher over a real queue, with an invented clock, endpoint, registry and storage; either may be lost at any time. */
 import { LargeBodies } from "../../src/bodies/large-bodies.ts";
+import type { Content } from "../../src/core/record.ts";
 import { Pusher } from "../../src/push/pusher.ts";
 import type { Ports, PushPost, PushQuestion } from "../../src/push/ports.ts";
 import type { QueueWorker } from "../../src/push/worker-batch.ts";
@@ -100,8 +101,8 @@ export class World {
     return new QueueVerbs(this.bench.queue);
   }
 
-  async send(count = 1): Promise<void> {
-    const stored = records(...Array.from({ length: count }, () => ({})));
+  async send(count = 1, content: Partial<Content> = {}): Promise<void> {
+    const stored = records(...Array.from({ length: count }, () => content));
     await this.bench.run(this.#verbs.send({ stamp: STAMP, records: stored }));
   }
 

@@ -68,10 +68,22 @@ describe("an endpoint's answer", () => {
     });
   });
 
+  test("what was not handled is given back, unless another result says that it failed", () => {
+    const released = { receipt: "a", ok: false, handled: false };
+    const failed = { receipt: "b", ok: false, reason: "r" };
+    const body = JSON.stringify({
+      results: [released, { receipt: "a", ok: true }, { ...released, receipt: "b" }, failed],
+    });
+    expect(of(200, body)).toMatchObject({
+      fates: [{ is: "released" }, { is: "nacked", reason: "r" }],
+    });
+  });
+
   test.each([
     "{}",
     "null",
     '"all"',
+    '[{"receipt":"a","ok":false,"handled":"no"}]',
     "[1]",
     "[null]",
     '[{"ok":true}]',

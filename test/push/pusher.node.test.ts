@@ -78,6 +78,29 @@ test("a queue that cannot be reached is asked again once a second, not in a loop
   expect(world.posts).toHaveLength(1);
 });
 
+test("a poisoned message costs those behind it in its message group no attempt", async () => {
+  const world = await World.open({ maxMessages: 4 }, { ordered: true, maxAttempts: 3 });
+  const handled: number[] = [];
+  const tries: number[] = [];
+  world.answer = (post) => {
+    const { data } = JSON.parse(post.body) as {
+      data: { messages: { receipt: string; offset: number; deliveryAttempt: number }[] };
+    };
+    const results = data.messages.map(({ receipt, offset, deliveryAttempt }, index) => {
+      if (index > 0) return { receipt, ok: false, handled: false };
+      handled.push(offset);
+      tries.push(deliveryAttempt);
+      return { receipt, ok: offset !== 0 };
+    });
+    return { status: 200, bodyText: JSON.stringify({ results }) };
+  };
+  await world.send(3, { messageGroup: "a" });
+  await world.pass(120_000);
+  expect(handled).toEqual([0, 0, 0, 1, 2]);
+  expect(tries).toEqual([1, 2, 3, 1, 1]);
+  expect(await world.figures()).toMatchObject({ lag: 0, deadLetters: 1 });
+});
+
 test("after five failed calls one call is tried at a time, with one message, and longer apart each time", async () => {
   const world = await World.open({ concurrency: 1, maxMessages: 2 }, { maxAttempts: 100 });
   world.answer = () => DOWN;
