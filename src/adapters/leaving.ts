@@ -38,7 +38,8 @@ export function receiveFor(
 ): Promise<Outcome<Received>> {
   const { broker } = asker.edge;
   if (request.waitMs === 0) return broker.receive(at, request);
-  return outliving(asker, broker.receive(at, { ...request, signal: asker.signal }));
+  const { signal, outlive } = asker;
+  return outliving(asker, broker.receive(at, { ...request, signal, outlive }));
 }
 
 /** The text as the body of an answer to what was asked at `askedAt`; with `giveBack` when the client does not take all of it. */

@@ -72,7 +72,8 @@ export const receiptOperations: readonly Operation[] = [
       if (asked.waitMs === 0)
         return receivedOf(await edge.broker.receive(groupNameOf(call), asked));
       const { signal } = call.request;
-      const received = edge.broker.receive(groupNameOf(call), { ...asked, signal });
+      const { outlive } = call;
+      const received = edge.broker.receive(groupNameOf(call), { ...asked, signal, outlive });
       // A client that went away must not take its wait's end, or what is to be given back, with it.
       signal.addEventListener("abort", () => call.outlive(received), { once: true });
       const askedAt = edge.nowMs();

@@ -114,6 +114,8 @@ export interface ReceiveRequest {
   readonly consumerId?: string;
   /** The client went away: the wait ends. */
   readonly signal?: AbortSignal;
+  /** Takes work that goes on behind the answer; without it such work may be cut off. */
+  readonly outlive?: (work: Promise<unknown>) => void;
 }
 
 interface StreamRequest {

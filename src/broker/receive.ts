@@ -2,8 +2,9 @@
  * Receiving. A topic of one queue: one call, which the queue holds open for a long poll. A topic of many: the queues that
  * gave last, a few in turn; when they gave nothing the rest, in waves whose shares add up to no more than was asked for,
  * so that nothing is leased that the answer cannot carry. A long poll starts to wait at the bell (queue 0) before it asks
- * them all, so that nothing that comes in between is missed, and then asks only queues that ring.
- * Calls for an empty poll over n queues: one, the bell, and each queue once.
+ * them all, so that nothing that comes in between is missed, and then asks only queues that ring. The next poll of this
+ * isolate knows what the bell said (heard.ts), and asks none of the others. Calls for an empty poll over n queues: one, the
+ * bell, and, where nothing is known, each queue once.
  *
  * When the client is gone, the wait is ended where it is held, so that nothing is leased to nobody; what was leased at the
  * same moment is released, which counts no attempt. A group or topic that is deleted under a long poll ends it with
@@ -15,12 +16,14 @@
  */
 import { fillDeliveries, largeBytesOf, type HowToSettle } from "../bodies/large-bodies.ts";
 import { BODY_UNAVAILABLE } from "../bodies/bucket.ts";
-import { encodeText } from "../core/bytes.ts";
 import { parseReceipt } from "../core/ids.ts";
 import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import type { Delivered, GroupRoute, TopicRoute } from "../protocol/rpc.ts";
+import type { Delivered, GroupRoute, Rung, TopicRoute } from "../protocol/rpc.ts";
+import { hashOf, homeFirst } from "./attempt.ts";
+import { BellLine } from "./bell-line.ts";
 import type { Delivery, GroupName, Received, ReceiveRequest } from "./broker.ts";
+import { type Heard, heardOf } from "./heard.ts";
 import { queuesOf } from "./lists.ts";
 import { deliveriesOf } from "../core/message.ts";
 import { Members } from "./members.ts";
@@ -28,7 +31,7 @@ import type { Ground } from "./objects.ts";
 import { RecentQueues } from "./recent-queues.ts";
 import { RecentMap } from "./route-cache.ts";
 import { stampOf, type Routes } from "./routes.ts";
-import { Waiting, type QueueAddress } from "./waiting.ts";
+import { Waiting } from "./waiting.ts";
 
 /** So many queues are asked in turn before the rest is asked in waves. */
 const IN_TURN_MAX = 4;
@@ -41,10 +44,13 @@ const LOST_ROUNDS_MAX = 16;
 /** A client that lost its answer with the isolate before this one has come again by then. */
 const YOUNG_MS = 15_000;
 const ATTEMPTS_MAX = 20_000;
+const GROUPS_MAX = 2_000;
 
 /** What an isolate remembers between receives. Guesses and shortcuts: nothing is lost with it. */
 interface Memory {
   readonly recent: RecentQueues;
+  /** By group and number of queues. */
+  readonly heard: RecentMap<Heard>;
   /** Which queues an attempt's batch came from. */
   readonly attempts: RecentMap<readonly number[]>;
   readonly bornAt: number;
@@ -67,6 +73,7 @@ export class Receiver {
     const deadline = nowMs + request.waitMs;
     const memory = (this.#memory ??= {
       recent: new RecentQueues(),
+      heard: new RecentMap(GROUPS_MAX),
       attempts: new RecentMap(ATTEMPTS_MAX),
       bornAt: nowMs,
     });
@@ -120,6 +127,7 @@ class Batch {
   readonly #request: ReceiveRequest;
   readonly #frame: Frame;
   readonly #waiting: Waiting;
+  readonly #bell: BellLine;
   readonly #gave = new Set<number>();
   #bytes = 0;
 
@@ -128,6 +136,7 @@ class Batch {
     this.#request = request;
     this.#frame = frame;
     this.#waiting = waiting;
+    this.#bell = new BellLine(ground, request, frame, waiting);
   }
 
   /** Gives back what was leased to a client that is gone. What cannot be told so ends with its lease. */
@@ -192,46 +201,90 @@ class Batch {
     return this.#frame.group.settings.mode === "broadcast" ? `/${consumerId}` : "";
   }
 
-  async #lease({ recent }: Memory, name: string): Promise<Refusal | undefined> {
+  async #lease({ recent, heard }: Memory, name: string): Promise<Refusal | undefined> {
     const { route, attempt } = this.#frame;
-    const note = (queue: number, more: boolean): void => recent.note(name, queue, more);
-    const order = recent.order(name, route.settings.queues, this.#ground.random());
+    const { queues: count } = route.settings;
+    const known = heardOf(heard, `${name}/${count}`);
+    const ask = async (one: Ask): Promise<Outcome<Delivered>> => {
+      const asked = known.asks(one.queue);
+      const outcome = await this.#ask(one);
+      recent.note(name, one.queue, outcome.ok && outcome.value.more);
+      known.left(one.queue, !outcome.ok || outcome.value.more, asked);
+      return outcome;
+    };
+    const order = recent.order(name, count, this.#ground.random());
     const queues = attempt === undefined ? order.queues : homeFirst(attempt, order.queues);
-    const waits = this.#request.waitMs > 0;
     const likely = Math.max(1, Math.min(IN_TURN_MAX, order.likely, queues.length));
-    const refusal = await this.#inTurn(queues.slice(0, likely), note);
-    if (refusal !== undefined && isFinal(refusal)) return refusal;
-    if (this.messages.length > 0) return undefined;
-    if (!waits) return (await this.#inWaves(queues.slice(likely), note)) ?? refusal;
-    return this.#untilBell(queues, note);
+    const refusal = await this.#inTurn(queues.slice(0, likely), ask);
+    if (this.#isDone(refusal)) return refusal;
+    if (this.#request.waitMs === 0)
+      return (await this.#inWaves(queues.slice(likely), ask)) ?? refusal;
+    // What an attempt holds is asked for everywhere, as ever.
+    if (attempt !== undefined || known.mark === undefined) return this.#asAll(queues, known, ask);
+    return this.#asHeard(queues, known, ask);
   }
 
   /** The bell first, then every queue once, then whoever rings. */
-  async #untilBell(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
-    let bell = this.#waitAtBell(this.#ground.nowMs());
-    const refusal = await this.#inWaves(queues, note);
-    const isDone = this.messages.length > 0 || (refusal !== undefined && isFinal(refusal));
-    // A wait that nobody needs any more would take a ring from one that does.
-    if (isDone) {
-      this.#waiting.end(this.#bellAddress);
-      void bell.then((rung) => this.#passOn(rung));
+  async #asAll(queues: readonly number[], known: Heard, ask: Asking): Promise<Refusal | undefined> {
+    const bell = this.#bell.wait(this.#frame.deadline, this.#ground.nowMs());
+    const holding = new Set<number>(queues);
+    const refusal = await this.#inWaves(queues, async (one) => {
+      const outcome = await ask(one);
+      if (outcome.ok && !outcome.value.more) holding.delete(one.queue);
+      return outcome;
+    });
+    if (this.#isDone(refusal)) {
+      this.#bell.hangUp(bell);
+      return refusal;
     }
-    if (refusal !== undefined && isFinal(refusal)) return refusal;
-    for (let rings = 0; rings < RINGS_MAX && this.messages.length === 0; rings++) {
-      const rung = await bell;
+    const rung = await bell;
+    if (rung.ok && !this.#waiting.isOver) known.begin(rung.value, holding);
+    return (await this.#untilRung(rung, queues, known, ask)) ?? refusal;
+  }
+
+  /** The queues that may hold something, then whoever rings: the others would say that they have nothing. */
+  async #asHeard(
+    queues: readonly number[],
+    known: Heard,
+    ask: Asking,
+  ): Promise<Refusal | undefined> {
+    const { mark } = known;
+    const refusal = await this.#inTurn(known.maybe, ask);
+    if (this.#isDone(refusal)) return refusal;
+    const rung = await this.#bell.wait(this.#frame.deadline, this.#ground.nowMs(), mark);
+    return (await this.#untilRung(rung, queues, known, ask)) ?? refusal;
+  }
+
+  async #untilRung(
+    first: Outcome<Rung>,
+    all: readonly number[],
+    known: Heard,
+    ask: Asking,
+  ): Promise<Refusal | undefined> {
+    let rung = first;
+    for (let rings = 0; rings < RINGS_MAX; rings++) {
       if (!rung.ok) return rung;
       this.#waiting.hasBegun = true;
-      if (rung.value.queues.length === 0) return refusal;
+      if (rung.value.isLost === true && !this.#waiting.isOver) {
+        known.forget();
+        return this.#asAll(all, known, ask);
+      }
+      const queues = known.hear(rung.value);
+      if (queues.length === 0) return undefined;
       const askedAt = this.#ground.nowMs();
-      const failed = await this.#inTurn(rung.value.queues, note);
-      if (failed !== undefined || this.#waiting.isOver) void this.#passOn(rung);
+      const failed = await this.#inTurn(queues, ask);
+      if (failed !== undefined || this.#waiting.isOver) this.#bell.passOn(rung);
       // What rang is in a bucket that is away, and would ring again and again.
       const isAway = failed?.code === "body_unavailable";
       if (failed !== undefined && (isAway || isFinal(failed))) return failed;
       if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
-      bell = this.#waitAtBell(askedAt);
+      rung = await this.#bell.wait(this.#frame.deadline, askedAt, rung.value.mark);
     }
     return undefined;
+  }
+
+  #isDone(refusal: Refusal | undefined): boolean {
+    return this.messages.length > 0 || (refusal !== undefined && isFinal(refusal));
   }
 
   get #left(): number {
@@ -247,14 +300,13 @@ class Batch {
   }
 
   /** One after the other, each for all that is still missing. */
-  async #inTurn(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
+  async #inTurn(queues: readonly number[], ask: Asking): Promise<Refusal | undefined> {
     let refusal: Refusal | undefined;
     for (const queue of queues) {
       if (this.#isFull || this.#waiting.isOver) return undefined;
       const maxMessages = this.#request.maxMessages - this.messages.length;
       const bytesMax = LIMITS.entriesBytesMax - this.#bytes;
-      const outcome = await this.#ask({ queue, maxMessages, bytesMax });
-      note(queue, outcome.ok && outcome.value.more);
+      const outcome = await ask({ queue, maxMessages, bytesMax });
       if (outcome.ok) continue;
       refusal = outcome;
       if (isFinal(outcome)) return outcome;
@@ -263,7 +315,7 @@ class Batch {
   }
 
   /** As many at once as messages are missing, each for its share; ends with the first wave that gave something. */
-  async #inWaves(queues: readonly number[], note: Note): Promise<Refusal | undefined> {
+  async #inWaves(queues: readonly number[], ask: Asking): Promise<Refusal | undefined> {
     let refusal: Refusal | undefined;
     let next = 0;
     while (next < queues.length && this.messages.length === 0 && !this.#waiting.isOver) {
@@ -273,11 +325,9 @@ class Batch {
       const share = Math.floor(missing / wave.length);
       const bytesMax = Math.floor(LIMITS.entriesBytesMax / wave.length);
       const outcomes = await Promise.all(
-        wave.map(async (queue, index) => {
+        wave.map((queue, index) => {
           const maxMessages = share + (index < missing % wave.length ? 1 : 0);
-          const outcome = await this.#ask({ queue, maxMessages, bytesMax });
-          note(queue, outcome.ok && outcome.value.more);
-          return outcome;
+          return ask({ queue, maxMessages, bytesMax });
         }),
       );
       for (const outcome of outcomes) if (!outcome.ok) refusal = worse(refusal, outcome);
@@ -297,46 +347,6 @@ class Batch {
     let refusal: Refusal | undefined;
     for (const outcome of outcomes) if (!outcome.ok) refusal = worse(refusal, outcome);
     return refusal;
-  }
-
-  #waitAtBell(askedAt: number): Promise<Outcome<{ queues: readonly number[] }>> {
-    const { route, group } = this.#frame;
-    const waitMs = Math.max(0, this.#left);
-    const { id } = this.#waiting;
-    const { consumerId } = this.#request;
-    const call = {
-      stamp: stampOf(route),
-      group: group.name,
-      waitMs,
-      askedAt,
-      ...(id === undefined ? {} : { waitId: id }),
-      ...(consumerId === undefined ? {} : { consumerId }),
-    };
-    const answer = this.#ground.objects.queue(this.#bellAddress, (queue) => queue.waitAtBell(call));
-    return this.#waiting.held(this.#bellAddress, answer);
-  }
-
-  /** What rang for a poll that does not look any more rings for the next one. */
-  async #passOn(rung: Outcome<{ queues: readonly number[] }>): Promise<void> {
-    if (!rung.ok) return;
-    const { route, group } = this.#frame;
-    const { consumerId } = this.#request;
-    const isOne = consumerId !== undefined && group.settings.mode === "broadcast";
-    const call = { incarnation: route.incarnation, group: group.number, count: 1 };
-    await Promise.all(
-      rung.value.queues.map((queue) =>
-        this.#ground.objects.queue(this.#bellAddress, async (bell) =>
-          accept(
-            await bell.ring({ ...call, queue, ...(isOne ? { consumerIds: [consumerId] } : {}) }),
-          ),
-        ),
-      ),
-    );
-  }
-
-  get #bellAddress(): QueueAddress {
-    const { namespace, topic } = this.#frame.route;
-    return { namespace, topic, queue: 0 };
   }
 
   async #ask(ask: Ask): Promise<Outcome<Delivered>> {
@@ -372,7 +382,8 @@ class Batch {
   }
 }
 
-type Note = (queue: number, more: boolean) => void;
+/** Asks a queue, and notes what it has left. */
+type Asking = (ask: Ask) => Promise<Outcome<Delivered>>;
 
 /** A refusal that the next queue would give as well. */
 const isFinal = (refusal: Refusal): boolean =>
@@ -383,14 +394,3 @@ const isFinal = (refusal: Refusal): boolean =>
 
 const worse = (one: Refusal | undefined, other: Refusal): Refusal =>
   one === undefined || isFinal(other) ? other : one;
-
-/** The first queue asked is always the same for an attempt. */
-function homeFirst(attempt: string, queues: readonly number[]): number[] {
-  const home = Number.parseInt(attempt.slice(0, 8), 16) % queues.length;
-  return [home, ...queues.filter((queue) => queue !== home)];
-}
-
-async function hashOf(attemptId: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encodeText(attemptId)));
-  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

@@ -38,7 +38,10 @@ export interface Delivered {
   readonly receipts: readonly string[];
   readonly invisibleUntils: readonly number[];
   readonly paused: boolean;
-  /** Messages that are visible right now beyond these, as far as known without a scan. */
+  /**
+   * Messages that are visible right now beyond these, as far as known without a scan. When there are none, the next one
+   * that comes rings the bell.
+   */
   readonly more: boolean;
 }
 
@@ -105,8 +108,26 @@ export interface BellCall {
   readonly waitMs: number;
   /** Names this wait for `cancelWait`. */
   readonly waitId?: string;
-  /** When the poll began to ask the queues: rings that nobody heard before then are no news to it. */
+  /** When the poll began to ask the queues: what rang before then is no news to it. */
   readonly askedAt: number;
+  /** As far as the caller has heard the bell already: only later rings are news to it, whenever it asked. */
+  readonly after?: BellMark;
+}
+
+/** How far a bell was heard: its rings are numbered, anew in each life of its object. */
+export interface BellMark {
+  readonly life: number;
+  readonly number: number;
+}
+
+/** What a bell tells who waited: the queues that rang since, the last first. */
+export interface Rung {
+  readonly rings: readonly { readonly queue: number; readonly number: number }[];
+  /** All later rings are among `rings`. */
+  readonly since: number;
+  readonly mark: BellMark;
+  /** The bell does not remember what rang after the mark that it was given: every queue must be asked. */
+  readonly isLost?: true;
 }
 
 // ---------------------------------------------------------------- queue: looking

@@ -24,6 +24,7 @@ import type {
   RedriveOrder,
   RedriveProgress,
   RingCall,
+  Rung,
   SeekTo,
   SettleCall,
   Settled,
@@ -141,7 +142,7 @@ export interface QueueRpc {
   cancelWait(waitId: string): Promise<Outcome<{ cancelled: boolean }>>;
   settle(call: SettleCall): Promise<Outcome<readonly Settled[]>>;
   /** On queue 0 only: waits until a queue of the topic has something for the group; answers which, or none at the end. */
-  waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>>;
+  waitAtBell(call: BellCall): Promise<Outcome<Rung>>;
   /**
    * A consumer belongs to a broadcast group, at this queue, from now on; idempotent. Queue 0 is asked first, and without a
    * membership: `invalid_request` when the group is full.

@@ -17,7 +17,7 @@ const PEEK_SCAN_MAX = 20_000;
 export type Received =
   | { readonly is: "delivered"; readonly delivered: Delivered }
   /** Nothing now: the caller may wait. */
-  | { readonly is: "empty"; readonly paused: boolean }
+  | { readonly is: "empty"; readonly paused: boolean; readonly more: boolean }
   /** The scan goes on in the next flush. */
   | { readonly is: "unfinished" }
   /** Nothing before the block is fetched. */
@@ -37,12 +37,12 @@ export function receive(
     return { is: "delivered", delivered: delivered(store, group, held) };
   }
   if (call.replayOnly === true || group.isStopped)
-    return { is: "empty", paused: group.route.paused };
+    return { is: "empty", paused: group.route.paused, more: group.mayHave };
   const { chosen, unfinished, coldAt } = group.receive(call, nowMs);
   if (unfinished) return { is: "unfinished" };
   if (chosen.length === 0 && coldAt !== undefined)
     return { is: "cold", block: store.messages.cold.blockAt(coldAt) };
-  if (chosen.length === 0) return { is: "empty", paused: false };
+  if (chosen.length === 0) return { is: "empty", paused: false, more: group.mayHave };
   if (store.trace.enabled) traceDelivered(store.trace, group.number, chosen);
   if (call.attempt !== undefined) {
     group.state.rememberAttempt(
@@ -88,7 +88,7 @@ function delivered(store: QueueStore, group: Group, chosen: readonly Chosen[]): 
   };
 }
 
-export const nothing = (paused: boolean): Delivered => ({
+export const nothing = (paused: boolean, more = false): Delivered => ({
   entries: new Uint8Array(),
   offsets: [],
   storedAts: [],
@@ -96,7 +96,7 @@ export const nothing = (paused: boolean): Delivered => ({
   receipts: [],
   invisibleUntils: [],
   paused,
-  more: false,
+  more,
 });
 
 // ---------------------------------------------------------------- looking

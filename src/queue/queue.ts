@@ -103,6 +103,7 @@ export class Queue {
     });
     this.waits = new Waits({
       clock,
+      random: () => ports.random(),
       attendants: this.attendants,
       store: () => this.store,
       run: (command) => this.run(command),

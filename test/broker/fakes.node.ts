@@ -11,7 +11,9 @@ import type { Ground, Objects } from "../../src/broker/objects.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../../src/protocol/errors.ts";
 import type {
   BellCall,
+  BellMark,
   RingCall,
+  Rung,
   CoordinatorRpc,
   Delivered,
   GroupRoute,
@@ -59,6 +61,8 @@ export class FakeQueue {
   readonly cancelled: string[] = [];
   /** What waits at this bell were called. */
   readonly waitIds: (string | undefined)[] = [];
+  /** As far as each wait had heard the bell. */
+  readonly heard: (BellMark | undefined)[] = [];
   /** Rings that were passed on to this bell. */
   readonly rung: RingCall[] = [];
   #wake: ((queues: number[]) => void) | undefined;
@@ -183,15 +187,26 @@ export class FakeQueue {
     );
   }
 
-  waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
+  waitAtBell(call: BellCall): Promise<Outcome<Rung>> {
     const refusal = this.#gate(call.stamp);
     if (refusal !== undefined) return Promise.resolve(refusal);
     this.waitIds.push(call.waitId);
+    this.heard.push(call.after);
+    const { life } = this.#world.bell;
+    if (call.after !== undefined && call.after.life !== life)
+      return Promise.resolve(accept({ ...this.#rung([], 0), isLost: true }));
+    const since = call.after?.number ?? this.#world.bell.number;
     return new Promise((resolve) => {
-      const ring = (queues: number[]): void => resolve(accept({ queues }));
+      const ring = (queues: number[]): void => resolve(accept(this.#rung(queues, since)));
       this.#wake = ring;
       this.#world.onBell(ring, call.waitMs);
     });
+  }
+
+  #rung(queues: readonly number[], since: number): Rung {
+    const { bell } = this.#world;
+    const rings = queues.map((queue) => ({ queue, number: ++bell.number }));
+    return { rings, since, mark: { ...bell } };
   }
 
   ring(call: RingCall): Promise<number> {
@@ -256,6 +271,9 @@ export class World {
     this.nowMs += waitMs;
     ring([]);
   };
+
+  /** What all bells know of themselves. */
+  readonly bell = { life: 1, number: 0 };
 
   onCall: (call: string) => void = () => {};
 

@@ -135,6 +135,64 @@ test("who found something while it began to wait waits no longer, and passes on 
   expect(world.queue("t", 0).rung.map(({ queue }) => queue)).toEqual([5]);
 });
 
+test("what one poll has heard, the next one asks nobody for again", async () => {
+  const { world, receive } = world64();
+  await receive({ waitMs: 20_000 });
+  const { heard } = world.queue("t", 0);
+  expect(heard.splice(0)).toEqual([undefined]);
+  world.onBell = (ring) => {
+    world.queue("t", 9).put(1);
+    ring([9]);
+  };
+  world.calls.length = 0;
+  expect((await receive({ waitMs: 20_000 })).messages).toHaveLength(1);
+  // The queue in turn, the bell, the one that rang.
+  expect(world.calls).toHaveLength(3);
+  expect(heard).toEqual([{ life: 1, number: 0 }]);
+});
+
+test("what a queue has left is asked for before the next wait", async () => {
+  const { world, receive } = world64();
+  await receive({ waitMs: 20_000 });
+  world.onBell = (ring) => {
+    world.queue("t", 9).put(2);
+    ring([9]);
+  };
+  await receive({ waitMs: 20_000, maxMessages: 1 });
+  world.onBell = (ring) => ring([]);
+  const { messages } = await receive({ waitMs: 20_000, maxMessages: 1 });
+  expect(messages.map(({ queue, offset }) => [queue, offset])).toEqual([[9, 1]]);
+});
+
+test("a bell that has lost its memory has all queues asked again", async () => {
+  const { world, receive } = world64();
+  await receive({ waitMs: 20_000 });
+  world.queue("t", 40).put(1);
+  world.bell.life++;
+  expect((await receive({ waitMs: 20_000 })).messages).toHaveLength(1);
+});
+
+test("a queue that could not be asked is asked again by the next poll", async () => {
+  const { world, receive } = world64();
+  world.queue("t", 40).put(1);
+  world.queue("t", 40).refusals.push(refuse("unavailable", "away"));
+  await expect(receive({ waitMs: 20_000 })).rejects.toThrow("unavailable");
+  expect((await receive({ waitMs: 20_000 })).messages).toHaveLength(1);
+});
+
+test("what rings for a poll that looks no more is passed on behind its answer", async () => {
+  const { world, receive } = world64();
+  world.onBell = (ring) => {
+    world.queue("t", 9).put(1);
+    ring([5]);
+  };
+  const work: Promise<unknown>[] = [];
+  await receive({ waitMs: 20_000, maxMessages: 1, outlive: (one) => work.push(one) });
+  expect(work).toHaveLength(1);
+  await Promise.all(work);
+  expect(world.queue("t", 0).rung.map(({ queue }) => queue)).toEqual([5]);
+});
+
 test("a client that goes away ends the wait where it is held", async () => {
   const { world, receive } = world64();
   const abort = new AbortController();

@@ -1,19 +1,19 @@
 /**
  * The bell of a topic, at its queue 0: long polls of many queues wait here for any of them to ring.
- * A poll asks the queues while its wait is on the way to this one; a queue that was asked already may ring here before the
- * wait has come. So a ring that nobody hears is kept for who began to ask before it.
- * In memory only: a poll whose wait is lost with the object asks all queues again when its client comes back.
+ * Rings are numbered, and the last of each queue is remembered: who has heard the bell up to a number is told of all that
+ * rang since, so that it need ask no other queue; who comes for the first time, and asks the queues while its wait is on the
+ * way to this one, of all that rang since it began to ask.
+ * In memory only: a poll whose wait is lost with the object asks all queues again when its client comes back, and a mark of
+ * another life is answered as lost.
  */
 import type { Clock } from "../../platform/clock.ts";
 import { accept, type Outcome, type Refusal } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import type { RingCall } from "../../protocol/rpc.ts";
-
-type Rung = Outcome<{ queues: readonly number[] }>;
+import type { BellMark, RingCall, Rung } from "../../protocol/rpc.ts";
 
 interface Waiter extends Waiting {
-  /** Ends the wait and its timer. */
-  readonly answer: (rung: Rung) => void;
+  /** Ends the wait and its timer: with what rang meanwhile, or with the given outcome. */
+  readonly end: (outcome?: Outcome<Rung>) => void;
 }
 
 /** Who waits. */
@@ -24,29 +24,58 @@ interface Waiting {
   readonly consumerId?: string;
   /** When it began to ask the queues. */
   readonly askedAt: number;
+  /** As far as it has heard already. */
+  readonly after?: BellMark;
 }
 
-const NONE: Rung = accept({ queues: [] });
+interface Ring {
+  readonly queue: number;
+  readonly number: number;
+  readonly atMs: number;
+}
+
 /** How far the clocks of a Worker and of an object may be apart: within it a ring is rather heard twice than missed. */
 const CLOCKS_APART_MS = 100;
-const UNHEARD_MAX = 4_096;
+/** Groups, and consumers of broadcast groups, whose rings are remembered. */
+const REMEMBERED_MAX = 4_096;
 
 export class Bell {
   readonly #clock: Clock;
+  readonly #life: number;
   readonly #waiters = new Map<number, Waiter[]>();
   /** Of all groups. */
   #size = 0;
-  /** Rings that found nobody, by who they were for: which queues rang, and when. */
-  readonly #unheard = new Map<string, Map<number, number>>();
+  /** The number of the last ring. */
+  #number = 0;
+  /** The last ring of each queue, the newest last, by who it was for. */
+  readonly #rings = new Map<string, Map<number, Ring>>();
+  /** Rings up to this number may be forgotten. */
+  #forgotten = 0;
 
-  constructor(clock: Clock) {
+  /** `life`: another number in each life of the object. */
+  constructor(clock: Clock, life: number) {
     this.#clock = clock;
+    this.#life = life;
+  }
+
+  /** The answer to a wait that is over before it began. */
+  get nothing(): Rung {
+    const mark = this.#mark;
+    return { rings: [], since: mark.number, mark };
+  }
+
+  get #mark(): BellMark {
+    return { life: this.#life, number: this.#number };
   }
 
   /** Waits for a ring for the group; undefined when too many wait already. */
-  wait(group: number, waitMs: number, who: Waiting): Promise<Rung> | undefined {
-    const unheard = this.#takeUnheard(group, who);
-    if (unheard.length > 0) return Promise.resolve(accept({ queues: unheard }));
+  wait(group: number, waitMs: number, who: Waiting): Promise<Outcome<Rung>> | undefined {
+    const isOther = who.after !== undefined && who.after.life !== this.#life;
+    if (isOther) return Promise.resolve(accept({ ...this.nothing, isLost: true }));
+    const key = keyOf(group, who.consumerId);
+    const since = who.after?.number ?? this.#numberAt(key, who.askedAt - CLOCKS_APART_MS);
+    const rung = this.#since(key, since);
+    if (rung.rings.length > 0 || rung.isLost === true) return Promise.resolve(accept(rung));
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.set(group, waiters);
     if (this.#size >= LIMITS.waitersMax) return undefined;
@@ -54,15 +83,14 @@ export class Bell {
       const cancelTimer = this.#clock.after(waitMs, () => {
         const index = waiters.indexOf(waiter);
         if (index >= 0) waiters.splice(index, 1);
-        this.#size--;
-        resolve(NONE);
+        waiter.end();
       });
       const waiter: Waiter = {
         ...who,
-        answer: (rung) => {
+        end: (outcome = accept(this.#since(key, since))) => {
           cancelTimer();
           this.#size--;
-          resolve(rung);
+          resolve(outcome);
         },
       };
       waiters.push(waiter);
@@ -76,42 +104,51 @@ export class Bell {
    */
   ring({ group, queue, count, consumerIds }: Omit<RingCall, "incarnation">): number {
     const waiters = this.#waiters.get(group) ?? [];
-    const rung = accept({ queues: [queue] });
+    this.#number++;
     if (consumerIds === undefined) {
-      if (waiters.length === 0) this.#keepUnheard(group, queue);
-      for (const waiter of waiters.splice(0, Math.max(1, count))) waiter.answer(rung);
+      this.#remember(keyOf(group), queue);
+      for (const waiter of waiters.splice(0, Math.max(1, count))) waiter.end();
       return waiters.length;
     }
+    for (const consumerId of consumerIds) this.#remember(keyOf(group, consumerId), queue);
     const named = new Set(consumerIds);
     const isNamed = ({ consumerId = "" }: Waiter): boolean => named.has(consumerId);
     const woken = waiters.filter(isNamed);
     waiters.splice(0, waiters.length, ...waiters.filter((waiter) => !isNamed(waiter)));
-    for (const waiter of woken) waiter.answer(rung);
-    const heard = new Set(woken.map(({ consumerId }) => consumerId));
-    for (const consumerId of consumerIds)
-      if (!heard.has(consumerId)) this.#keepUnheard(group, queue, consumerId);
+    for (const waiter of woken) waiter.end();
     return 0;
   }
 
-  #keepUnheard(group: number, queue: number, consumerId?: string): void {
-    const key = keyOf(group, consumerId);
-    const queues = this.#unheard.get(key) ?? new Map<number, number>();
-    queues.set(queue, this.#clock.nowMs());
-    this.#unheard.delete(key);
-    this.#unheard.set(key, queues);
-    for (const oldest of this.#unheard.keys()) {
-      if (this.#unheard.size <= UNHEARD_MAX) break;
-      this.#unheard.delete(oldest);
+  #remember(key: string, queue: number): void {
+    const rings = this.#rings.get(key) ?? new Map<number, Ring>();
+    rings.delete(queue);
+    rings.set(queue, { queue, number: this.#number, atMs: this.#clock.nowMs() });
+    this.#rings.delete(key);
+    this.#rings.set(key, rings);
+    for (const [oldest, forgotten] of this.#rings) {
+      if (this.#rings.size <= REMEMBERED_MAX) break;
+      this.#rings.delete(oldest);
+      for (const { number } of forgotten.values())
+        this.#forgotten = Math.max(this.#forgotten, number);
     }
   }
 
-  #takeUnheard(group: number, { consumerId, askedAt }: Waiting): number[] {
-    const key = keyOf(group, consumerId);
-    const queues = [...(this.#unheard.get(key) ?? [])];
-    this.#unheard.delete(key);
-    return queues
-      .filter(([, rangAt]) => rangAt >= askedAt - CLOCKS_APART_MS)
-      .map(([queue]) => queue);
+  /** The number of the last ring before the instant, or of the last one if there is none after it. */
+  #numberAt(key: string, atMs: number): number {
+    const later = this.#ringsOf(key).filter((ring) => ring.atMs >= atMs);
+    const first = later.reduce((least, { number }) => Math.min(least, number), Infinity);
+    return first === Infinity ? this.#number : Math.max(first - 1, this.#forgotten);
+  }
+
+  #since(key: string, since: number): Rung {
+    const rings = this.#ringsOf(key).filter(({ number }) => number > since);
+    const newestFirst = rings.toReversed().map(({ queue, number }) => ({ queue, number }));
+    const rung = { rings: newestFirst, since, mark: this.#mark };
+    return since < this.#forgotten ? { ...rung, isLost: true } : rung;
+  }
+
+  #ringsOf(key: string): Ring[] {
+    return [...(this.#rings.get(key)?.values() ?? [])];
   }
 
   /** Ends the wait of a client that is gone; false when nobody waits under that id. */
@@ -119,7 +156,7 @@ export class Bell {
     for (const waiters of this.#waiters.values()) {
       const index = waiters.findIndex((waiter) => waiter.waitId === waitId);
       if (index < 0) continue;
-      for (const waiter of waiters.splice(index, 1)) waiter.answer(NONE);
+      for (const waiter of waiters.splice(index, 1)) waiter.end(accept(this.nothing));
       return true;
     }
     return false;
@@ -129,7 +166,7 @@ export class Bell {
   close(group: number, why: Refusal): void {
     const waiters = this.#waiters.get(group) ?? [];
     this.#waiters.delete(group);
-    for (const waiter of waiters) waiter.answer(why);
+    for (const waiter of waiters) waiter.end(why);
   }
 }
 

@@ -13,6 +13,7 @@ import type {
   GroupRoute,
   ReceiveCall,
   RingCall,
+  Rung,
   Stamp,
 } from "../../protocol/rpc.ts";
 import type { Attendants } from "./attendants.ts";
@@ -30,6 +31,8 @@ const COLD_MS = 10_000;
 
 export interface WaitsPorts {
   readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   readonly attendants: Attendants;
   readonly store: () => QueueStore;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
@@ -58,7 +61,7 @@ export class Waits {
   constructor(ports: WaitsPorts) {
     this.#ports = ports;
     this.tails = new Tails(ports.clock);
-    this.#bell = new Bell(ports.clock);
+    this.#bell = new Bell(ports.clock, Math.floor(ports.random() * 2 ** 48));
     this.#polls = new Polls(ports.clock);
     this.#rings = new Rings({
       clock: ports.clock,
@@ -99,7 +102,7 @@ export class Waits {
       const turn = (): void => {
         const answer = this.#ports.grouped<Received>(call.stamp, call.group, (route, nowMs) => {
           if (this.#polls.isCancelled(call.waitId))
-            return accept({ is: "empty", paused: route.paused });
+            return accept({ is: "empty", paused: route.paused, more: true });
           const group = this.#store.groups.get(call.group, call.consumerId);
           // The caller lets the consumer join, and comes again.
           if (group === undefined) return refuse("stale_route", "The consumer is not known here.");
@@ -111,7 +114,7 @@ export class Waits {
           else if (outcome.value.is === "unfinished") turn();
           else if (outcome.value.is === "cold")
             this.#fetch(outcome.value.block, until, turn, resolve);
-          else this.#wait(call, outcome.value.paused, resolve);
+          else this.#wait(call, outcome.value, resolve);
         });
       };
       turn();
@@ -126,7 +129,7 @@ export class Waits {
     answer: (outcome: Outcome<Delivered>) => void,
   ): void {
     if (this.#ports.clock.nowMs() >= until) {
-      answer(accept({ ...nothing(false), more: true }));
+      answer(accept(nothing(false, true)));
       return;
     }
     void this.#ports.arrival(block).then((isSettled) => {
@@ -148,10 +151,14 @@ export class Waits {
     return received;
   }
 
-  #wait(call: ReceiveCall, paused: boolean, answer: (outcome: Outcome<Delivered>) => void): void {
+  #wait(
+    call: ReceiveCall,
+    { paused, more }: Received & { readonly is: "empty" },
+    answer: (outcome: Outcome<Delivered>) => void,
+  ): void {
     const isOver = call.waitMs <= 0 || this.#polls.isCancelled(call.waitId);
     if (isOver || call.replayOnly === true) {
-      answer(accept(nothing(paused)));
+      answer(accept(nothing(paused, more)));
       return;
     }
     // The topic may have changed between the flush that found nothing and this.
@@ -217,16 +224,17 @@ export class Waits {
 
   // ------------------------------------------------------------ the bell
 
-  async waitAtBell(call: BellCall): Promise<Outcome<{ queues: readonly number[] }>> {
-    const { group, waitMs, waitId, consumerId, askedAt } = call;
+  async waitAtBell(call: BellCall): Promise<Outcome<Rung>> {
+    const { group, waitMs, waitId, consumerId, askedAt, after } = call;
     const route = this.#store.groups.route(group);
     const stale = this.#ports.stale(call.stamp);
     if (stale !== undefined) return stale;
     if (route === undefined) return refuse("stale_route", "The group is not known here.");
-    if (this.#polls.isCancelled(waitId)) return accept({ queues: [] });
+    if (this.#polls.isCancelled(waitId)) return accept(this.#bell.nothing);
     const isOne = consumerId !== undefined && route.settings.mode === "broadcast";
     const rung = this.#bell.wait(route.number, waitMs, {
       askedAt,
+      ...(after === undefined ? {} : { after }),
       ...(waitId === undefined ? {} : { waitId }),
       ...(isOne ? { consumerId } : {}),
     });
