@@ -38,7 +38,7 @@ export class Registry {
   constructor(storage: Storage, ports: Ports) {
     createTables(storage);
     this.#ports = ports;
-    this.#topicStore = new TopicStore(storage, ports.namespace);
+    this.#topicStore = new TopicStore(storage, ports);
     this.#producerGroupStore = new ProducerGroupStore(storage);
     this.changes = new Changes(storage, ports.clock);
     this.#pushStore = new PushStore(storage);

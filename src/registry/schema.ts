@@ -65,11 +65,12 @@ export function hasTables(storage: Storage): boolean {
   return [...found].length > 0;
 }
 
-/** The next number of a counter, from 1. */
-export function nextNumber(storage: Storage, counter: string): number {
+/** The next number of a counter, from `first`. */
+export function nextNumber(storage: Storage, counter: string, first = 1): number {
   storage.sql.exec(
-    "INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
+    "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + 1",
     counter,
+    first,
   );
   return counterValue(storage, counter);
 }

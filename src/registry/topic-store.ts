@@ -5,7 +5,7 @@
 import { LIMITS } from "../protocol/limits.ts";
 import type { GroupRoute, Growth, TopicRoute } from "../protocol/rpc.ts";
 import type { GroupSettings, TopicSettings } from "../protocol/topic.ts";
-import type { Row, Storage } from "./ground.ts";
+import type { Ports, Row, Storage } from "./ground.ts";
 import { nextNumber } from "./schema.ts";
 
 /** Names remembered at a time; the oldest give way, which only lets them be made again early. */
@@ -52,13 +52,30 @@ const groupRowOf = (row: Row): GroupRow => ({
   since: Number(row["since"]),
 });
 
+export const INCARNATION_BYTES = 5;
+
+/**
+ * Where a namespace's incarnations begin. By chance, so that an id leads nowhere in another namespace, nor in a broker that began
+ * anew with empty storage.
+ */
+function firstIncarnation(bytes: Uint8Array): number {
+  let number = 0;
+  for (const byte of bytes) number = number * 256 + byte;
+  return number + 1;
+}
+
 export class TopicStore {
   readonly #storage: Storage;
   readonly #namespace: string;
+  readonly #randomBytes: (count: number) => Uint8Array;
 
-  constructor(storage: Storage, namespace: string) {
+  constructor(
+    storage: Storage,
+    { namespace, randomBytes }: Pick<Ports, "namespace" | "randomBytes">,
+  ) {
     this.#storage = storage;
     this.#namespace = namespace;
+    this.#randomBytes = randomBytes;
   }
 
   atomically<T>(body: () => T): T {
@@ -125,7 +142,8 @@ export class TopicStore {
   }
 
   insert(name: string, settings: TopicSettings, nowMs: number): TopicRow {
-    const incarnation = nextNumber(this.#storage, "incarnation");
+    const first = firstIncarnation(this.#randomBytes(INCARNATION_BYTES));
+    const incarnation = nextNumber(this.#storage, "incarnation", first);
     this.#exec("DELETE FROM deleted_name WHERE name = ?", name);
     this.#exec(
       `INSERT INTO topic (incarnation, name, deleting, version, confirmed, confirmed_queues, next_group, settings, growths, created_at)

@@ -141,16 +141,19 @@ export const auth: Cases = {
     }
     await mq.refused([404, "topic_not_found"], "GET", `/v1/topics/${name}`);
     const [a, b] = spaces as [Mq, Mq];
-    const { transactionId } = await a.ok<{ transactionId: string }>(
-      "POST",
-      `/v1/topics/${name}/transactions`,
-      { producerGroup: "p", message: { body: "half" } },
-    );
+    const prepare = async (space: Mq): Promise<string> => {
+      const half = { producerGroup: "p", message: { body: "half" } };
+      const path = `/v1/topics/${name}/transactions`;
+      return (await space.ok<{ transactionId: string }>("POST", path, half)).transactionId;
+    };
+    // The other namespace has a transaction of its own at the same place.
+    const [ours, theirs] = [await prepare(a), await prepare(b)];
     for (const stranger of [b, mq]) {
-      const answer = await stranger.decide(transactionId, "commit");
+      const answer = await stranger.decide(ours, "commit");
       expect(answer.status).toBe(404);
     }
-    expect((await a.transaction(transactionId)).state).toBe("prepared");
+    expect((await a.transaction(ours)).state).toBe("prepared");
+    expect((await b.transaction(theirs)).state).toBe("prepared");
   },
 
   "a key belongs to one namespace and cannot leave it": async (mq) => {

@@ -5,6 +5,7 @@ import type { Clock } from "../../src/platform/clock.ts";
 import { accept, type Outcome, refuse } from "../../src/protocol/errors.ts";
 import type { ProducerGroupRecord, PushRecord, TopicRoute } from "../../src/protocol/rpc.ts";
 import { TestSql } from "../kit/sqlite.node.ts";
+import { INCARNATION_BYTES } from "../../src/registry/topic-store.ts";
 
 /** Lets everything run that waits for nothing but promises. */
 export const settle = async (): Promise<void> => {
@@ -134,7 +135,9 @@ export class World {
       armAlarm: (atMs) => {
         this.alarmAt = Math.min(this.alarmAt ?? Number.POSITIVE_INFINITY, atMs);
       },
-      randomBytes: (count) => new Uint8Array(count).fill(++this.#bytes),
+      // Incarnations begin at 1.
+      randomBytes: (count) =>
+        new Uint8Array(count).fill(count === INCARNATION_BYTES ? 0 : ++this.#bytes),
       clock: this.clock,
       log: {
         info: () => undefined,
