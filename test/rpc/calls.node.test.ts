@@ -37,7 +37,7 @@ test("a call is answered as a request of HTTP is", async () => {
   });
   const parameters = [
     { namespace: "default", topic: "t" },
-    { messages: [{ body: { json: "1" } }] },
+    { messages: [{ body: { json: "1", utf8: Uint8Array.of(49) } }] },
   ];
   expect(asked).toEqual([{ verb: "send", parameters }]);
 });
