@@ -1,6 +1,6 @@
 /**
- * T6 of the checks that a webhook saw: attempts rise, are not too many, not too early, and none comes once the decision is
- * known. A real line may hold one up, and a kill may swallow one: so gaps are no fault, and one that crosses the decision
+ * T6 of the checks that a webhook saw: each attempt comes once, they are not too many, not too early, and none comes once the
+ * decision is known. Each has a line of its own, so that one may be read before another that was sent earlier. A real line may hold one up, and a kill may swallow one: so gaps are no fault, and one that crosses the decision
  * has a grace.
  */
 import type { Report } from "../sim/checker/check.ts";
@@ -44,15 +44,15 @@ function checkOne(
     ({ answer }) => answer?.is === "decided" && TERMINAL.has(answer.state),
   );
   const decidedAt = Math.min(...decided.map(({ endedAt }) => endedAt), Infinity);
-  let before = 0;
+  const attempts = new Set<number>();
   for (const { attempt, at, wall } of seen) {
     if (at > decidedAt + graceMs)
       report("T6", `${transactionId} is checked ${at - decidedAt} ms after its decision`);
     if (attempt < 1 || attempt > maxChecks)
       report("T6", `${transactionId}: check ${attempt} of ${maxChecks}`);
     if (isResumed) continue;
-    if (attempt <= before) report("T6", `${transactionId}: check ${attempt} follows ${before}`);
-    before = attempt;
+    if (attempts.has(attempt)) report("T6", `${transactionId}: check ${attempt} comes twice`);
+    attempts.add(attempt);
     const leastMs = firstMs + (attempt - 1) * intervalMs - CLOCK_MS;
     const sinceMs = wall - prepare.invokedWall;
     if (sinceMs < leastMs)
