@@ -4,6 +4,7 @@ import type { Delivered } from "../../src/protocol/rpc.ts";
 import { OrderLocks } from "../../src/queue/delivery/order.ts";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
 import { send } from "../../src/queue/sending.ts";
+import { Consumer } from "./consumer.node.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
 const stamp = { incarnation: 7, version: 1 };
@@ -262,4 +263,17 @@ it("an ordered group that woke looks again at what waits below a retry", async (
   expect((await take(bench)).offsets).toEqual([2]);
   await tell(bench, "ack", first.receipts);
   expect((await take(bench)).offsets).toEqual([1]);
+});
+
+it("[D2] a redriven message of an ordered group that is acked while it waits is not delivered again", async () => {
+  const consumer = await Consumer.of({ ordered: true, maxAttempts: 1 });
+  await consumer.put("a", "a");
+  const { receipts } = await consumer.take(2);
+  await consumer.tell("nack", receipts.slice(0, 1));
+  await consumer.bench.run(consumer.verbs.redrive(consumer.stamp, "g"));
+  // The scan meets it, and parks it behind what is still with the consumer.
+  expect(await consumer.offsets()).toEqual([]);
+  expect(await consumer.tell("ack", receipts)).toMatchObject([{ ok: true }, { ok: true }]);
+  expect(await consumer.offsets()).toEqual([]);
+  expect(await consumer.stats()).toMatchObject({ lag: 0, deadLetters: 0 });
 });

@@ -215,6 +215,8 @@ export class Chooser {
         continue;
       }
       const flight = this.#memory.redriven(next);
+      // A redriven one may have been acked by its last receipt, or purged, while it waited.
+      if (flight === undefined && this.#memory.state.isDone(next)) continue;
       locks.fly(messageGroup, next, "leased");
       if (this.#takeFlying(next, flight === undefined ? into : { ...into, flight })) {
         if (into.isSingle && into.chosen.at(-1)?.offset === next) break;
