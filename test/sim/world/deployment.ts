@@ -25,7 +25,7 @@ import { Queue } from "../../../src/queue/queue.ts";
 import { QueueVerbs } from "../../../src/queue/verbs.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import type { Dice } from "./dice.ts";
-import type { Clock } from "../../../src/platform/clock.ts";
+import { type Clock, pause } from "../../../src/platform/clock.ts";
 import type { BodyStore } from "../../../src/bodies/bucket.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
@@ -85,6 +85,7 @@ export class Deployment {
       createBroker({
         objects: this.#objects(),
         nowMs: () => this.#host.wallMs(),
+        pause: (delayMs) => pause(this.#host.clock, delayMs),
         random: this.#dice.roll,
         autoCreate: true,
         bodies: this.#largeBodies(this.#host.clock),
