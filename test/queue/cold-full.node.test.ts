@@ -65,3 +65,20 @@ it("goes on moving though the queue could not hear that a block was put", async 
   await bench.pass(2 * HOUR_MS);
   expect(objects(consumer).there).toEqual(objects(consumer).referred);
 });
+
+it("lets a poll wait for its block, however many flushes come meanwhile", async () => {
+  const consumer = await coldConsumer();
+  const { bench } = consumer;
+  await fill(consumer, COUNT);
+  await cool(consumer);
+  expect(await drain(consumer)).toEqual(all.map(textOf));
+  bench.wake();
+  const polled = consumer.verbs.receive(consumer.call({ waitMs: MINUTE_MS }));
+  await bench.clock.advance(0);
+  const gate = Promise.withResolvers<void>();
+  bench.bucket.before = () => gate.promise;
+  await consumer.seek("earliest");
+  for (let flush = 0; flush < 4_100; flush++) await consumer.stats();
+  gate.resolve();
+  expect(texts((await bench.run(polled)).entries)).toEqual([textOf(0)]);
+});
