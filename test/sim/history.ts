@@ -83,6 +83,8 @@ export type Request =
       readonly ids?: readonly string[];
       readonly ratePerSecond?: number;
     }
+  /** What a topic still has. */
+  | { readonly is: "look"; readonly topic: string }
   | { readonly is: "grow"; readonly topic: string; readonly queues: number }
   | {
       readonly is: "pause";
@@ -130,6 +132,8 @@ export type Answer =
         readonly invisibleUntil?: number;
       }[];
     }
+  /** By queue. */
+  | { readonly is: "looked"; readonly firstOffsets: readonly number[] }
   | { readonly is: "done" };
 
 export type Event =
@@ -244,8 +248,17 @@ export interface History {
   readonly groups: readonly GroupPlan[];
   /** Topics whose messages go before everybody has read them. */
   readonly fleeting?: readonly string[];
+  /** And when, where it is known. */
+  readonly retentions?: readonly RetentionPlan[];
   readonly events: readonly Event[];
   readonly rest: Rest;
+}
+
+export interface RetentionPlan {
+  readonly topic: string;
+  readonly retentionMs: number;
+  /** Of each queue; infinite when only age counts. */
+  readonly retentionBytes: number;
 }
 
 /** Of a broadcast group, each of its consumers by itself. */

@@ -2,7 +2,7 @@
  * What a seed decides before anything runs: how many of what, which features take part, how bad the platform is. Seeds
  * differ widely on purpose: one that does all of everything finds less than many that do a few things much.
  */
-import type { GroupPlan } from "./history.ts";
+import type { GroupPlan, RetentionPlan } from "./history.ts";
 import type { Dice } from "./world/dice.ts";
 import type { Faults } from "./world/host.ts";
 
@@ -12,9 +12,17 @@ interface TopicPlan {
   readonly growsTo: number;
 }
 
+/** A group, or all consumers of a broadcast group. */
+export interface PlannedGroup extends Omit<GroupPlan, "consumerId"> {
+  /** Of a broadcast group: each gets every message. */
+  readonly consumers?: readonly string[];
+  /** It is pushed: nobody receives. */
+  readonly push?: { readonly maxMessages: number; readonly concurrency: number };
+}
+
 export interface Plan {
   readonly topics: readonly TopicPlan[];
-  readonly groups: readonly GroupPlan[];
+  readonly groups: readonly PlannedGroup[];
   /** Names of message groups in use; few of them make order matter. */
   readonly messageGroups: readonly string[];
   readonly producers: number;
@@ -49,7 +57,22 @@ export interface Plan {
   readonly inlineBytesMax: number;
   /** Age from which old segments go there; infinite where none do. */
   readonly coldAfterMs: number;
+  /** Some redrives have a rate. */
+  readonly pacedRedrives: boolean;
+  /** Of the first topic, where messages do not stay. */
+  readonly retention?: Omit<RetentionPlan, "topic"> | undefined;
+  /** Probability that a message of that topic has a time to live. */
+  readonly mortal: number;
 }
+
+export const retentionsOf = ({ retention }: Pick<Plan, "retention">): RetentionPlan[] =>
+  retention === undefined ? [] : [{ topic: "t0", ...retention }];
+
+/** All that see every message. */
+export const viewsOf = (groups: readonly PlannedGroup[]): GroupPlan[] =>
+  groups.flatMap(({ consumers, ...group }): GroupPlan[] =>
+    consumers === undefined ? [group] : consumers.map((consumerId) => ({ ...group, consumerId })),
+  );
 
 /** No request is on its way for longer, whatever holds it up. */
 export const LATE_MS_MAX = 60_000;
@@ -67,8 +90,13 @@ export const CALM: Faults = {
   doubledAlarms: 0,
 };
 
-/** `bucketDice` decides alone about the bucket, so that the rest of a seed's plan is the same without it. */
-export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
+/** What takes part beside the rest has dice of its own, so that the rest of a seed's plan is the same without it. */
+export interface OwnDice {
+  readonly bucket: Dice;
+  readonly features: Dice;
+}
+
+export function drawPlan(dice: Dice, own: OwnDice): Plan {
   const topics = Array.from({ length: dice.int(1, 2) }, (_, index): TopicPlan => {
     const queues = dice.int(1, 3);
     return {
@@ -78,7 +106,7 @@ export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
     };
   });
   const groups = topics.flatMap(({ topic }) =>
-    Array.from({ length: dice.int(1, 2) }, (_, index): GroupPlan => ({
+    Array.from({ length: dice.int(1, 2) }, (_, index): PlannedGroup => ({
       topic,
       group: `g${index}`,
       ordered: dice.chance(0.5),
@@ -86,9 +114,22 @@ export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
       ...(dice.chance(0.2) ? { tags: ["a"] } : {}),
     })),
   );
+  const pacedRedrives = own.features.chance(0.3);
+  const retention = drawRetention(own.features);
   return {
     topics,
-    groups,
+    groups: [
+      // Something must die for it.
+      ...groups.map((group, index) =>
+        pacedRedrives && index === 0 ? { ...group, maxAttempts: own.features.int(1, 2) } : group,
+      ),
+      // A consumer of a broadcast group may join when something is gone already, and nobody can say what it owes.
+      ...drawGroups(own.features).filter(
+        ({ consumers }) => consumers === undefined || retention.retention === undefined,
+      ),
+    ],
+    pacedRedrives,
+    ...retention,
     messageGroups: Array.from({ length: dice.int(1, 5) }, (_, index) => `k${index}`),
     producers: dice.int(1, 3),
     transactors: dice.int(0, 3),
@@ -107,9 +148,42 @@ export function drawPlan(dice: Dice, bucketDice: Dice): Plan {
     seeks: dice.chance(0.1),
     hostileEndpoints: dice.chance(0.6),
     ...drawBadness(dice),
-    inlineBytesMax: bucketDice.chance(0.5) ? bucketDice.int(100, 130) : 1_048_576,
-    coldAfterMs: bucketDice.chance(0.4) ? bucketDice.int(1, 3_000) : Infinity,
+    inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(100, 130) : 1_048_576,
+    coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
   };
+}
+
+/** Groups of the first topic that do not only poll and share. */
+function drawGroups(dice: Dice): PlannedGroup[] {
+  const drawn: PlannedGroup[] = [];
+  const own = (group: string) => ({
+    topic: "t0",
+    group,
+    ordered: dice.chance(0.5),
+    maxAttempts: dice.chance(0.3) ? dice.int(2, 4) : 1_000,
+  });
+  if (dice.chance(0.2))
+    drawn.push({
+      ...own("everybody"),
+      consumers: Array.from({ length: dice.int(1, 3) }, (_, index) => `n${index}`),
+    });
+  if (dice.chance(0.25))
+    drawn.push({
+      ...own("pushed"),
+      push: { maxMessages: dice.int(1, 8), concurrency: dice.int(1, 4) },
+    });
+  return drawn;
+}
+
+/** Callers may ask for a minute at least; invented time passes slowly. */
+const RETENTION_MS_MAX = 8_000;
+
+function drawRetention(dice: Dice): Pick<Plan, "retention" | "mortal"> {
+  if (dice.chance(0.75)) return { mortal: 0 };
+  const retentionBytes = dice.chance(0.5) ? dice.int(300, 10_000) : Infinity;
+  const mortal = dice.chance(0.5) ? dice.roll() * 0.5 : 0;
+  const retentionMs = dice.int(300, RETENTION_MS_MAX);
+  return { retention: { retentionMs, retentionBytes }, mortal };
 }
 
 /** One seed in eight is calm: what goes wrong there is no fault's fault. */

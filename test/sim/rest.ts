@@ -5,7 +5,7 @@ import type { GroupAudit, Page, ProducerAudit } from "../../src/protocol/rpc.ts"
 import type { Scene } from "./clients/client.ts";
 import type { Rest } from "./history.ts";
 import { named } from "../kit/bucket.node.ts";
-import { NAMESPACE } from "./world/deployment.ts";
+import { NAMESPACE } from "./world/wakes.ts";
 import { read } from "./world/mark.ts";
 
 type TopicRest = Rest["topics"][number];
@@ -26,6 +26,15 @@ export async function unrest(scene: Scene): Promise<string | undefined> {
     }
     const behind = stats.groups.find(({ lag }) => lag > 0);
     if (behind !== undefined) return `${topic} group ${behind.group} lags ${behind.lag} behind`;
+  }
+  return scene.plan.pacedRedrives ? await redriving(scene) : undefined;
+}
+
+async function redriving(scene: Scene): Promise<string | undefined> {
+  for (const { topic, group } of scene.plan.groups) {
+    const at = { namespace: NAMESPACE, topic, group };
+    const { state } = await sure(scene, (broker) => broker.redriveProgress(at));
+    if (state === "running") return `${topic} group ${group} is still redriving`;
   }
   return undefined;
 }
@@ -58,14 +67,15 @@ function answeredFor({ host }: Scene): Rest["answered"] {
 
 async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
   const at = { namespace: NAMESPACE, topic };
-  const stats = await sure(scene, (broker) => broker.stats(at));
-  const log = await all(scene, (broker, page) => broker.peek(at, page));
+  const { stats, log } = await logOf(scene, at);
   const transactions = await all(scene, (broker, page) => broker.transactions(at, page));
   const deadLetters: TopicRest["deadLetters"][number][] = [];
   for (const { group } of stats.groups) {
     const dead = await all(scene, (broker, page) => broker.deadLetters({ ...at, group }, page));
-    for (const { content, attempts } of dead)
-      deadLetters.push({ group, mark: read(content).mark, attempts });
+    for (const { content, attempts, deadAt, consumerId } of dead) {
+      const whose = consumerId === undefined ? {} : { consumerId };
+      deadLetters.push({ group, ...whose, mark: read(content).mark, attempts, deadAt });
+    }
   }
   return {
     topic,
@@ -97,6 +107,19 @@ async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {
     ...(await auditOf(scene, topic)),
     deadLetters,
   };
+}
+
+/** Retention must not come between a queue's offsets and what it has. */
+async function logOf(scene: Scene, at: { readonly namespace: string; readonly topic: string }) {
+  for (;;) {
+    const stats = await sure(scene, (broker) => broker.stats(at));
+    const log = await all(scene, (broker, page) => broker.peek(at, page));
+    const after = await sure(scene, (broker) => broker.stats(at));
+    const isSame = stats.queues.every(
+      ({ firstOffset }, index) => firstOffset === after.queues[index]?.firstOffset,
+    );
+    if (isSame) return { stats: after, log };
+  }
 }
 
 async function auditOf(

@@ -2,20 +2,33 @@
  * One seed, from nothing to rest: the plan is drawn, clients work while the nemesis strikes, then faults stop and all must
  * drain in bounded time. Answers the history; it judges nothing.
  */
+import { PUSH_DEFAULTS } from "../../src/protocol/topic.ts";
 import { EventClock } from "../kit/event-clock.node.ts";
 import type { NewEvent, Scene } from "./clients/client.ts";
 import { Consumer } from "./clients/consumer.ts";
+import { Looker } from "./clients/looker.ts";
 import { Operator } from "./clients/operator.ts";
+import { notesFor } from "./clients/pushed.ts";
 import { Producer } from "./clients/producer.ts";
 import { Checker, PRODUCER_GROUPS, Transactor } from "./clients/transactor.ts";
-import type { History, Rest } from "./history.ts";
+import type { History, Rest, RetentionPlan } from "./history.ts";
 import { strike } from "./nemesis.ts";
-import { CALM, drawPlan, LATE_MS_MAX, type Plan } from "./plan.ts";
+import {
+  CALM,
+  drawPlan,
+  LATE_MS_MAX,
+  type Plan,
+  type PlannedGroup,
+  retentionsOf,
+  viewsOf,
+} from "./plan.ts";
 import { restOf, unrest } from "./rest.ts";
-import { Deployment, NAMESPACE, tameDigests } from "./world/deployment.ts";
+import { Deployment, tameDigests } from "./world/deployment.ts";
+import { NAMESPACE } from "./world/wakes.ts";
 import { Dice } from "./world/dice.ts";
 import { Endpoint } from "./world/endpoint.ts";
 import { Host } from "./world/host.ts";
+import { HONEST, Receiver } from "./world/receiver.ts";
 
 export interface Run {
   readonly seed: number;
@@ -34,15 +47,17 @@ const WATCHDOG_MS = 300_000;
 /** All must have drained within this much of invented time after the last fault. */
 const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 1_000;
+const PUSH_URL = "https://shop.example/messages";
+const PUSH_TIMEOUT_MS = 1_000;
 /** An upload is expected for an hour; the rest is for deleting. */
 const BIN_MS = 80 * 60_000;
 
 export async function simulate(run: Run): Promise<Ran> {
   tameDigests();
   const dice = new Dice(run.seed);
-  // Beside the seed's own dice, whose draws it must not shift.
-  const bucketDice = new Dice(run.seed + 1_000_003);
-  const drawn = drawPlan(dice, bucketDice);
+  // Beside the seed's own dice, whose draws they must not shift.
+  const own = { bucket: new Dice(run.seed + 1_000_003), features: new Dice(run.seed + 2_000_003) };
+  const drawn = drawPlan(dice, own);
   const plan =
     run.without === undefined || run.without.length === 0 ? drawn : reduced(drawn, run.without);
   const clock = new EventClock();
@@ -59,13 +74,19 @@ export async function simulate(run: Run): Promise<Ran> {
     plan.hostileEndpoints,
     (transactionId, attempt, said) => record({ is: "asked", transactionId, attempt, said }),
   );
+  const receiver = new Receiver(
+    clock,
+    own.features.fork(),
+    plan.hostileEndpoints,
+    notesFor(record, () => scene.nextOp++),
+  );
   const deployment = new Deployment(host, dice.fork(), {
     ringDeltas: plan.ringDeltas,
     inlineBytesMax: plan.inlineBytesMax,
     coldAfterMs: plan.coldAfterMs,
-    bucketDice,
+    bucketDice: own.bucket,
     post: (question) => endpoint.post(question),
-    onError: note,
+    push: (post) => receiver.post(post),
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),
   });
   const scene: Scene = {
@@ -73,6 +94,7 @@ export async function simulate(run: Run): Promise<Ran> {
     host,
     deployment,
     endpoint,
+    receiver,
     events,
     steps: run.steps,
     nextOp: 1,
@@ -83,14 +105,23 @@ export async function simulate(run: Run): Promise<Ran> {
     const all = play(scene, dice);
     await clock.runUntil(all);
     const isCalm = plan.strikeEveryMs === Infinity && plan.faults === CALM;
-    return { seed: run.seed, isCalm, groups: plan.groups, events, rest: await all, errors };
+    return {
+      seed: run.seed,
+      isCalm,
+      groups: viewsOf(plan.groups),
+      fleeting: retentionsOf(plan).map(({ topic }) => topic),
+      retentions: retentionsOf(plan),
+      events,
+      rest: await all,
+      errors,
+    };
   } finally {
     host.close();
   }
 }
 
 async function play(scene: Scene, dice: Dice): Promise<Rest> {
-  const { plan, host, endpoint, deployment } = scene;
+  const { plan, host, endpoint, receiver, deployment } = scene;
   await setUp(scene);
   host.faults = plan.faults;
   const working = new Set<Promise<void>>();
@@ -105,12 +136,17 @@ async function play(scene: Scene, dice: Dice): Promise<Rest> {
     finite.push(start(new Producer(`p${index}`, scene, dice.fork())));
   for (let index = 0; index < plan.transactors; index++)
     finite.push(start(new Transactor(`x${index}`, scene, dice.fork())));
-  for (const group of plan.groups)
+  for (const group of viewsOf(plan.groups.filter(({ push }) => push === undefined)))
     for (let index = 0; index < plan.consumersPerGroup; index++) {
-      const name = `c-${group.topic}-${group.group}-${index}`;
+      const { topic, consumerId: consumer } = group;
+      const name = `c-${topic}-${group.group}-${consumer === undefined ? "" : `${consumer}-`}${index}`;
       void start(new Consumer(name, scene, dice.fork(), group));
     }
   void start(new Checker("k", scene, dice.fork()));
+  for (const { topic } of retentionsOf(plan)) {
+    const looker = new Looker("l", scene, dice.fork());
+    void start({ run: () => looker.run(topic) });
+  }
   const operating = start(operator);
   const striking = strike(scene, dice.fork());
   await Promise.all(finite);
@@ -131,7 +167,9 @@ async function play(scene: Scene, dice: Dice): Promise<Rest> {
     other: 0,
     flips: 0,
   };
+  receiver.habits = HONEST;
   await operator.unpauseAll();
+  if (plan.pacedRedrives) await operator.redriveAll();
   // What was sent twice and got stuck arrives before all is counted.
   await host.clock.pause(LATE_MS_MAX);
   const why = await drain(scene);
@@ -150,24 +188,39 @@ async function setUp(scene: Scene): Promise<void> {
     const outcome = await deployment.request(verb);
     if (!outcome.ok) throw new Error(`the scene cannot be set: ${outcome.code}: ${outcome.detail}`);
   };
-  for (const { topic, queues } of plan.topics)
-    await sure((broker) => broker.putTopic({ namespace: NAMESPACE, topic }, { queues }));
-  for (const { topic, group, ordered, maxAttempts, tags } of plan.groups)
+  for (const { topic, queues } of plan.topics) {
+    const kept = retentionsOf(plan).find((each) => each.topic === topic);
+    const retention = kept === undefined ? {} : settingsOfRetention(kept);
     await sure((broker) =>
-      broker.putGroup(
-        { namespace: NAMESPACE, topic, group },
-        {
-          ordered,
-          maxAttempts,
-          backoff: { delaysMs: [50, 500] },
-          ...(tags === undefined ? {} : { filter: { tags } }),
-        },
-      ),
+      broker.putTopic({ namespace: NAMESPACE, topic }, { queues, ...retention }),
     );
+  }
+  for (const planned of plan.groups) {
+    const { topic, group } = planned;
+    await sure((broker) =>
+      broker.putGroup({ namespace: NAMESPACE, topic, group }, settingsOf(planned)),
+    );
+  }
   const [asked] = PRODUCER_GROUPS;
   const check = { url: "https://shop.example/check", timeoutMs: 1_000 };
   await sure((broker) => broker.putProducerGroup(NAMESPACE, asked, { check }));
 }
+
+const settingsOfRetention = ({ retentionMs, retentionBytes }: RetentionPlan) => ({
+  retentionMs,
+  ...(retentionBytes === Infinity ? {} : { retentionBytes }),
+});
+
+const settingsOf = ({ ordered, maxAttempts, tags, consumers, push }: PlannedGroup) => ({
+  ordered,
+  maxAttempts,
+  backoff: { delaysMs: [50, 500] },
+  ...(tags === undefined ? {} : { filter: { tags } }),
+  ...(consumers === undefined ? {} : { mode: "broadcast" as const }),
+  ...(push === undefined
+    ? {}
+    : { push: { ...PUSH_DEFAULTS, url: PUSH_URL, timeoutMs: PUSH_TIMEOUT_MS, ...push } }),
+});
 
 /** Lets time pass until nothing is on its way any more; answers what still was when the time was up. */
 async function drain(scene: Scene): Promise<string | undefined> {
@@ -209,6 +262,14 @@ function reduced(plan: Plan, without: readonly string[]): Plan {
     ...(isCalm ? { strikeEveryMs: Infinity } : {}),
     transactors: left.has("transactors") ? 0 : plan.transactors,
     delayed: left.has("delayed") ? 0 : plan.delayed,
+    groups: plan.groups.filter(
+      ({ consumers, push }) =>
+        !(left.has("broadcast") && consumers !== undefined) &&
+        !(left.has("push") && push !== undefined),
+    ),
+    ...(left.has("retention") ? { retention: undefined, mortal: 0 } : {}),
+    ...(left.has("ttl") ? { mortal: 0 } : {}),
+    pacedRedrives: plan.pacedRedrives && !left.has("pacedRedrives"),
     deduped: left.has("deduped") ? 0 : plan.deduped,
     seeks: plan.seeks && !left.has("seeks"),
     hostileEndpoints: plan.hostileEndpoints && !left.has("hostileEndpoints"),

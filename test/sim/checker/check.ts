@@ -4,6 +4,7 @@ import { checkAudit } from "./audit.ts";
 import { checkBodies } from "./bodies.ts";
 import { checkDelivery } from "./delivery.ts";
 import { checkProducers } from "./producers.ts";
+import { checkRetention } from "./retention.ts";
 import { checkStorage } from "./storage.ts";
 import { Story } from "./story.ts";
 import { checkTransactions } from "./transactions.ts";
@@ -26,6 +27,7 @@ export function check(ran: Ran): Violation[] {
   const story = new Story(ran);
   checkStorage(story, report);
   checkDelivery(story, report);
+  checkRetention(story, report);
   checkTransactions(story, report);
   checkProducers(story, report);
   checkAudit(story, report);

@@ -1,5 +1,5 @@
 /** O1, O2: a message is given only when the one before it in its message group is done, or in the same batch before it. */
-import type { GroupPlan } from "../history.ts";
+import { nameOf, type GroupPlan } from "../history.ts";
 import type { Report } from "./check.ts";
 import type { Story } from "./story.ts";
 
@@ -12,10 +12,15 @@ export function checkOrder(story: Story, report: Report, plan: GroupPlan, name: 
   const pairs = [...neighbours(story, plan), ...acrossQueues(story, plan)];
   for (const [before, after] of pairs) {
     if (isDead(story, plan, before)) continue;
+    if (story.messages.get(before)?.message.ttlMs !== undefined) continue;
     if (story.isForgotten(before) || story.isForgotten(after)) continue;
     const acks = story.acks(name, before);
     for (const { op, place } of story.given.get(name)?.get(after) ?? []) {
-      const isDone = acks.some((ack) => ack.op.invokedAt < op.endedAt);
+      // Within one millisecond the operations' numbers tell.
+      const isDone = acks.some(
+        (ack) =>
+          ack.op.invokedAt < op.endedAt || (ack.op.invokedAt === op.endedAt && ack.op.op < op.op),
+      );
       const isInBatch = story.given
         .get(name)
         ?.get(before)
@@ -26,9 +31,14 @@ export function checkOrder(story: Story, report: Report, plan: GroupPlan, name: 
   }
 }
 
-function isDead(story: Story, { topic, group }: GroupPlan, mark: string): boolean {
+function isDead(story: Story, plan: GroupPlan, mark: string): boolean {
+  const { topic } = plan;
   const rest = story.history.rest.topics.find((each) => each.topic === topic);
-  return rest?.deadLetters.some((each) => each.group === group && each.mark === mark) === true;
+  return (
+    rest?.deadLetters.some(
+      (each) => nameOf({ ...each, topic }) === nameOf(plan) && each.mark === mark,
+    ) === true
+  );
 }
 
 type Pair = readonly [before: string, after: string];

@@ -26,8 +26,10 @@ export function checkFirsts(
 export function checkLeftDead(story: Story, report: Report, { topic, group }: GroupPlan): void {
   const redrives = story.redriven.get(nameOf({ topic, group })) ?? [];
   const whole = redrives.filter(
-    ({ request, ended }, index) =>
+    ({ request, ended, invokedAt }, index) =>
       ended === "ok" &&
+      // By a clock that went back, what died later died before.
+      !story.stepped(invokedAt, Infinity) &&
       request.ids === undefined &&
       // One at a rate is through when all is at rest, unless another took its place.
       (request.ratePerSecond === undefined || index === redrives.length - 1),

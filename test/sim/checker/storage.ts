@@ -64,7 +64,8 @@ function isLetGo(
 ): boolean {
   const rest = history.rest.topics.find((each) => each.topic === topic);
   const queue = rest?.queues.find((each) => each.queue === placed?.queue);
-  return placed?.offset !== undefined && placed.offset < (queue?.firstOffset ?? 0);
+  if (placed?.offset === undefined) return history.fleeting?.includes(topic) === true;
+  return placed.offset < (queue?.firstOffset ?? 0);
 }
 
 function checkRecalls(story: Story, report: Report, logged: ReadonlyMap<string, number>): void {
@@ -146,5 +147,7 @@ function checkDuplicate(
       other.dedupId === message.dedupId &&
       logged.has(other.mark),
   );
-  if (!isHeld) report("D2", "a duplicate is not stored, and neither is what it repeats", mark);
+  // What it repeats may have been let go.
+  if (!isHeld && !story.isFleeting(message.topic))
+    report("D2", "a duplicate is not stored, and neither is what it repeats", mark);
 }

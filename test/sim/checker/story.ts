@@ -3,6 +3,7 @@ import {
   type Answer,
   type Delivery,
   type Event,
+  type GroupPlan,
   type History,
   nameOf,
   type Request,
@@ -116,6 +117,16 @@ export class Story {
     return Math.min(deliverAt, ...retimed.map(({ request }) => request.deliverAt));
   }
 
+  /** The furthest that the server's clock had been by then. */
+  wallMax(at: number): number {
+    let latest = 0;
+    for (const event of this.history.events) {
+      if (event.at > at) break;
+      latest = Math.max(latest, event.wall);
+    }
+    return latest;
+  }
+
   /** May messages of the topic go before everybody has read them? */
   isFleeting(topic: string): boolean {
     return this.history.fleeting?.includes(topic) === true;
@@ -209,9 +220,19 @@ export class Story {
       this.#give(op as Op<"receive">, answer.deliveries);
     if (request.is === "settle") this.#settle(op as Op<"settle">);
     if (op.ended === "refused") return;
-    if (request.is === "seek") push(this.sought, nameOf(request), op as Op<"seek">);
-    if (request.is === "redrive") push(this.redriven, nameOf(request), op as Op<"redrive">);
+    if (request.is === "seek")
+      for (const name of this.#namesIn(request)) push(this.sought, name, op as Op<"seek">);
+    if (request.is === "redrive")
+      for (const name of this.#namesIn(request)) push(this.redriven, name, op as Op<"redrive">);
     if (request.is === "retime") push(this.#retimed, request.mark, op as Op<"retime">);
+  }
+
+  /** The group, and each of its consumers where it is broadcast. */
+  #namesIn({ topic, group }: Pick<GroupPlan, "topic" | "group">): Set<string> {
+    const plans = this.history.groups.filter(
+      (plan) => plan.topic === topic && plan.group === group,
+    );
+    return new Set([nameOf({ topic, group }), ...plans.map(nameOf)]);
   }
 
   #give(op: Op<"receive">, deliveries: readonly Delivery[]): void {

@@ -12,6 +12,7 @@ import type { Deployment } from "../world/deployment.ts";
 import type { Dice } from "../world/dice.ts";
 import type { Endpoint } from "../world/endpoint.ts";
 import type { Host } from "../world/host.ts";
+import type { Receiver } from "../world/receiver.ts";
 
 /** What all clients share. */
 export interface Scene {
@@ -19,6 +20,7 @@ export interface Scene {
   readonly host: Host;
   readonly deployment: Deployment;
   readonly endpoint: Endpoint;
+  readonly receiver: Receiver;
   readonly events: Event[];
   /** Work goes on until so many things have happened: requests, ends, checks, strikes. */
   readonly steps: number;

@@ -12,9 +12,12 @@ const DRAIN_WAIT_MS = 5_000;
 export class Consumer extends Client {
   readonly #at: { readonly namespace: string; readonly topic: string; readonly group: string };
 
-  constructor(name: string, scene: Scene, dice: Dice, { topic, group }: GroupPlan) {
+  readonly #consumer: string | undefined;
+
+  constructor(name: string, scene: Scene, dice: Dice, { topic, group, consumerId }: GroupPlan) {
     super(name, scene, dice);
     this.#at = { namespace: NAMESPACE, topic, group };
+    this.#consumer = consumerId;
   }
 
   async run(): Promise<void> {
@@ -43,6 +46,7 @@ export class Consumer extends Client {
       : this.dice.int(100, this.scene.plan.invisibleMsMax);
     const attemptId = this.dice.chance(0.3) ? this.fresh() : undefined;
     const maxMessages = this.scene.isDraining ? 64 : this.dice.int(1, 8);
+    const consumer = this.#consumer;
     const ended = await this.ask({
       request: {
         is: "receive",
@@ -50,6 +54,7 @@ export class Consumer extends Client {
         group: this.#at.group,
         invisibleMs,
         maxMessages,
+        ...(consumer === undefined ? {} : { consumerId: consumer }),
         ...(attemptId === undefined ? {} : { attemptId }),
       },
       run: (broker) =>
@@ -57,6 +62,7 @@ export class Consumer extends Client {
           maxMessages,
           waitMs,
           invisibleMs,
+          ...(consumer === undefined ? {} : { consumerId: consumer }),
           ...(attemptId === undefined ? {} : { attemptId }),
         }),
       answer: ({ messages }) => ({ is: "received", deliveries: messages.map(deliveryOf) }),

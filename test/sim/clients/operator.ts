@@ -1,7 +1,10 @@
 /** Changes what runs while it runs: grows topics, pauses and moves groups, brings dead letters and discarded halves back. */
+import type { GroupName } from "../../../src/broker/broker.ts";
 import { Client } from "./client.ts";
 
 const NAMESPACE = "default";
+/** Of the redrives that end a run. */
+const LAST_RATE = 20;
 
 export class Operator extends Client {
   readonly #paused = new Set<string>();
@@ -12,7 +15,7 @@ export class Operator extends Client {
       if (this.scene.isDraining) break;
       const what = this.dice.weighted({
         grow: 1,
-        pause: 1,
+        pause: this.scene.plan.retention === undefined ? 1 : 3,
         redrive: 2,
         resume: 2,
         seek: this.scene.plan.seeks ? 1 : 0,
@@ -50,7 +53,8 @@ export class Operator extends Client {
     await this.#setPaused(topic, group, !isPaused);
     if (isPaused) this.#paused.delete(name);
     else this.#paused.add(name);
-    await this.pause(this.dice.roll() * 2_000);
+    // Whoever sleeps too long loses something to retention.
+    await this.pause(this.dice.roll() * (this.scene.plan.retention === undefined ? 2_000 : 8_000));
     if (!isPaused) {
       await this.#setPaused(topic, group, false);
       this.#paused.delete(name);
@@ -67,11 +71,30 @@ export class Operator extends Client {
     });
   }
 
+  /** Each redrive at a rate takes the place of those before it, and passes over nothing that is dead by now. */
+  async redriveAll(): Promise<void> {
+    for (const { topic, group } of this.scene.plan.groups)
+      await this.#redriveAt({ namespace: NAMESPACE, topic, group }, LAST_RATE);
+  }
+
   async #redrive(): Promise<void> {
     const { topic, group } = this.dice.pick(this.scene.plan.groups);
+    const at = { namespace: NAMESPACE, topic, group };
+    if (this.scene.plan.pacedRedrives && this.dice.chance(0.7))
+      return this.#redriveAt(at, this.dice.int(1, 20));
     await this.ask({
       request: { is: "redrive", topic, group },
-      run: (broker) => broker.redrive({ namespace: NAMESPACE, topic, group }),
+      run: (broker) => broker.redrive(at),
+      answer: () => ({ is: "done" }),
+      retries: 0,
+      patienceMs: 30_000,
+    });
+  }
+
+  async #redriveAt(at: GroupName, ratePerSecond: number): Promise<void> {
+    await this.ask({
+      request: { is: "redrive", topic: at.topic, group: at.group, ratePerSecond },
+      run: (broker) => broker.startRedrive(at, { ratePerSecond }),
       answer: () => ({ is: "done" }),
       retries: 0,
       patienceMs: 30_000,

@@ -5,6 +5,7 @@ import { Client } from "./client.ts";
 
 const NAMESPACE = "default";
 const DELAY_MS_MAX = 10_000;
+const TTL_MS_MAX = 30_000;
 
 export class Producer extends Client {
   readonly #known: { id: string; mark: string }[] = [];
@@ -69,6 +70,9 @@ export function drawMessage(client: Client, topic: string): SentMessage {
     tag: dice.pick(["a", "b"]),
     ...(dice.chance(0.7) ? { messageGroup: dice.pick(plan.messageGroups) } : {}),
     ...(dice.chance(plan.deduped) ? { dedupId: `d${dice.int(1, 40)}` } : {}),
+    ...(topic === "t0" && plan.mortal > 0 && dice.chance(plan.mortal)
+      ? { ttlMs: dice.int(500, TTL_MS_MAX) }
+      : {}),
     ...(isDelayed ? { deliverAt: host.wallMs() + dice.int(0, DELAY_MS_MAX) } : {}),
   };
 }

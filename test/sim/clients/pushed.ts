@@ -1,0 +1,63 @@
+/** What comes in a push, as a consumer would have received it, and how it is written down. */
+import type { Answer, Delivery, Request } from "../history.ts";
+import { read } from "../world/mark.ts";
+import type { Notes } from "../world/receiver.ts";
+import type { NewEvent } from "./client.ts";
+
+interface Body {
+  readonly data: {
+    readonly topic: string;
+    readonly group: string;
+    readonly messages: readonly (Omit<Delivery, "mark" | "isIntact"> & {
+      readonly body: unknown;
+      readonly properties?: Readonly<Record<string, string>>;
+    })[];
+  };
+}
+
+/** Of a posted body. */
+export function deliveriesOf(text: string): {
+  readonly at: { readonly topic: string; readonly group: string };
+  readonly deliveries: readonly Delivery[];
+} {
+  const { topic, group, messages } = (JSON.parse(text) as Body).data;
+  const deliveries = messages.map(({ body, properties = {}, ...delivery }): Delivery => {
+    const { id, queue, offset, storedAt, deliveryAttempt, receipt, invisibleUntil } = delivery;
+    const { transactionId } = delivery;
+    return {
+      ...read({ body: { json: JSON.stringify(body) }, properties }),
+      id,
+      queue,
+      offset,
+      storedAt,
+      deliveryAttempt,
+      receipt,
+      invisibleUntil,
+      ...(transactionId === undefined ? {} : { transactionId }),
+    };
+  });
+  return { at: { topic, group }, deliveries };
+}
+
+/** Written down as operations of one client: what came is certain, what became of an answer is not. */
+export function notesFor(record: (event: NewEvent) => void, nextOp: () => number): Notes {
+  const note = (request: Request, answer: Answer | undefined): void => {
+    const op = nextOp();
+    record({ is: "invoke", op, client: "push", request });
+    record(answer === undefined ? { is: "lost", op } : { is: "ok", op, answer });
+  };
+  return {
+    received: (at, deliveries) => {
+      const request = {
+        is: "receive",
+        ...at,
+        invisibleMs: 0,
+        maxMessages: deliveries.length,
+      } as const;
+      note(request, { is: "received", deliveries });
+      return (verb, receipts) => {
+        if (receipts.length > 0) note({ is: "settle", ...at, verb, receipts }, undefined);
+      };
+    },
+  };
+}
