@@ -19,7 +19,7 @@ import { createBroker } from "./broker/durable-broker.ts";
 import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
-import { systemClock } from "./platform/clock.ts";
+import { pause, systemClock } from "./platform/clock.ts";
 import { type CrossOrigin, crossOrigin, wrongOrigins } from "./platform/cross-origin.ts";
 import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
@@ -53,6 +53,7 @@ function brokerOf(env: Env): Broker {
   return (broker ??= createBroker({
     objects: durableObjects(env),
     nowMs,
+    pause: (delayMs) => pause(systemClock, delayMs),
     random,
     autoCreate: env.HALFMQ_AUTO_CREATE !== "off",
     bodies: largeBodiesOf(env),

@@ -128,6 +128,7 @@ export class World {
     this.broker = createBroker({
       objects,
       nowMs: () => this.clock.nowMs(),
+      pause: (delayMs) => this.clock.pause(delayMs),
       random: this.random,
       autoCreate: true,
       bodies: new LargeBodies(this.clock, undefined),

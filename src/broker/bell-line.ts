@@ -9,6 +9,9 @@ import type { Ground } from "./objects.ts";
 import { stampOf } from "./routes.ts";
 import type { QueueAddress, Waiting } from "./waiting.ts";
 
+/** About so long a poll leaves in peace what it could not ask. */
+const REST_MS = 200;
+
 export class BellLine {
   readonly #ground: Ground;
   readonly #request: ReceiveRequest;
@@ -54,6 +57,12 @@ export class BellLine {
   /** What rang for this poll, which does not look any more, rings for the next one. */
   passOn(rung: Outcome<Rung>): void {
     this.#outlive(this.#ringFor(rung));
+  }
+
+  /** A poll hears the ring that it passes on itself: without a rest it would ask an overloaded queue as fast as it can. */
+  rest(leftMs: number): Promise<void> {
+    // Not all polls at once.
+    return this.#ground.pause(Math.min(leftMs, REST_MS * (0.5 + this.#ground.random())));
   }
 
   /** The answer of this poll must not take these calls with it. */

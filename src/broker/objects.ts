@@ -47,6 +47,8 @@ export interface Objects {
 export interface Ground {
   readonly objects: Objects;
   readonly nowMs: () => number;
+  /** Fulfilled after so long. */
+  readonly pause: (delayMs: number) => Promise<void>;
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly bodies: LargeBodies;

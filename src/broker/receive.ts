@@ -278,6 +278,7 @@ class Batch {
       const isAway = failed?.code === "body_unavailable";
       if (failed !== undefined && (isAway || isFinal(failed))) return failed;
       if (this.messages.length > 0 || this.#left <= 0 || this.#waiting.isOver) return undefined;
+      if (failed !== undefined) await this.#bell.rest(this.#left);
       rung = await this.#bell.wait(this.#frame.deadline, askedAt, rung.value.mark);
     }
     return undefined;

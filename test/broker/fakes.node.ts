@@ -3,7 +3,7 @@
  * count of every call. No rule of the real ones is copied beyond what routing needs.
  */
 import { LargeBodies } from "../../src/bodies/large-bodies.ts";
-import { systemClock } from "../../src/platform/clock.ts";
+import { pause, systemClock } from "../../src/platform/clock.ts";
 import { encodeEntry } from "../../src/core/entry.ts";
 import { messageId, parseReceipt, receipt } from "../../src/core/ids.ts";
 import { frame, unframe } from "../../src/core/record.ts";
@@ -317,6 +317,7 @@ export class World {
     return {
       objects: this.#objects(),
       nowMs: () => this.nowMs,
+      pause: (delayMs) => pause(systemClock, delayMs),
       random: () => this.draw,
       autoCreate: true,
       bodies: new LargeBodies(systemClock, undefined),

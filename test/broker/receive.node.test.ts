@@ -1,5 +1,7 @@
 /** Receiving and settling over queues: how many calls, never more than asked for, and what comes again. */
 import { expect, test } from "vitest";
+import { systemClock } from "../../src/platform/clock.ts";
+import { Bell } from "../../src/queue/waiting/bell.ts";
 import { createBroker } from "../../src/broker/durable-broker.ts";
 import type { Received, ReceiveRequest } from "../../src/broker/broker.ts";
 import { refuse, type Outcome } from "../../src/protocol/errors.ts";
@@ -133,6 +135,28 @@ test("who found something while it began to wait waits no longer, and passes on 
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   expect(world.queue("t", 0).rung.map(({ queue }) => queue)).toEqual([5]);
+});
+
+test("a poll that cannot ask a queue which rang leaves it in peace for a while, though it hears its own ring", async () => {
+  const { world, receive } = world64();
+  const bell = new Bell({ ...systemClock, nowMs: () => world.nowMs }, 1);
+  const home = world.queue("t", 0);
+  home.waitAtBell = (call) => bell.wait(1, 500, call) ?? Promise.reject(new Error("full"));
+  home.ring = (call) => Promise.resolve(bell.ring(call));
+  // As far as any poll: the bell is heard, and nothing is there.
+  await receive({ waitMs: 500 });
+  world.calls.length = 0;
+  const busy = world.queue("t", 5);
+  busy.refusals.push(...Array.from({ length: 300 }, () => refuse("overloaded", "x")));
+  setTimeout(() => {
+    bell.ring({ group: 1, queue: 5, count: 1 });
+  }, 10);
+  setTimeout(() => {
+    busy.refusals.length = 0;
+    busy.put(1);
+  }, 350);
+  expect((await receive({ waitMs: 5_000 })).messages).toHaveLength(1);
+  expect(world.count(/t\/5 receive/)).toBeLessThan(12);
 });
 
 test("what one poll has heard, the next one asks nobody for again", async () => {

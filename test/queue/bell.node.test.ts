@@ -87,7 +87,7 @@ test("a mark of another life is lost, as is one from before what is forgotten", 
   const other = { askedAt, after: { ...mark, life: 8 } };
   expect(valueOf(await made.bell.wait(1, 100, other)).isLost).toBe(true);
   for (let group = 1; group <= 4_097; group++) made.bell.ring({ ...ring, group });
-  expect(valueOf(await made.bell.wait(2, 100, { askedAt, after: mark })).isLost).toBe(true);
+  expect(valueOf(await made.bell.wait(1, 100, { askedAt, after: mark })).isLost).toBe(true);
   const young = { askedAt, after: { ...mark, number: 1 } };
   expect(valueOf(await made.bell.wait(2, 100, young))).not.toHaveProperty("isLost");
 });
@@ -114,4 +114,24 @@ test("a consumer of a broadcast group hears what rang for it, not what rang for 
   await later(made.clock, 100);
   expect(queuesOf(await other)).toEqual([]);
   expect(queuesOf(await made.bell.wait(1, 100, { consumerId: "a", askedAt }))).toEqual([5]);
+});
+
+const named = (group: number): string[] =>
+  Array.from({ length: 1_000 }, (_, index) => `${group}-${index}`);
+
+test("rings that are forgotten are lost to nobody whose own are remembered", async () => {
+  const made = bell();
+  const ringAll = (group: number, queue: number): number =>
+    made.bell.ring({ group, queue, count: 0, consumerIds: named(group) });
+  for (let group = 1; group <= 5; group++) ringAll(group, 3);
+  const askedAt = made.clock.nowMs();
+  const after = made.bell.nothing.mark;
+  const heard = made.bell.wait(1, 20_000, { askedAt, after, consumerId: "1-0" });
+  for (const group of [2, 3, 4, 5, 1]) ringAll(group, 9);
+  // One that asked before its ring, and comes to wait after others' were forgotten.
+  for (const group of [2, 3]) ringAll(group, 9);
+  const late = await made.bell.wait(1, 20_000, { askedAt, consumerId: "1-0" });
+  expect(valueOf(await heard).isLost).toBeUndefined();
+  expect(queuesOf(await heard)).toEqual([9]);
+  expect(queuesOf(late)).toContain(9);
 });

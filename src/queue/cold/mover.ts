@@ -130,7 +130,9 @@ export class Mover {
   }
 
   #answered(plan: Plan, put: Packed, ref: BodyRef | undefined): void {
-    void this.#ports.run((nowMs) => {
+    let isHeard = false;
+    const told = this.#ports.run((nowMs) => {
+      isHeard = true;
       this.#isPutting = false;
       if (ref === undefined) {
         this.#retryAt = nowMs + Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures++);
@@ -143,6 +145,10 @@ export class Mover {
       }
       this.#ports.emptied(nowMs);
       return accept(undefined);
+    });
+    // A queue that can take no command puts it again, under the same key.
+    void told.then(() => {
+      if (!isHeard) this.#isPutting = false;
     });
   }
 

@@ -150,7 +150,7 @@ export class Chooser {
       this.#memory.unlock(offset);
       return true;
     }
-    if (!isApart && !this.#memory.ports.log.keepAtHand(offset)) {
+    if (!isApart && !this.#memory.ports.log.keepAtHand(offset, into.chosen)) {
       into.room.bytes = 0;
       return false;
     }

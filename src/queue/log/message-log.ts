@@ -169,10 +169,13 @@ export class MessageLog {
     return this.warm.keyBlobs(position);
   }
 
-  /** [B3] A message that is at hand is about to be in flight. False: there is no room to keep it at hand. */
-  keepAtHand(position: number): boolean {
+  /**
+   * [B3] A message that is at hand is about to be in flight, like those `beside` it, which no state knows of yet. False: there
+   * is no room to keep it at hand.
+   */
+  keepAtHand(position: number, beside: readonly { readonly offset: number }[]): boolean {
     if (!this.#isOld(position) || this.cold.hasCopy(position)) return true;
-    if (!this.#hasRoom) this.letGo();
+    if (!this.#hasRoom) this.#letGo(beside);
     if (!this.#hasRoom) return false;
     this.cold.keep(position);
     return true;
@@ -183,13 +186,15 @@ export class MessageLog {
   }
 
   /** Copies that nobody needs any more go. */
-  letGo(): void {
-    if (this.cold.copyCount > 0) this.cold.letGo((from, to) => this.#ports.isHeld(from, to));
+  #letGo(beside: readonly { readonly offset: number }[] = []): void {
+    const isNeeded = (from: number, to: number): boolean =>
+      this.#ports.isHeld(from, to) || beside.some(({ offset }) => offset >= from && offset < to);
+    if (this.cold.copyCount > 0) this.cold.letGo(isNeeded);
   }
 
   /** The same, and blocks in memory that nobody has read since it was called last. */
   tidy(): void {
-    this.letGo();
+    this.#letGo();
     this.cold.forgetUnread();
   }
 

@@ -49,7 +49,9 @@ export class Bell {
   #number = 0;
   /** The last ring of each queue, the newest last, by who it was for. */
   readonly #rings = new Map<string, Map<number, Ring>>();
-  /** Rings up to this number may be forgotten. */
+  /** By the same: later rings than this number are all remembered. */
+  readonly #knownFrom = new Map<string, number>();
+  /** Of whom no ring is remembered, those up to this number may be forgotten. */
   #forgotten = 0;
 
   /** `life`: another number in each life of the object. */
@@ -125,9 +127,11 @@ export class Bell {
     rings.set(queue, { queue, number: this.#number, atMs: this.#clock.nowMs() });
     this.#rings.delete(key);
     this.#rings.set(key, rings);
+    if (!this.#knownFrom.has(key)) this.#knownFrom.set(key, this.#forgotten);
     for (const [oldest, forgotten] of this.#rings) {
       if (this.#rings.size <= REMEMBERED_MAX) break;
       this.#rings.delete(oldest);
+      this.#knownFrom.delete(oldest);
       for (const { number } of forgotten.values())
         this.#forgotten = Math.max(this.#forgotten, number);
     }
@@ -137,14 +141,15 @@ export class Bell {
   #numberAt(key: string, atMs: number): number {
     const later = this.#ringsOf(key).filter((ring) => ring.atMs >= atMs);
     const first = later.reduce((least, { number }) => Math.min(least, number), Infinity);
-    return first === Infinity ? this.#number : Math.max(first - 1, this.#forgotten);
+    return first === Infinity ? this.#number : first - 1;
   }
 
   #since(key: string, since: number): Rung {
     const rings = this.#ringsOf(key).filter(({ number }) => number > since);
     const newestFirst = rings.toReversed().map(({ queue, number }) => ({ queue, number }));
     const rung = { rings: newestFirst, since, mark: this.#mark };
-    return since < this.#forgotten ? { ...rung, isLost: true } : rung;
+    const knownFrom = this.#knownFrom.get(key) ?? this.#forgotten;
+    return since < knownFrom ? { ...rung, isLost: true } : rung;
   }
 
   #ringsOf(key: string): Ring[] {

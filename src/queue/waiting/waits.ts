@@ -57,6 +57,8 @@ export class Waits {
   readonly #polls: Polls;
   readonly #bell: Bell;
   readonly #rings: Rings;
+  /** Delivery states whose polls wait for a block. */
+  readonly #fetchedFor = new Set<number>();
 
   constructor(ports: WaitsPorts) {
     this.#ports = ports;
@@ -204,7 +206,11 @@ export class Waits {
 
   /** Polls of the group have waited for what is in the bucket. */
   #fetchFor(number: number, block: Block): void {
+    // Every flush until then finds the same.
+    if (this.#fetchedFor.has(number)) return;
+    this.#fetchedFor.add(number);
     void this.#ports.arrival(block).then((isSettled) => {
+      this.#fetchedFor.delete(number);
       if (isSettled) void this.#ports.run(() => accept(undefined));
       else this.#polls.turnAway(COLD_UNAVAILABLE, number)();
     });

@@ -20,7 +20,7 @@ import {
   type RegistryRpc,
 } from "../../../src/protocol/rpc.ts";
 import type { Dice } from "./dice.ts";
-import type { Clock } from "../../../src/platform/clock.ts";
+import { type Clock, pause } from "../../../src/platform/clock.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
 import type { Host } from "./host.ts";
@@ -74,6 +74,7 @@ export class Deployment {
       createBroker({
         objects: this.#objects(),
         nowMs: () => this.#host.wallMs(),
+        pause: (delayMs) => pause(this.#host.clock, delayMs),
         random: this.#dice.roll,
         autoCreate: true,
         bodies: this.#largeBodies(this.#host.clock),
