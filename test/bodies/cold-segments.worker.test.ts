@@ -74,7 +74,8 @@ test("a queue holds more than its storage, gives it out in order, byte for byte,
   const { queues } = (await topic.stats()) as unknown as { queues: Json[] };
   expect(queues[0]).toMatchObject({ firstOffset: 0, nextOffset: COUNT });
   expect(Number(queues[0]?.["bytes"])).toBeGreaterThan(COUNT * CHARS);
-  expect(Number(queues[0]?.["coldBytes"])).toBeGreaterThan(COUNT * CHARS - 4_000_000);
+  // Its storage is 4 MB, measured once a second: it may have taken a little more.
+  expect(Number(queues[0]?.["coldBytes"])).toBeGreaterThan(COUNT * CHARS - 5_000_000);
   const group = topic.group();
   expect(await drain(group, COUNT)).toEqual(all);
   await evictDurableObject(env.QUEUE.getByName(`default/${topic.name}/0`));
