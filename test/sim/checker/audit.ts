@@ -58,14 +58,19 @@ function seenBy(story: Story, { log }: TopicRest, plan: GroupPlan): Seen {
   const marks = [...(story.given.get(name)?.keys() ?? [])];
   const sure = marks.filter((mark) => story.acks(name, mark).some(({ ok }) => ok === true));
   const maybe = marks.filter((mark) => story.acks(name, mark).length > 0);
-  // A key that a clock's step has made too old stores its message again.
-  const copies = new Map<string, number>();
-  for (const { mark } of log) copies.set(mark, (copies.get(mark) ?? 0) + 1);
+  // A key that a clock's step has made too old stores its message again: under another id.
+  const copiesOf = (mark: string): number =>
+    new Set(
+      story.given
+        .get(name)
+        ?.get(mark)
+        ?.map(({ delivery }) => delivery.id),
+    ).size;
   const unwanted = log.filter(({ mark }) => !isFor(plan, story.messages.get(mark)?.message.tag));
   return {
     delivered: marks.length,
     acked: sure.length,
-    maybeAcked: maybe.reduce((sum, mark) => sum + Math.max(1, copies.get(mark) ?? 0), 0),
+    maybeAcked: maybe.reduce((sum, mark) => sum + copiesOf(mark), 0),
     unwanted: unwanted.length,
   };
 }
