@@ -1,4 +1,5 @@
 /** The admin verbs of topics: `mq.topics`. */
+import type { GroupAudit, ProducerAudit, QueueSummary } from "../protocol/auditing.ts";
 import type { CallOptions, Http } from "./http.ts";
 import { Listing, type ListOptions } from "./listing.ts";
 import type { MessageData } from "./message.ts";
@@ -49,44 +50,11 @@ export interface TopicAudit {
   /** What does not agree on this page; 0 when everything is accounted for. */
   readonly faults: number;
   /** On the first page only, as `groups`. */
-  readonly queues?: readonly {
-    readonly queue: number;
-    readonly firstOffset: number;
-    /** How many messages were ever stored. */
-    readonly nextOffset: number;
-    readonly delayed: number;
-    readonly prepared: number;
-    /** The log was looked at from here on. */
-    readonly checkedFrom: number;
-    /** Offsets that no row of it holds. */
-    readonly holes: readonly { readonly offset: number; readonly count: number }[];
-  }[];
+  readonly queues?: readonly QueueSummary[];
   /** Since the group began or was moved; `stored` is the sum of the others without `delivered`. */
-  readonly groups?: readonly {
-    readonly group: string;
-    readonly stored: number;
-    readonly delivered: number;
-    readonly acked: number;
-    readonly deadLettered: number;
-    readonly expired: number;
-    /** Passed over by the group's filter. */
-    readonly filtered: number;
-    readonly open: number;
-    /** Done, and nobody knows why. */
-    readonly unaccounted: number;
-  }[];
+  readonly groups?: readonly GroupAudit[];
   /** Of counting producers, what each queue took of their present epoch. */
-  readonly producers: readonly {
-    readonly id: string;
-    readonly messageGroup?: string;
-    readonly queue: number;
-    readonly epoch: number;
-    readonly firstSequence: number;
-    readonly lastSequence: number;
-    readonly taken: number;
-    readonly missing: number;
-    readonly lastSentAt: number;
-  }[];
+  readonly producers: readonly ProducerAudit[];
   /** More producers. */
   readonly nextCursor?: string;
 }

@@ -50,6 +50,7 @@ export interface AuditQuery {
 export interface QueueSummary {
   readonly queue: number;
   readonly firstOffset: number;
+  /** How many messages were ever stored. */
   readonly nextOffset: number;
   readonly delayed: number;
   readonly prepared: number;
