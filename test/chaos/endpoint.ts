@@ -212,6 +212,7 @@ export class Endpoint {
       is: "receive",
       ...at,
       invisibleMs: 0,
+      isLine: true,
       maxMessages: data.messages.length,
     } as const;
     note(scene, { is: "invoke", op: received, client: "push", request });

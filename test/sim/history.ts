@@ -56,6 +56,8 @@ export type Request =
       readonly consumerId?: string;
       /** 0: nobody knows how long it was leased for. */
       readonly invisibleMs: number;
+      /** By a line, which may give back what it holds as if it had not been delivered. */
+      readonly isLine?: true;
       readonly attemptId?: string;
       readonly maxMessages: number;
     }
@@ -151,6 +153,8 @@ export type Event =
       readonly is: "ok";
       readonly op: number;
       readonly answer: Answer;
+      /** It was asked before, and that may still be at work. */
+      readonly isRepeated?: true;
     }
   | {
       readonly at: number;

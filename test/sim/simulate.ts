@@ -2,6 +2,7 @@
  * One seed, from nothing to rest: the plan is drawn, clients work while the nemesis strikes, then faults stop and all must
  * drain in bounded time. Answers the history; it judges nothing.
  */
+import { DEFAULTS } from "../../src/protocol/limits.ts";
 import { PUSH_DEFAULTS } from "../../src/protocol/topic.ts";
 import { EventClock } from "../kit/event-clock.node.ts";
 import type { NewEvent, Scene } from "./clients/client.ts";
@@ -78,7 +79,7 @@ export async function simulate(run: Run): Promise<Ran> {
     clock,
     own.features.fork(),
     plan.hostileEndpoints,
-    notesFor(record, () => scene.nextOp++),
+    notesFor(record, () => scene.nextOp++, DEFAULTS.invisibleMs),
   );
   const deployment = new Deployment(host, dice.fork(), {
     ringDeltas: plan.ringDeltas,

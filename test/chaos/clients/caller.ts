@@ -122,7 +122,8 @@ export class Caller {
       if (attempt > 0) await this.pause(this.dice.roll() * 400);
       try {
         const value = await run();
-        note(scene, { is: "ok", op, answer: answer(value) });
+        const repeated = attempt === 0 ? {} : { isRepeated: true as const };
+        note(scene, { is: "ok", op, answer: answer(value), ...repeated });
         return value;
       } catch (error) {
         const refused = refusalOf(error);

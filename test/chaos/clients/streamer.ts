@@ -62,7 +62,7 @@ export class Streamer extends Caller {
     const at = { topic, group, ...(consumerId === undefined ? {} : { consumerId }) };
     const op = scene.nextOp++;
     // The client may have prolonged the lease: nothing is reckoned from its end.
-    const request = { is: "receive", ...at, invisibleMs: 0, maxMessages: 1 } as const;
+    const request = { is: "receive", ...at, invisibleMs: 0, isLine: true, maxMessages: 1 } as const;
     note(scene, { is: "invoke", op, client: this.name, request }, beganAt);
     const delivery = deliveryOf(message.data);
     note(scene, { is: "ok", op, answer: { is: "received", deliveries: [delivery] } });

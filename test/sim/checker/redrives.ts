@@ -12,7 +12,7 @@ export function checkFirsts(
   { name, mark, given }: { name: string; mark: string; given: readonly Given[] },
 ): void {
   // What a line gives back when it ends is no attempt: streams, pushes.
-  if (given.some(({ op }) => op.request.invisibleMs === 0)) return;
+  if (given.some(({ op }) => op.request.isLine === true)) return;
   const firsts = given.filter(({ delivery }) => delivery.deliveryAttempt === 1);
   const leases = new Set(firsts.map(({ delivery }) => delivery.receipt)).size;
   const ids = new Set(firsts.map(({ delivery }) => delivery.id));

@@ -26,6 +26,8 @@ export interface Op<K extends Request["is"] = Request["is"]> {
   endedAt: number;
   ended: "ok" | "refused" | "lost";
   answer?: Answer;
+  /** What was asked before may have been done after the answer. */
+  isRepeated: boolean;
   code?: string;
 }
 
@@ -185,6 +187,7 @@ export class Story {
       invokedWall: wall,
       endedAt: Infinity,
       ended: "lost",
+      isRepeated: false,
     };
     this.ops.set(number, op);
     if (request.is === "send" || request.is === "prepare")
@@ -200,6 +203,7 @@ export class Story {
     if (event.is === "refused") op.code = event.code;
     if (event.is !== "ok") return;
     op.answer = event.answer;
+    op.isRepeated = event.isRepeated === true;
     if (event.answer.is !== "prepared") return;
     const { transactionId } = event.answer;
     const prepare = op as Op<"prepare">;
@@ -254,12 +258,21 @@ export class Story {
       const settling: Settling = {
         op,
         verb,
-        ok: op.ended === "refused" ? false : result?.ok,
+        ok: wasDone(op, result?.ok),
         ...(result?.invisibleUntil === undefined ? {} : { invisibleUntil: result.invisibleUntil }),
       };
       push(this.settlings, receipt, settling);
     }
   }
+}
+
+/** By the answer; undefined: nobody knows. Of what was asked before, a refusal may tell only that it came too late. */
+function wasDone(
+  { ended, isRepeated }: Pick<Op, "ended" | "isRepeated">,
+  ok: boolean | undefined,
+): boolean | undefined {
+  if (ended === "refused") return false;
+  return isRepeated && ok === false ? undefined : ok;
 }
 
 function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {

@@ -101,8 +101,10 @@ export class Client {
       // A refusal for want of the platform may hide that it was done.
       isCertain = false;
     }
-    if (ended.is === "ok") this.#note({ is: "ok", op, answer: asking.answer(ended.value) });
-    else if (ended.is === "refused" && (isCertain || !RETRYABLE.has(ended.code)))
+    if (ended.is === "ok") {
+      const repeated = isCertain ? {} : { isRepeated: true as const };
+      this.#note({ is: "ok", op, answer: asking.answer(ended.value), ...repeated });
+    } else if (ended.is === "refused" && (isCertain || !RETRYABLE.has(ended.code)))
       this.#note({ is: "refused", op, code: ended.code });
     else this.#note({ is: "lost", op });
     return ended;

@@ -40,7 +40,11 @@ export function deliveriesOf(text: string): {
 }
 
 /** Written down as operations of one client: what came is certain, what became of an answer is not. */
-export function notesFor(record: (event: NewEvent) => void, nextOp: () => number): Notes {
+export function notesFor(
+  record: (event: NewEvent) => void,
+  nextOp: () => number,
+  invisibleMs: number,
+): Notes {
   const note = (request: Request, answer: Answer | undefined): void => {
     const op = nextOp();
     record({ is: "invoke", op, client: "push", request });
@@ -51,7 +55,8 @@ export function notesFor(record: (event: NewEvent) => void, nextOp: () => number
       const request = {
         is: "receive",
         ...at,
-        invisibleMs: 0,
+        invisibleMs,
+        isLine: true,
         maxMessages: deliveries.length,
       } as const;
       note(request, { is: "received", deliveries });

@@ -128,6 +128,14 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 36,
   },
   {
+    name: "gives back what is still being pushed",
+    file: "src/push/pusher.ts",
+    from: "const verdict = await deliver(this.#ports, batch);",
+    to: "void settle(this.#ports, batch, {});\n    const verdict = await deliver(this.#ports, batch);",
+    breaks: ["L1"],
+    seed: 38,
+  },
+  {
     name: "gives two consumers of a broadcast group one number",
     file: "src/queue/store.ts",
     from: 'writeMeta(this.sql, "consumers", String(number));',

@@ -42,25 +42,20 @@ export class Receiver {
     const answerMs = this.#dice.roll() * (habit === "slow" ? timeoutMs * 1.5 : 20);
     const isLate = habit === "hangs" || answerMs >= timeoutMs;
     await this.#clock.pause(isLate ? timeoutMs : answerMs);
-    // The pusher may take any of these for a failure, also one that it did not hear.
-    settle("nack", receipts);
-    if (isLate) return { status: 0, failure: "timeout" };
-    switch (habit) {
-      case "fails":
-        return { status: 500, bodyText: '{"results":[]}' };
-      case "busy":
-        return { status: this.#dice.pick([429, 503]), retryAfter: "1" };
-      case "breaksOff":
-        return { status: 0, failure: "network" };
-      case "mistaken":
-        return { status: 302, failure: "redirect" };
-      case "results":
-        return this.#results(receipts, settle);
-      case "takes":
-      case "slow":
-        settle("ack", receipts);
-        return { status: 200, bodyText: "" };
+    if (!isLate && habit === "results") return this.#results(receipts, settle);
+    if (!isLate && (habit === "takes" || habit === "slow")) {
+      settle("ack", receipts);
+      return { status: 200, bodyText: "" };
     }
+    settle("nack", receipts);
+    return isLate ? { status: 0, failure: "timeout" } : this.#failure(habit);
+  }
+
+  #failure(habit: Habit): PostAnswer {
+    if (habit === "busy") return { status: this.#dice.pick([429, 503]), retryAfter: "1" };
+    if (habit === "breaksOff") return { status: 0, failure: "network" };
+    if (habit === "mistaken") return { status: 302, failure: "redirect" };
+    return { status: 500, bodyText: '{"results":[]}' };
   }
 
   #results(receipts: readonly string[], settle: ReturnType<Notes["received"]>): PostAnswer {
@@ -69,8 +64,10 @@ export class Receiver {
         ? { receipt, ok: true }
         : { receipt, ok: false, delayMs: this.#dice.int(0, 1_500) },
     );
-    const taken = results.filter(({ ok }) => ok).map(({ receipt }) => receipt);
-    settle("ack", taken);
+    const said = (isOk: boolean): string[] =>
+      results.filter(({ ok }) => ok === isOk).map(({ receipt }) => receipt);
+    settle("ack", said(true));
+    settle("nack", said(false));
     return { status: 200, bodyText: JSON.stringify({ results }) };
   }
 }
