@@ -2,6 +2,12 @@
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../sim/checker/check.ts";
 import { checkAudit } from "../sim/checker/audit.ts";
+import {
+  type CalendarRest,
+  checkCalendar,
+  type SeenRun,
+  type SeenSchedule,
+} from "../sim/checker/calendar.ts";
 import { checkDelivery } from "../sim/checker/delivery.ts";
 import { checkProducers } from "../sim/checker/producers.ts";
 import { Story } from "../sim/checker/story.ts";
@@ -15,7 +21,6 @@ import type {
   SentMessage,
 } from "../sim/history.ts";
 import { checkCatalogue, Named, type Standing } from "./catalogue.ts";
-import { type CalendarRest, checkCalendar, type SeenRun, type SeenSchedule } from "./calendar.ts";
 
 type TopicRest = Rest["topics"][number];
 type GroupAudit = Required<TopicRest>["audit"]["groups"][number];
@@ -244,9 +249,8 @@ const seen = (own: Partial<SeenSchedule> = {}): SeenSchedule => ({
   name: "s",
   stepMs: 1_000,
   missed: "skip",
-  isPaused: false,
   pauses: [],
-  createdAt: 500,
+  set: { from: 500, to: 500 },
   ...own,
 });
 const run = (slot: number, storedAt = slot + 10): SeenRun => ({ schedule: "s", slot, storedAt });
@@ -254,9 +258,11 @@ const judged = (
   schedule: SeenSchedule,
   runs: readonly SeenRun[],
   own: Partial<CalendarRest> = {},
+  weather = { isSteady: true, isCalm: false },
 ) => {
   const rest = { name: "s", nextRunAt: 4_000, wall: 3_500, ...own };
-  return broken((report) => checkCalendar([schedule], runs, [rest], report));
+  const rests = schedule.ended === undefined ? [rest] : [];
+  return broken((report) => checkCalendar({ schedules: [schedule], runs, rests }, weather, report));
 };
 
 describe("the calendar", () => {
@@ -285,6 +291,33 @@ describe("the calendar", () => {
     expect(judged(seen({ pauses }), [run(1_000), run(3_000)])).toEqual([]);
     expect(judged(seen({ pauses }), [run(1_000), run(2_000), run(3_000)])).toEqual(["C4"]);
   });
+});
+
+describe("the calendar of a schedule that ended", () => {
+  const ended = seen({ ended: { from: 2_500, to: 2_600 } });
+
+  test("[C2] has no run after that, and none that nobody set", () => {
+    expect(judged(ended, [run(1_000), run(2_000)])).toEqual([]);
+    expect(judged(ended, [run(1_000), run(2_000), run(3_000)])).toEqual(["C2"]);
+    expect(judged(ended, [run(1_000), { ...run(2_000), schedule: "other" }])).toEqual(["C2"]);
+  });
+
+  test("[C3] owes what it had come to, and in a calm run all of it", () => {
+    const late = seen({ ended: { from: 3_500, to: 3_600 } });
+    expect(judged(late, [run(1_000)])).toEqual([]);
+    expect(judged(late, [run(1_000), run(3_000)])).toEqual(["C3"]);
+    expect(judged(late, [run(1_000)], {}, { isSteady: true, isCalm: true })).toEqual(["C3"]);
+  });
+});
+
+test("[C5] a calm run has no late run, and a clock that steps may come to a time again", () => {
+  const runs = [run(1_000), run(2_000, 3_001), run(3_000)];
+  expect(judged(seen(), runs, {}, { isSteady: true, isCalm: true })).toEqual(["C5"]);
+  const stepped = { isSteady: false, isCalm: false };
+  const pauses = [{ from: 1_100, surelyFrom: 1_200, surelyTo: 2_800, to: 2_900 }];
+  const twice = [run(1_000), run(1_000), run(2_000)];
+  expect(judged(seen({ pauses }), twice, {}, stepped)).toEqual([]);
+  expect(judged(seen(), twice, {}, stepped)).toEqual(["C1"]);
 });
 
 test("[G1] what was made is there as it was set last, and what was deleted is not", () => {

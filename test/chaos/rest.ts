@@ -2,7 +2,7 @@
 import type { DeliveredData } from "../../src/client/index.ts";
 import type { TransactionState } from "../../src/protocol/rpc.ts";
 import type { Rest } from "../sim/history.ts";
-import type { CalendarRest, SeenRun } from "./calendar.ts";
+import type { Calendar, CalendarRest } from "../sim/checker/calendar.ts";
 import { CALENDAR_TOPIC } from "./calendar.ts";
 import type { Standing } from "./catalogue.ts";
 import { http, isRefused } from "./clients/caller.ts";
@@ -143,9 +143,7 @@ interface ScheduleView {
 }
 
 /** How far schedules are, and then what they have sent. */
-export async function calendarOf(
-  scene: Scene,
-): Promise<{ rests: CalendarRest[]; runs: SeenRun[] }> {
+export async function calendarOf(scene: Scene): Promise<Calendar> {
   const rests: CalendarRest[] = [];
   for (const { name } of scene.schedules) {
     const { nextRunAt, pendingRun } = await look<ScheduleView>(scene, `/v1/schedules/${name}`);
@@ -158,7 +156,7 @@ export async function calendarOf(
     slot: Number(properties?.["halfmqScheduledAt"]),
     storedAt,
   }));
-  return { rests, runs };
+  return { schedules: scene.schedules, rests, runs };
 }
 
 /** What there is of each name that came and went. */

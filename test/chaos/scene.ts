@@ -3,7 +3,7 @@ import type { NewEvent } from "../sim/clients/client.ts";
 import type { Event, GroupPlan } from "../sim/history.ts";
 import type { Beliefs } from "../sim/world/beliefs.ts";
 import type { Dice } from "../sim/world/dice.ts";
-import type { SeenSchedule } from "./calendar.ts";
+import type { ChaosSchedule } from "./calendar.ts";
 import type { Named } from "./catalogue.ts";
 
 export interface ChaosTopic {
@@ -64,7 +64,7 @@ export interface Scene {
   readonly beliefs: Beliefs;
   /** Checks as the webhook saw them come. */
   readonly checks: SeenCheck[];
-  readonly schedules: readonly SeenSchedule[];
+  readonly schedules: readonly ChaosSchedule[];
   /** Names of topics and keys that come and go, as paths. */
   readonly catalogue: Map<string, Named>;
   nextOp: number;

@@ -2,6 +2,7 @@
  * What clients saw, in order: the only thing that the checker reads. An operation is invoked, and ends `ok` with an answer,
  * `refused` with a code, or `lost`, when nobody can say whether it was done. Wall instants are the server's clock.
  */
+import type { Calendar } from "./checker/calendar.ts";
 import type { GroupAudit, ProducerAudit, TransactionState } from "../../src/protocol/rpc.ts";
 
 export interface SentMessage {
@@ -93,6 +94,14 @@ export type Request =
       readonly topic: string;
       readonly group: string;
       readonly paused: boolean;
+    }
+  /** Of the schedule of that name; a mark: it is set, to send that. */
+  | {
+      readonly is: "schedule";
+      readonly name: string;
+      readonly verb: "put" | "pause" | "resume" | "delete";
+      readonly mark?: string;
+      readonly stepMs?: number;
     };
 
 /** An end, an instant, or offsets by queue. */
@@ -256,6 +265,8 @@ export interface History {
   readonly retentions?: readonly RetentionPlan[];
   readonly events: readonly Event[];
   readonly rest: Rest;
+  /** Where there are schedules. */
+  readonly calendar?: Calendar;
 }
 
 export interface RetentionPlan {

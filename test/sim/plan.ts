@@ -20,6 +20,13 @@ export interface PlannedGroup extends Omit<GroupPlan, "consumerId"> {
   readonly push?: { readonly maxMessages: number; readonly concurrency: number };
 }
 
+/** A schedule; whenever it is set, its runs are one of these apart. */
+export interface PlannedSchedule {
+  readonly name: string;
+  readonly stepsMs: readonly number[];
+  readonly missed: "skip" | "once";
+}
+
 export interface Plan {
   readonly topics: readonly TopicPlan[];
   readonly groups: readonly PlannedGroup[];
@@ -63,6 +70,7 @@ export interface Plan {
   readonly retention?: Omit<RetentionPlan, "topic"> | undefined;
   /** Probability that a message of that topic has a time to live. */
   readonly mortal: number;
+  readonly schedules: readonly PlannedSchedule[];
 }
 
 export const retentionsOf = ({ retention }: Pick<Plan, "retention">): RetentionPlan[] =>
@@ -94,7 +102,11 @@ export const CALM: Faults = {
 export interface OwnDice {
   readonly bucket: Dice;
   readonly features: Dice;
+  readonly lines: Dice;
 }
+
+/** Of a seed in which much happens at a time. */
+const REST_MS_MAX = 200;
 
 export function drawPlan(dice: Dice, own: OwnDice): Plan {
   const topics = Array.from({ length: dice.int(1, 2) }, (_, index): TopicPlan => {
@@ -116,7 +128,7 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
   );
   const pacedRedrives = own.features.chance(0.3);
   const retention = drawRetention(own.features);
-  return {
+  const plan = {
     topics,
     groups: [
       // Something must die for it.
@@ -133,7 +145,7 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     messageGroups: Array.from({ length: dice.int(1, 5) }, (_, index) => `k${index}`),
     producers: dice.int(1, 3),
     transactors: dice.int(0, 3),
-    restMsMax: dice.chance(0.1) ? 120_000 : 200,
+    restMsMax: dice.chance(0.1) ? 120_000 : REST_MS_MAX,
     consumersPerGroup: dice.int(1, 3),
     check: {
       timeoutMs: dice.int(100, 2_000),
@@ -151,6 +163,18 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(100, 130) : 1_048_576,
     coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
   };
+  return { ...plan, schedules: drawSchedules(own.lines, plan.restMsMax > REST_MS_MAX) };
+}
+
+/** In a slow seed hours pass. */
+function drawSchedules(dice: Dice, isSlow: boolean): PlannedSchedule[] {
+  if (!dice.chance(0.25)) return [];
+  const unitMs = isSlow ? 60_000 : 1_000;
+  return Array.from({ length: dice.int(1, 2) }, (_, index) => ({
+    name: `s${index}`,
+    stepsMs: [dice.pick([1, 2]) * unitMs, dice.pick([3, 5]) * unitMs],
+    missed: dice.pick(["skip", "once"] as const),
+  }));
 }
 
 /** Groups of the first topic that do not only poll and share. */

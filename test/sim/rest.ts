@@ -1,12 +1,22 @@
 /** What a deployment looks like once it has come to rest, read through its own verbs. */
 import type { Broker, PageQuery } from "../../src/broker/broker.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
-import type { GroupAudit, Page, ProducerAudit } from "../../src/protocol/rpc.ts";
+import {
+  type GroupAudit,
+  type Page,
+  type ProducerAudit,
+  SCHEDULE_PROPERTIES,
+} from "../../src/protocol/rpc.ts";
+import type { SeenRun } from "./checker/calendar.ts";
 import type { Scene } from "./clients/client.ts";
+import { CALENDAR_TOPIC } from "./clients/ticker.ts";
 import type { Rest } from "./history.ts";
 import { named } from "../kit/bucket.node.ts";
 import { NAMESPACE } from "./world/wakes.ts";
 import { read } from "./world/mark.ts";
+
+/** A schedule's run is through so soon where nothing is struck. */
+const RUN_MS_MAX = 500;
 
 type TopicRest = Rest["topics"][number];
 
@@ -24,10 +34,35 @@ export async function unrest(scene: Scene): Promise<string | undefined> {
       const left = Object.entries({ prepared, delayed, forwarding }).find(([, count]) => count > 0);
       if (left !== undefined) return `${topic}/${queue} has ${left[1]} ${left[0]}`;
     }
-    const behind = stats.groups.find(({ lag }) => lag > 0);
-    if (behind !== undefined) return `${topic} group ${behind.group} lags ${behind.lag} behind`;
+    const late = stats.groups.find(({ lag }) => lag > 0);
+    if (late !== undefined) return `${topic} group ${late.group} lags ${late.lag} behind`;
   }
-  return scene.plan.pacedRedrives ? await redriving(scene) : undefined;
+  const redrive = scene.plan.pacedRedrives ? await redriving(scene) : undefined;
+  return redrive ?? (await behind(scene));
+}
+
+/** A schedule that did not run what is due. */
+async function behind(scene: Scene): Promise<string | undefined> {
+  for (const { name } of scene.plan.schedules) {
+    const { nextRunAt = 0, pendingRun } = await sure(scene, (broker) =>
+      broker.schedule(NAMESPACE, name),
+    );
+    const dueAt = pendingRun?.scheduledAt ?? nextRunAt;
+    if (dueAt < scene.host.wallMs() - RUN_MS_MAX)
+      return `schedule ${name} is not yet through with ${dueAt}`;
+  }
+  return undefined;
+}
+
+/** What the schedules ran, by what it says of itself. */
+export async function runsOf(scene: Scene): Promise<SeenRun[]> {
+  const at = { namespace: NAMESPACE, topic: CALENDAR_TOPIC };
+  const log = await all(scene, (broker, page) => broker.peek(at, page));
+  return log.map(({ content, storedAt }) => ({
+    schedule: read(content).mark,
+    slot: Number(content.properties?.[SCHEDULE_PROPERTIES.scheduledAt]),
+    storedAt,
+  }));
 }
 
 async function redriving(scene: Scene): Promise<string | undefined> {

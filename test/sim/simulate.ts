@@ -11,8 +11,9 @@ import { Looker } from "./clients/looker.ts";
 import { Operator } from "./clients/operator.ts";
 import { notesFor } from "./clients/pushed.ts";
 import { Producer } from "./clients/producer.ts";
+import { CALENDAR_TOPIC, Ticker } from "./clients/ticker.ts";
 import { Checker, PRODUCER_GROUPS, Transactor } from "./clients/transactor.ts";
-import type { History, Rest, RetentionPlan } from "./history.ts";
+import type { History, RetentionPlan } from "./history.ts";
 import { strike } from "./nemesis.ts";
 import {
   CALM,
@@ -23,7 +24,7 @@ import {
   retentionsOf,
   viewsOf,
 } from "./plan.ts";
-import { restOf, unrest } from "./rest.ts";
+import { restOf, runsOf, unrest } from "./rest.ts";
 import { Deployment, tameDigests } from "./world/deployment.ts";
 import { NAMESPACE } from "./world/wakes.ts";
 import { Dice } from "./world/dice.ts";
@@ -50,6 +51,8 @@ const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 1_000;
 const PUSH_URL = "https://shop.example/messages";
 const PUSH_TIMEOUT_MS = 1_000;
+/** Long enough for a schedule that is deleted and does not know it. */
+const SILENCE_MS = 10_000;
 /** An upload is expected for an hour; the rest is for deleting. */
 const BIN_MS = 80 * 60_000;
 
@@ -57,7 +60,11 @@ export async function simulate(run: Run): Promise<Ran> {
   tameDigests();
   const dice = new Dice(run.seed);
   // Beside the seed's own dice, whose draws they must not shift.
-  const own = { bucket: new Dice(run.seed + 1_000_003), features: new Dice(run.seed + 2_000_003) };
+  const own = {
+    bucket: new Dice(run.seed + 1_000_003),
+    features: new Dice(run.seed + 2_000_003),
+    lines: new Dice(run.seed + 3_000_003),
+  };
   const drawn = drawPlan(dice, own);
   const plan =
     run.without === undefined || run.without.length === 0 ? drawn : reduced(drawn, run.without);
@@ -86,6 +93,7 @@ export async function simulate(run: Run): Promise<Ran> {
     inlineBytesMax: plan.inlineBytesMax,
     coldAfterMs: plan.coldAfterMs,
     bucketDice: own.bucket,
+    hasSchedules: plan.schedules.length > 0,
     post: (question) => endpoint.post(question),
     push: (post) => receiver.post(post),
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),
@@ -103,7 +111,7 @@ export async function simulate(run: Run): Promise<Ran> {
     isOver: false,
   };
   try {
-    const all = play(scene, dice);
+    const all = play(scene, dice, own.lines);
     await clock.runUntil(all);
     const isCalm = plan.strikeEveryMs === Infinity && plan.faults === CALM;
     return {
@@ -113,7 +121,7 @@ export async function simulate(run: Run): Promise<Ran> {
       fleeting: retentionsOf(plan).map(({ topic }) => topic),
       retentions: retentionsOf(plan),
       events,
-      rest: await all,
+      ...(await all),
       errors,
     };
   } finally {
@@ -121,7 +129,11 @@ export async function simulate(run: Run): Promise<Ran> {
   }
 }
 
-async function play(scene: Scene, dice: Dice): Promise<Rest> {
+async function play(
+  scene: Scene,
+  dice: Dice,
+  lines: Dice,
+): Promise<Pick<History, "rest" | "calendar">> {
   const { plan, host, endpoint, receiver, deployment } = scene;
   await setUp(scene);
   host.faults = plan.faults;
@@ -149,10 +161,14 @@ async function play(scene: Scene, dice: Dice): Promise<Rest> {
     void start({ run: () => looker.run(topic) });
   }
   const operating = start(operator);
+  const tickers = plan.schedules.map(
+    (planned) => new Ticker(planned.name, scene, lines.fork(), planned),
+  );
+  const ticking = tickers.map(start);
   const striking = strike(scene, dice.fork());
   await Promise.all(finite);
   scene.isDraining = true;
-  await Promise.all([operating, striking]);
+  await Promise.all([operating, striking, ...ticking]);
   host.faults = CALM;
   if (host.mendClock() > 0)
     scene.events.push({ at: host.clock.nowMs(), wall: host.wallMs(), is: "fault", fault: "clock" });
@@ -176,9 +192,14 @@ async function play(scene: Scene, dice: Dice): Promise<Rest> {
   const why = await drain(scene);
   scene.isOver = true;
   await Promise.all(working);
+  const rests = await Promise.all(tickers.map((ticker) => ticker.end()));
   await deployment.watchdog();
   await emptyBin(scene);
-  return restOf(scene, why);
+  const rest = await restOf(scene, why);
+  if (tickers.length === 0) return { rest };
+  await host.clock.pause(SILENCE_MS);
+  const schedules = tickers.flatMap(({ seen }) => seen);
+  return { rest, calendar: { schedules, runs: await runsOf(scene), rests } };
 }
 
 /** Topics and groups are there before anybody works, so that every group sees every message. */
@@ -196,6 +217,10 @@ async function setUp(scene: Scene): Promise<void> {
       broker.putTopic({ namespace: NAMESPACE, topic }, { queues, ...retention }),
     );
   }
+  if (plan.schedules.length > 0)
+    await sure((broker) =>
+      broker.putTopic({ namespace: NAMESPACE, topic: CALENDAR_TOPIC }, { queues: 1 }),
+    );
   for (const planned of plan.groups) {
     const { topic, group } = planned;
     await sure((broker) =>
@@ -273,6 +298,7 @@ function reduced(plan: Plan, without: readonly string[]): Plan {
     pacedRedrives: plan.pacedRedrives && !left.has("pacedRedrives"),
     deduped: left.has("deduped") ? 0 : plan.deduped,
     seeks: plan.seeks && !left.has("seeks"),
+    schedules: left.has("schedules") ? [] : plan.schedules,
     hostileEndpoints: plan.hostileEndpoints && !left.has("hostileEndpoints"),
   };
 }

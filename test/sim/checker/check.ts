@@ -2,6 +2,7 @@
 import type { Ran } from "../simulate.ts";
 import { checkAudit } from "./audit.ts";
 import { checkBodies } from "./bodies.ts";
+import { checkCalendar } from "./calendar.ts";
 import { checkDelivery } from "./delivery.ts";
 import { checkProducers } from "./producers.ts";
 import { checkRetention } from "./retention.ts";
@@ -32,5 +33,9 @@ export function check(ran: Ran): Violation[] {
   checkProducers(story, report);
   checkAudit(story, report);
   checkBodies(ran, report);
+  if (ran.calendar !== undefined) {
+    const weather = { isSteady: !story.stepped(0, Infinity), isCalm: ran.isCalm };
+    checkCalendar(ran.calendar, weather, report);
+  }
   return violations;
 }

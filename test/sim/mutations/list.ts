@@ -93,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const news = entries.slice(before + 1 - call.first);",
     to: "const news = entries;",
     breaks: ["I5"],
-    seed: 83,
+    seed: 106,
   },
   {
     name: "gives an ordered group's messages at once",
@@ -182,6 +182,22 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "if (expiresAt !== undefined && expiresAt + 2_000 <= into.nowMs) {",
     breaks: ["X1"],
     seed: 50,
+  },
+  {
+    name: "sends a run under no number",
+    file: "src/scheduler/firing.ts",
+    from: "producer: { id: producer, epoch: run, sequence: 1 },",
+    to: "",
+    breaks: ["C1"],
+    seed: 72,
+  },
+  {
+    name: "makes up for what a pause left out",
+    file: "src/scheduler/scheduler.ts",
+    from: "const nextAt = paused ? schedule.nextAt : this.#occurrencesOf(seat).next(this.#nowMs);",
+    to: "const { nextAt } = schedule;",
+    breaks: ["C4"],
+    seed: 14,
   },
   {
     name: "asks once too often",

@@ -6,6 +6,7 @@ import { hash } from "node:crypto";
 import { createBroker } from "../../../src/broker/durable-broker.ts";
 import type { Broker } from "../../../src/broker/broker.ts";
 import type { Objects, Repeat } from "../../../src/broker/objects.ts";
+import { pokeScheduler, sendFiring } from "../../../src/broker/schedules.ts";
 import { callObject } from "../../../src/platform/stub.ts";
 import type { Log } from "../../../src/platform/log.ts";
 import { accept, type Outcome } from "../../../src/protocol/errors.ts";
@@ -18,12 +19,15 @@ import {
   type PusherRpc,
   type QueueRpc,
   type RegistryRpc,
+  schedulerObjectName,
+  type SchedulerRpc,
 } from "../../../src/protocol/rpc.ts";
 import type { Dice } from "./dice.ts";
 import { type Clock, pause } from "../../../src/platform/clock.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
-import type { Host } from "./host.ts";
+import type { Host, Wake } from "./host.ts";
+import { schedulerWake } from "./scheduler.ts";
 import { NAMESPACE, type WakePorts, Wakes } from "./wakes.ts";
 
 const ISOLATES = 2;
@@ -32,6 +36,8 @@ export interface DeploymentPorts extends WakePorts {
   /** Larger bodies go to the bucket, which has dice of its own. */
   readonly inlineBytesMax: number;
   readonly bucketDice: Dice;
+  /** The cron trigger looks after schedules, too. */
+  readonly hasSchedules: boolean;
 }
 
 const quiet: Log = { info: () => undefined, error: () => undefined };
@@ -51,6 +57,7 @@ export class Deployment {
   /** It outlives every crash. */
   readonly bucket: Bucket;
   readonly #wakes: Wakes;
+  readonly #scheduler: Wake;
   #brokers: Broker[] = [];
   /** Requests of an isolate that is gone are never answered. */
   #process = Promise.withResolvers<never>();
@@ -64,6 +71,9 @@ export class Deployment {
       bucket: this.bucket,
       bodies: (clock) => this.#largeBodies(clock),
     });
+    this.#scheduler = schedulerWake(host, dice, (firing) =>
+      this.request((broker) => sendFiring(broker, firing)),
+    );
     this.#boot();
   }
 
@@ -95,10 +105,10 @@ export class Deployment {
   }
 
   /** The cron trigger's round. */
-  watchdog(): Promise<Outcome<number>> {
-    return this.#objects().registry(NAMESPACE, async (registry) =>
-      accept(await registry.watchdog()),
-    );
+  async watchdog(): Promise<void> {
+    const objects = this.#objects();
+    await objects.registry(NAMESPACE, async (registry) => accept(await registry.watchdog()));
+    if (this.#ports.hasSchedules) await pokeScheduler(objects, NAMESPACE);
   }
 
   /** Bodies of some length go to the bucket, where the plan has one. */
@@ -152,7 +162,17 @@ export class Deployment {
             ),
           options(),
         ),
-      scheduler: () => Promise.reject(new Error("nothing is scheduled here")),
+      scheduler: (namespace, call) =>
+        callObject(
+          () => `scheduler:${schedulerObjectName(namespace)}`,
+          (name) =>
+            this.#host.call<SchedulerRpc, Awaited<ReturnType<typeof call>>>(
+              name,
+              this.#scheduler,
+              call,
+            ),
+          options(),
+        ),
       openStream: () => Promise.reject(new Error("nothing is streamed here")),
       coordinator: ({ namespace, producerGroup }, call) =>
         callObject(

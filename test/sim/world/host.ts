@@ -131,6 +131,19 @@ export class Host {
     return from?.isOver === true ? never : value;
   }
 
+  /** A call of an object to what is none: a Worker. */
+  async reach<T>(from: Life, call: () => Promise<T>): Promise<T> {
+    await from.disk.synced();
+    const isLost = this.#dice.chance(this.faults.lostCalls);
+    await this.clock.pause(this.#hopMs());
+    if (isLost) return this.#fail(from, "the call was lost", true);
+    const value = await call();
+    const isAnswerLost = this.#dice.chance(this.faults.lostAnswers);
+    await this.clock.pause(this.#hopMs());
+    if (isAnswerLost) return this.#fail(from, "the answer was lost", true);
+    return from.isOver ? never : value;
+  }
+
   #fail(from: Life | undefined, message: string, retryable: boolean): Promise<never> {
     return from?.isOver === true ? never : Promise.reject(new TransportError(message, retryable));
   }
