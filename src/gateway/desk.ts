@@ -44,7 +44,7 @@ export class Desk {
   #leases = 0;
   /** Messages that leases on their way were asked for, of which nobody knows yet who gets them. */
   #asked = 0;
-  #restUntil = 0;
+  #cancelTimer: (() => void) | undefined;
 
   constructor(leaser: Leaser, consumerId: string | undefined, ports: DeskPorts) {
     this.leaser = leaser;
@@ -57,14 +57,13 @@ export class Desk {
     const { clock } = this.#ports;
     while (this.#leases < LEASES_MAX) {
       const nowMs = clock.nowMs();
-      if (nowMs < this.#restUntil) {
-        clock.after(this.#restUntil - nowMs, () => this.pump());
-        return;
-      }
       const ask = this.#ask(nowMs);
       if (ask === undefined) return;
-      const queue = this.leaser.hints.next();
-      if (queue === undefined) return;
+      const queue = this.leaser.hints.next(nowMs);
+      if (queue === undefined) {
+        this.#afterRest(nowMs);
+        return;
+      }
       this.#leases++;
       this.#reserve(ask, ask.count);
       void this.#lease(queue, ask).finally(() => {
@@ -72,6 +71,17 @@ export class Desk {
         this.pump();
       });
     }
+  }
+
+  /** Queues that could not answer are asked again; each rests by itself. */
+  #afterRest(nowMs: number): void {
+    const restMs = this.leaser.hints.restMs(nowMs);
+    if (restMs === undefined) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#ports.clock.after(restMs, () => {
+      this.#cancelTimer = undefined;
+      this.pump();
+    });
   }
 
   #ask(nowMs: number): Ask | undefined {
@@ -120,7 +130,7 @@ export class Desk {
     const filled = leased.ok ? await this.leaser.complete(leased.value.messages) : undefined;
     this.#reserve(ask, -ask.count);
     if (filled === undefined) {
-      this.#restUntil = this.#ports.clock.nowMs() + REST_MS;
+      this.leaser.hints.rest(queue, this.#ports.clock.nowMs() + REST_MS);
       return;
     }
     this.#handOut(filled.messages, ask.session);

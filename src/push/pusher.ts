@@ -58,7 +58,6 @@ export class Pusher implements PusherRpc {
   readonly #grants: Grants;
   #open = 0;
   #openBytes = 0;
-  #restUntil = 0;
   #armedAt: number | undefined;
   #cancelTimer: (() => void) | undefined;
   /** Memory is young: what a former life knew of the queues is lost. */
@@ -146,7 +145,6 @@ export class Pusher implements PusherRpc {
     // Somebody set it: the endpoint is tried at once.
     if (isChanged) {
       this.#turn(CLOSED);
-      this.#restUntil = 0;
       this.#lookEverywhere();
     }
     this.#pump();
@@ -232,7 +230,6 @@ export class Pusher implements PusherRpc {
       const isProbe = gate.is === "probing";
       if (this.#open >= (isProbe ? 1 : push.concurrency)) return;
       if (this.#open > 0 && this.#openBytes >= OPEN_BYTES_MAX) return;
-      if (nowMs < this.#restUntil) return this.#later(this.#restUntil - nowMs);
       const question = this.#grants.missing(push);
       if (question !== undefined) {
         if (!leaser.hints.isQuiet && !this.#grants.isAsking) void this.#ask(active, question);
@@ -240,8 +237,8 @@ export class Pusher implements PusherRpc {
       }
       const waitMs = this.#pace.waitMs(nowMs);
       if (waitMs > 0) return leaser.hints.isQuiet ? undefined : this.#later(waitMs);
-      const queue = leaser.hints.next();
-      if (queue === undefined) return;
+      const queue = leaser.hints.next(nowMs);
+      if (queue === undefined) return this.#later(leaser.hints.restMs(nowMs));
       const count = this.#pace.take(isProbe ? 1 : callSize(push), nowMs);
       this.#open++;
       void this.#send(active, queue, count, isProbe)
@@ -280,7 +277,7 @@ export class Pusher implements PusherRpc {
     });
     const messages = leased.ok ? leased.value.messages : [];
     this.#pace.giveBack(count - messages.length);
-    if (!leased.ok) this.#restUntil = clock.nowMs() + REST_MS;
+    if (!leased.ok) leaser.hints.rest(queue, clock.nowMs() + REST_MS);
     // The queue may be asked again, for another call.
     this.#pump();
     if (!leased.ok || messages.length === 0) return;
@@ -379,7 +376,8 @@ export class Pusher implements PusherRpc {
     this.#ports.setAlarm(this.#armedAt);
   }
 
-  #later(delayMs: number): void {
+  #later(delayMs: number | undefined): void {
+    if (delayMs === undefined) return;
     this.#cancelTimer?.();
     this.#cancelTimer = this.#ports.clock.after(delayMs, () => {
       this.#cancelTimer = undefined;

@@ -43,6 +43,9 @@ export class World {
   });
   disable: () => Outcome<unknown> = () => accept({ disabled: true });
   queueDown = false;
+  /** Of the topic; those behind the first have nothing but what `otherQueue` says. */
+  queues = 1;
+  otherQueue: (queue: number) => Outcome<never> = () => refuse("unavailable", "down");
   /** Calls to the queue. */
   calls = 0;
   readonly workers = new Map<string, QueueWorker>();
@@ -68,7 +71,7 @@ export class World {
       namespace: "default",
       topic: "orders",
       stamp: STAMP,
-      queues: 1,
+      queues: this.queues,
       group: known,
       version,
       secrets: [{ secret: "whsec_c2VjcmV0" }],
@@ -137,8 +140,9 @@ export class World {
     const isDead = (): boolean => generation !== this.#generation;
     const never = new Promise<never>(() => undefined);
     return {
-      queue: async (_seat, _queue, call) => {
+      queue: async (_seat, queue, call) => {
         if (isDead()) return never;
+        if (queue > 0) return this.otherQueue(queue);
         if (this.queueDown) return refuse("unavailable", "down");
         this.calls++;
         const outcome = await call(this.#verbs);

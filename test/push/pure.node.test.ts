@@ -231,13 +231,18 @@ describe("hints of queues", () => {
   test("a queue is asked by one call at a time, and rings while it is asked are kept", () => {
     const hints = new Hints(3);
     hints.ringAll();
-    expect([hints.next(), hints.next(), hints.next(), hints.next()]).toEqual([0, 1, 2, undefined]);
+    expect([hints.next(0), hints.next(0), hints.next(0), hints.next(0)]).toEqual([
+      0,
+      1,
+      2,
+      undefined,
+    ]);
     hints.ring(1);
     hints.ring(1);
     hints.answered(0, false);
     hints.answered(1, false);
     hints.answered(2, true);
-    expect([hints.next(), hints.next(), hints.next()]).toEqual([1, 2, undefined]);
+    expect([hints.next(0), hints.next(0), hints.next(0)]).toEqual([1, 2, undefined]);
     hints.answered(1, false);
     hints.answered(2, false);
     expect(hints.isQuiet).toBe(true);
@@ -246,13 +251,28 @@ describe("hints of queues", () => {
   test("one that has more goes behind the others", () => {
     const hints = new Hints(2);
     hints.ringAll();
-    hints.answered(hints.next() ?? -1, true);
-    expect(hints.next()).toBe(1);
+    hints.answered(hints.next(0) ?? -1, true);
+    expect(hints.next(0)).toBe(1);
+  });
+
+  test("one that could not answer rests, however often it rings, and the others do not", () => {
+    const hints = new Hints(2);
+    hints.ringAll();
+    hints.answered(hints.next(0) ?? -1, true);
+    hints.rest(0, 1_000);
+    hints.ring(0);
+    expect([hints.next(10), hints.next(10), hints.restMs(10)]).toEqual([1, undefined, 990]);
+    expect([hints.next(1_000), hints.restMs(1_000)]).toEqual([0, undefined]);
+    // Asked again while the answer was on its way: nobody waits for the end of a rest.
+    hints.rest(0, 2_000);
+    expect(hints.restMs(3_000)).toBe(undefined);
+    hints.answered(0, false);
+    expect(hints.next(3_000)).toBe(0);
   });
 
   test("new queues may have something", () => {
     const hints = new Hints(1);
     hints.grow(3);
-    expect([hints.next(), hints.next(), hints.next()]).toEqual([1, 2, undefined]);
+    expect([hints.next(0), hints.next(0), hints.next(0)]).toEqual([1, 2, undefined]);
   });
 });

@@ -174,6 +174,29 @@ test("a lease that comes when the endpoint is already left alone is given back u
   expect(await world.figures()).toMatchObject({ lag: 2, inFlight: 0 });
 });
 
+test("a queue whose bucket is away rests by itself: the others' messages go out at once", async () => {
+  const world = new World();
+  world.queues = 2;
+  const asked: number[] = [];
+  world.otherQueue = () => {
+    asked.push(world.bench.clock.nowMs());
+    return refuse("body_unavailable", "away");
+  };
+  await world.begin();
+  await world.pass(0);
+  expect(asked).toHaveLength(1);
+  for (let n = 1; n <= 5; n++) {
+    await world.send();
+    await world.pass(0);
+    expect(world.posts).toHaveLength(n);
+  }
+  expect(asked, "no time has passed").toHaveLength(1);
+  await world.pass(10_000);
+  expect(asked.length).toBeGreaterThan(5);
+  expect(asked.length).toBeLessThan(13);
+  expect(asked.every((at, n) => n === 0 || at - (asked[n - 1] ?? 0) >= 1_000)).toBe(true);
+});
+
 test("410 is told to the registry until it knows, also after a crash, and nothing is sent meanwhile", async () => {
   const world = await World.open();
   world.disable = () => refuse("unavailable", "down");
