@@ -21,6 +21,10 @@ const FAMILIES = {
   nextOffset: ["halfmq_queue_next_offset", "Offset that the queue's next message will get"],
   bytes: ["halfmq_queue_bytes", "Bytes stored in the queue's log"],
   coldBytes: ["halfmq_queue_cold_bytes", "Bytes of the queue's log that are in the bucket"],
+  coldUnreachable: [
+    "halfmq_queue_cold_unreachable",
+    "1 while the bucket does not give what was asked of it",
+  ],
   delayed: ["halfmq_queue_delayed_messages", "Messages that wait for their time"],
   prepared: ["halfmq_queue_prepared_transactions", "Transactions that nobody has decided yet"],
   forwarding: [
@@ -69,6 +73,8 @@ function familiesOf(topics: readonly { topic: string; stats: TopicStats }[]): Fa
     for (const figures of stats.queues) {
       for (const family of QUEUE_FIGURES)
         add(family, { topic, queue: figures.queue }, figures[family]);
+      const isUnreachable = figures.coldUnreachableAt !== undefined;
+      add("coldUnreachable", { topic, queue: figures.queue }, isUnreachable ? 1 : 0);
     }
     for (const figures of stats.groups) {
       const { group } = figures;

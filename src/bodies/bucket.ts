@@ -1,6 +1,7 @@
 /**
  * Large bodies, and blocks of old messages, in an R2 bucket: put whole under a name that nobody guesses, known again by its digest, deleted in bulk. It
- * never throws, and never lists: which objects there are is the queues' to know (src/queue/bodies).
+ * never throws, and never lists: which objects there are is the queues' to know (src/queue/bodies). What is not there counts as
+ * missing only in the bucket that it was put into; in another one, or an emptied one, it is out of reach.
  */
 import type { BodyFault, BodyRef } from "../core/record.ts";
 import { systemClock, within } from "../platform/clock.ts";
@@ -8,6 +9,7 @@ import { log } from "../platform/log.ts";
 import { randomBytes } from "../platform/random.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import type { Bucket } from "../protocol/rpc.ts";
+import { BucketMark, hexOf, MARK_NAME } from "./bucket-mark.ts";
 
 const KEY_BYTES = 16;
 /** An upload is given up after this; the queue that expects it does so later (src/queue/bodies/bodies.ts). */
@@ -37,10 +39,11 @@ export interface BodyStore {
 }
 
 export function bodyStore(bucket: Bucket): BodyStore {
+  const mark = new BucketMark(bucket);
   return {
     newKey: () => randomBytes(KEY_BYTES),
-    put: (key, body) => put(bucket, key, body),
-    get: (ref) => get(bucket, ref),
+    put: (key, body) => put({ bucket, mark }, key, body),
+    get: (ref) => get({ bucket, mark }, ref),
     delete: async (keys) => {
       const done = bucket.delete(keys.map(nameOf)).then(() => true as const);
       return (await attempt("delete", DELETE_MS, done)) ?? false;
@@ -49,24 +52,43 @@ export function bodyStore(bucket: Bucket): BodyStore {
 }
 
 /** The object's name in the bucket. */
-export const nameOf = (key: Uint8Array): string =>
-  `bodies/${Array.from(key, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+export const nameOf = (key: Uint8Array): string => `bodies/${hexOf(key)}`;
 
 const digestOf = async (body: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", body));
 
-async function put(bucket: Bucket, key: Uint8Array, body: Uint8Array): Promise<Outcome<BodyRef>> {
-  const digest = await digestOf(body);
-  // R2 refuses what does not have this digest.
-  const done = bucket.put(nameOf(key), body, { sha256: digest }).then(() => true as const);
-  const stored = await attempt("put", PUT_MS, done);
-  return stored === undefined ? BODY_UNAVAILABLE : accept({ key, bytes: body.length, digest });
+interface Marked {
+  readonly bucket: Bucket;
+  readonly mark: BucketMark;
 }
 
-async function get(bucket: Bucket, ref: BodyRef): Promise<Uint8Array | BodyFault> {
+async function put(
+  { bucket, mark }: Marked,
+  key: Uint8Array,
+  body: Uint8Array,
+): Promise<Outcome<BodyRef>> {
+  const digest = await digestOf(body);
+  const write = async (): Promise<string> => {
+    const home = await mark.own();
+    // R2 refuses what does not have this digest.
+    await bucket.put(nameOf(key), body, { sha256: digest });
+    return home;
+  };
+  const home = await attempt("put", PUT_MS, write());
+  if (home === undefined) return BODY_UNAVAILABLE;
+  return accept({ key, bytes: body.length, digest, home });
+}
+
+async function get({ bucket, mark }: Marked, ref: BodyRef): Promise<Uint8Array | BodyFault> {
   const read = async (): Promise<Uint8Array | BodyFault> => {
     const object = await bucket.get(nameOf(ref.key));
-    if (object === null) return "body_missing";
+    if (object === null) {
+      const isHere = await mark.isOf(ref.home);
+      const object = nameOf(ref.key);
+      if (isHere) log.error("bucket.missing", { object });
+      else log.error("bucket.foreign", { object, expected: ref.home, mark: MARK_NAME });
+      return isHere ? "body_missing" : "body_unavailable";
+    }
     if (object.size !== ref.bytes) return "body_damaged";
     const body = new Uint8Array(await object.arrayBuffer());
     const digest = await digestOf(body);

@@ -105,13 +105,20 @@ export const largeBytesIn = (entries: Uint8Array): number =>
 
 /** What is said of a lease whose message is not handed out. */
 export type HowToSettle =
-  | { readonly verb: "nack"; readonly reason: BodyFault; readonly retry: false }
+  | {
+      readonly verb: "nack";
+      readonly reason: BodyFault;
+      readonly retry: false;
+      /** The queue gives it back for `delayMs`, until it has been missing for long enough. */
+      readonly missing?: true;
+      readonly delayMs?: number;
+    }
   | { readonly verb: "release"; readonly delayMs: number };
 
 export interface FilledDeliveries extends Filled<Delivery> {
-  /** Messages whose bodies are gone for good: dead letters by now. */
+  /** Messages whose bodies are damaged: dead letters by now. */
   readonly lost: number;
-  /** Messages that were given back, because the bucket is out of reach. */
+  /** Messages that were given back, because the bucket is out of reach; or has them not, and the queue decides. */
   readonly away: number;
 }
 
@@ -134,7 +141,8 @@ export async function fillDeliveries(
         : "ref" in body
           ? (body.fault ?? "body_unavailable")
           : undefined;
-    if (fault === "body_unavailable" && place !== undefined) held.add(place);
+    const mayComeBack = fault === "body_unavailable" || fault === "body_missing";
+    if (mayComeBack && place !== undefined) held.add(place);
     return fault;
   });
   const whole = bad.get(undefined) ?? [];
@@ -142,11 +150,16 @@ export async function fillDeliveries(
   await Promise.all(
     Array.from(bad, ([fault = "body_unavailable", some]) => {
       const receipts = some.map(({ receipt }) => receipt);
-      return fault === "body_unavailable"
-        ? settle(receipts, { verb: "release", delayMs: AWAY_MS })
-        : settle(receipts, { verb: "nack", reason: fault, retry: false });
+      return settle(receipts, howToSettle(fault));
     }),
   );
-  const away = bad.get("body_unavailable")?.length ?? 0;
+  const countOf = (fault: BodyFault): number => bad.get(fault)?.length ?? 0;
+  const away = countOf("body_unavailable") + countOf("body_missing");
   return { messages: whole, end, away, lost: messages.length - whole.length - away };
+}
+
+function howToSettle(fault: BodyFault): HowToSettle {
+  if (fault === "body_unavailable") return { verb: "release", delayMs: AWAY_MS };
+  const dead = { verb: "nack", reason: fault, retry: false } as const;
+  return fault === "body_missing" ? { ...dead, missing: true, delayMs: AWAY_MS } : dead;
 }

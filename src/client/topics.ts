@@ -28,6 +28,8 @@ export interface TopicStats {
     readonly bytes: number;
     /** Of `bytes`, what is in the bucket. Absent from a server without it. */
     readonly coldBytes?: number;
+    /** Since when the bucket has not given what was asked of it. */
+    readonly coldUnreachableAt?: number;
     readonly prepared: number;
     readonly delayed: number;
   }[];

@@ -40,6 +40,8 @@ export interface BodyRef {
   readonly bytes: number;
   /** SHA-256 of the body. */
   readonly digest: Uint8Array;
+  /** Names the bucket that it was put into (bodies/bucket-mark.ts). */
+  readonly home: string;
 }
 
 /** What a queue needs to know of a message to place it. */
@@ -117,7 +119,10 @@ function writeFields(writer: ByteWriter, content: Content): void {
   if (content.producer !== undefined) {
     writer.text(content.producer.id).uint(content.producer.epoch).uint(content.producer.sequence);
   }
-  if ("ref" in body) writer.blob(body.ref.key).uint(body.ref.bytes).blob(body.ref.digest);
+  if ("ref" in body) {
+    const { key, bytes, digest, home } = body.ref;
+    writer.blob(key).uint(bytes).blob(digest).text(home);
+  }
   if (content.contentType !== undefined) writer.text(content.contentType);
   if (content.keys !== undefined) {
     writer.uint(content.keys.length);
@@ -184,8 +189,10 @@ function readHead(reader: ByteReader): { flags: number; head: Mutable<RecordHead
   if (flags & FLAG.dedupId) head.dedupId = reader.text();
   if (flags & FLAG.producer)
     head.producer = { id: reader.text(), epoch: reader.uint(), sequence: reader.uint() };
-  if (flags & FLAG.bodyRef)
-    head.bodyRef = { key: reader.blob(), bytes: reader.uint(), digest: reader.blob() };
+  if (flags & FLAG.bodyRef) {
+    const [key, bytes, digest] = [reader.blob(), reader.uint(), reader.blob()];
+    head.bodyRef = { key, bytes, digest, home: reader.text() };
+  }
   return { flags, head };
 }
 

@@ -55,6 +55,8 @@ export interface SettleCall {
   readonly delayMs?: number;
   readonly reason?: string;
   readonly retry?: boolean;
+  /** nack: the bucket has not the body. Until the queue believes that, it is a release. */
+  readonly missing?: true;
   /** extend */
   readonly invisibleMs?: number;
 }
@@ -253,6 +255,8 @@ export interface QueueStats {
   readonly bytes: number;
   /** Of `bytes`, what is in the bucket. */
   readonly coldBytes: number;
+  /** Since when the bucket has not given what was asked of it; absent: it gave, or was not asked. */
+  readonly coldUnreachableAt?: number;
   readonly prepared: number;
   readonly delayed: number;
   /** Messages of committed transactions still to be forwarded to other queues. */

@@ -10,7 +10,7 @@ export interface Bucket {
   put(
     name: string,
     value: Uint8Array | ReadableStream<Uint8Array>,
-    options: { readonly sha256?: Uint8Array },
+    options: { readonly sha256?: Uint8Array; readonly onlyIf?: Headers },
   ): Promise<unknown>;
   get(name: string): Promise<{ readonly size: number; arrayBuffer(): Promise<ArrayBuffer> } | null>;
   delete(names: string[]): Promise<void>;

@@ -83,6 +83,10 @@ class Settling {
       return { receipt: text, ok: false, code: "receipt_expired" };
     switch (call.verb) {
       case "nack":
+        if (call.missing === true && this.#store.bodies.isDoubted(offset, this.#nowMs)) {
+          group.release(flight, this.#nowMs, call.delayMs);
+          return { receipt: text, ok: true };
+        }
         traceNacked(this.#store.trace, group.number, flight, call.reason);
         group.nack(flight, call, this.#nowMs);
         return { receipt: text, ok: true };

@@ -40,5 +40,9 @@ test("one whose body is gone becomes a dead letter, and frees its credit", async
   await world.say(socket, { credit: 1 });
   await world.send(1);
   expect(bodies(socket.messages)).toEqual(["large", { n: 0 }]);
-  expect(await world.figures()).toMatchObject({ deadLetters: 1, inFlight: 1 });
+  await world.say(socket, { ack: socket.messages.map(({ receipt }) => receipt) });
+  for (let minutes = 0; minutes < 4; minutes++) await world.bench.pass(60_000);
+  expect(await world.figures(), "it may come back").toMatchObject({ deadLetters: 0, lag: 1 });
+  await world.bench.pass(2 * 60_000);
+  expect(await world.figures()).toMatchObject({ deadLetters: 1, lag: 0 });
 });

@@ -6,12 +6,16 @@ import { accept, type Outcome } from "../../src/protocol/errors.ts";
 
 const digestOf = (body: Uint8Array): Uint8Array => Uint8Array.from(hash("sha256", body, "buffer"));
 
+const HOME = "00000000000000ff";
+
 /** How a test names an object. */
 export const named = (key: Uint8Array): string => Buffer.from(key).toString("hex");
 
 export class TestBucket implements BodyStore {
   readonly objects = new Map<string, Uint8Array>();
   isDown = false;
+  /** Which bucket stands there; another one has nothing of the first. */
+  home = HOME;
   /** What every read finds instead of a body. */
   fault: BodyFault | undefined;
   /** What every call waits for first. */
@@ -34,7 +38,7 @@ export class TestBucket implements BodyStore {
     await this.before("put");
     if (this.isDown) return BODY_UNAVAILABLE;
     this.objects.set(named(key), body.slice());
-    return accept({ key, bytes: body.length, digest: digestOf(body) });
+    return accept({ key, bytes: body.length, digest: digestOf(body), home: this.home });
   }
 
   async get(ref: BodyRef): Promise<Uint8Array | BodyFault> {
@@ -48,8 +52,8 @@ export class TestBucket implements BodyStore {
     this.#gets.splice(this.#gets.indexOf(name), 1);
     if (this.fault !== undefined) return this.fault;
     if (this.isDown) return "body_unavailable";
-    const body = this.objects.get(name);
-    if (body === undefined) return "body_missing";
+    const body = this.home === ref.home ? this.objects.get(name) : undefined;
+    if (body === undefined) return this.home === ref.home ? "body_missing" : "body_unavailable";
     const isIntact = Buffer.from(digestOf(body)).equals(Buffer.from(ref.digest));
     return isIntact ? body : "body_damaged";
   }

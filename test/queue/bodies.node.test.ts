@@ -362,7 +362,8 @@ describe("an answer", () => {
 
   it("refuses what refers to a body that nobody announced, and takes no more announcements than it can hold", async () => {
     const bench = await started();
-    const ref = { key: bench.bucket.newKey(), bytes: 5, digest: new Uint8Array(32) };
+    const key = bench.bucket.newKey();
+    const ref = { key, bytes: 5, digest: new Uint8Array(32), home: bench.bucket.home };
     const call = { stamp, records: records({}, withBody(ref)) };
     expect(await code(bench, verbs(bench).send(call))).toBe("unavailable");
     expect(bench.queue.store.messages.next).toBe(0);

@@ -9,6 +9,7 @@ import {
   cool,
   COUNT,
   drain,
+  drainInTime,
   fill,
   filled,
   HOUR_MS,
@@ -86,6 +87,20 @@ describe("a bucket that fails", () => {
     expect(await drain(consumer)).toEqual(others.map(textOf));
   });
 
+  it("that is bound no more: copies of what is done with go all the same", async () => {
+    const consumer = await filled();
+    const { bench } = consumer;
+    const copies = (): number => bench.queue.store.messages.cold.copyCount;
+    const { receipts } = await consumer.take(1);
+    bench.hasBucket = false;
+    bench.wake();
+    expect(copies()).toBe(1);
+    await consumer.tell("ack", receipts);
+    await bench.pass(MINUTE_MS);
+    await consumer.stats();
+    expect(copies()).toBe(0);
+  });
+
   it("that takes its time holds up only who waits for it", async () => {
     const consumer = await filled();
     const { bench } = consumer;
@@ -115,7 +130,7 @@ describe("a bucket that fails", () => {
       else bench.bucket.objects.set(name, object.with(object.length >> 1, 0));
       bench.wake();
       const others = all.filter((n) => n < first || n >= end);
-      expect(await drain(consumer)).toEqual(others.map(textOf));
+      expect(await drainInTime(consumer)).toEqual(others.map(textOf));
       expect(await consumer.stats()).toMatchObject({ lag: 0, expired: end - first });
       const reason = how === "lost" ? "body_missing" : "body_damaged";
       const fields = { topic: "orders", queue: 0, first, count: end - first, reason };
@@ -129,6 +144,65 @@ describe("a bucket that fails", () => {
       await bench.pass(2 * MINUTE_MS);
       await consumer.seek("earliest");
       expect(await drain(consumer)).toEqual(all.map(textOf));
+    },
+  );
+
+  it("that has lost a block for some minutes only has lost nothing, whatever sleeps meanwhile", async () => {
+    const consumer = await filled();
+    const { bench } = consumer;
+    const [[name, object] = ["", new Uint8Array()]] = bench.bucket.objects;
+    bench.bucket.objects.delete(name);
+    for (let minutes = 0; minutes < 4; minutes++) {
+      bench.wake();
+      expect(await code(bench, consumer.verbs.receive(consumer.call()))).toBe("body_unavailable");
+      await bench.pass(MINUTE_MS);
+    }
+    const missing = bench.logged.filter(({ event }) => event === "segments.missing");
+    expect(missing, "once a life").toHaveLength(4);
+    bench.bucket.objects.set(name, object);
+    expect(await drainInTime(consumer)).toEqual(all.map(textOf));
+    expect(await consumer.stats()).toMatchObject({ lag: 0, expired: 0 });
+    // What was missing once has its minutes again.
+    bench.bucket.objects.delete(name);
+    await consumer.seek("earliest");
+    bench.wake();
+    expect(await code(bench, consumer.verbs.receive(consumer.call()))).toBe("body_unavailable");
+    expect(bench.logged.some(({ event }) => event === "segments.lost")).toBe(false);
+  });
+
+  it.each(["another one", "emptied"] as const)(
+    "because it is not the right one (%s) passes over nothing, for days; stats say since when",
+    async (how) => {
+      const consumer = await filled();
+      const { bench } = consumer;
+      const { home } = bench.bucket;
+      const objects = [...bench.bucket.objects];
+      bench.bucket.home = "00000000000000ee";
+      if (how === "emptied") bench.bucket.objects.clear();
+      bench.wake();
+      const figures = async () => {
+        const [figure] = (await bench.run(consumer.verbs.stats(consumer.stamp))).groups;
+        const { coldUnreachableAt } = await bench.run(consumer.verbs.stats(consumer.stamp));
+        return { expired: figure?.expired, lag: figure?.lag, coldUnreachableAt };
+      };
+      const since = bench.clock.nowMs();
+      for (let hours = 0; hours < 30; hours++) {
+        expect(await code(bench, consumer.verbs.receive(consumer.call()))).toBe("body_unavailable");
+        await bench.pass(HOUR_MS);
+      }
+      expect(await figures()).toEqual({ expired: 0, lag: COUNT, coldUnreachableAt: since });
+      expect(bench.logged.some(({ event }) => event === "segments.lost")).toBe(false);
+      const { get } = bench.bucket.calls;
+      for (let seconds = 0; seconds < 60; seconds++) {
+        await code(bench, consumer.verbs.receive(consumer.call()));
+        await bench.pass(1_000);
+      }
+      expect(bench.bucket.calls.get - get, "asked with backoff").toBeLessThan(8);
+      bench.bucket.home = home;
+      for (const [name, object] of objects) bench.bucket.objects.set(name, object);
+      await bench.pass(MINUTE_MS);
+      expect(await drain(consumer)).toEqual(all.map(textOf));
+      expect(await figures()).toEqual({ expired: 0, lag: 0 });
     },
   );
 
@@ -157,16 +231,8 @@ describe("a bucket that fails", () => {
     const [first, end] = [Number(row?.["first"]), Number(row?.["end"])];
     bench.bucket.objects.delete(named(row?.["key"] as Uint8Array));
     await consumer.tell("ack", receipts);
-    const even: number[] = [];
-    for (
-      let taken = await consumer.take(4);
-      taken.offsets.length > 0;
-      taken = await consumer.take(4)
-    ) {
-      even.push(...taken.offsets);
-      await consumer.tell("ack", taken.receipts);
-    }
-    expect(even).toEqual(all.filter((n) => n > 0 && n % 2 === 0 && (n < first || n >= end)));
+    const even = all.filter((n) => n > 0 && n % 2 === 0 && (n < first || n >= end));
+    expect(await drainInTime(consumer)).toEqual(even.map(textOf));
     expect((await consumer.stats()).lag).toBe(0);
   });
 });

@@ -27,6 +27,8 @@ const EXPECTED_MS = 60 * 60_000;
 export const EXPECTED_MAX = 10_000;
 /** Whoever was given the message a moment ago still fetches its body. */
 const GRACE_MS = 60_000;
+/** For so long a body must have been missing before its message is dead. */
+const DOUBT_MS = 5 * 60_000;
 /** How often the bodies of dead letters are looked at, in flushes that happen anyway. */
 const DEAD_EVERY_MS = 60_000;
 
@@ -34,23 +36,26 @@ interface Row {
   readonly state: State;
   readonly at: number;
   readonly key: Uint8Array;
+  /** When its bucket first said that it is not there; 0: it never did. */
+  readonly missingSince: number;
 }
 
-const sealOf = (state: number, at: number, key: Uint8Array): number =>
-  seedOf("large_body", state, at, crc32(key));
+const sealOf = ({ state, at, key, missingSince }: Row): number =>
+  seedOf("large_body", state, at, crc32(key), missingSince);
 
 /** The row as it was written. */
 function opened(row: Record<string, SqlValue>): Row {
   const [state, at] = [Number(row["state"]) as State, Number(row["at"])];
   const key = bytesOf(row["key"]).slice();
-  if (sealOf(state, at, key) !== row["seal"])
+  const opening = { state, at, key, missingSince: Number(row["missing_since"]) };
+  if (sealOf(opening) !== row["seal"])
     throw new CodecError(`the row of a large body at ${state}/${at} is damaged`);
-  return { state, at, key };
+  return opening;
 }
 
 export class Bodies {
   static readonly schema: readonly string[] = [
-    "CREATE TABLE IF NOT EXISTS large_body (state INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL, seal INTEGER NOT NULL, PRIMARY KEY (state, at, key)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS large_body (state INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL, missing_since INTEGER NOT NULL, seal INTEGER NOT NULL, PRIMARY KEY (state, at, key)) STRICT, WITHOUT ROWID",
   ];
 
   readonly #sql: Sql;
@@ -176,6 +181,20 @@ export class Bodies {
     this.#lookAtDeadAt = nowMs + DEAD_EVERY_MS;
   }
 
+  /**
+   * The bucket has not the body of the message at the offset: is that not to be believed yet? What was removed by mistake may be
+   * back in some minutes. When it began is on disk, however long a queue sleeps between two looks.
+   */
+  isDoubted(offset: number, nowMs: number): boolean {
+    if (this.#isEmpty) return false;
+    const [row] = this.#rows("state IN (?, ?) AND at = ?", STATE.log, STATE.dead, offset);
+    if (row === undefined) return false;
+    if (row.missingSince !== 0) return nowMs - row.missingSince < DOUBT_MS;
+    this.#delete(row.state, row.at, row.key);
+    this.#insert(row.state, row.at, row.key, Math.max(1, nowMs));
+    return true;
+  }
+
   // ------------------------------------------------------------ deleting
 
   /** Doomed ones whose time is over, at most so many. */
@@ -210,14 +229,15 @@ export class Bodies {
     this.#isEmpty = [...this.#sql.exec("SELECT 1 FROM large_body LIMIT 1")].length === 0;
   }
 
-  #insert(state: State, at: number, key: Uint8Array): void {
+  #insert(state: State, at: number, key: Uint8Array, missingSince = 0): void {
     this.#isEmpty = false;
     this.#sql.exec(
-      "INSERT INTO large_body (state, at, key, seal) VALUES (?, ?, ?, ?)",
+      "INSERT INTO large_body (state, at, key, missing_since, seal) VALUES (?, ?, ?, ?, ?)",
       state,
       at,
       key,
-      sealOf(state, at, key),
+      missingSince,
+      sealOf({ state, at, key, missingSince }),
     );
     const lowest = this.#lowest.get(state);
     if (lowest !== undefined && at < lowest) this.#lowest.set(state, at);
@@ -232,7 +252,7 @@ export class Bodies {
     return this.#rows("state = ? AND at = ? AND key = ?", state, at, key).length > 0;
   }
 
-  #doom(state: State, { at, key }: Omit<Row, "state">, nowMs: number): void {
+  #doom(state: State, { at, key }: Pick<Row, "at" | "key">, nowMs: number): void {
     this.#delete(state, at, key);
     this.#insert(STATE.doomed, nowMs + GRACE_MS, key);
   }
@@ -244,7 +264,7 @@ export class Bodies {
 
   /** Copies: rows change while they are gone through. */
   #rows(which: string, ...bindings: SqlValue[]): Row[] {
-    const query = `SELECT state, at, key, seal FROM large_body WHERE ${which}`;
+    const query = `SELECT state, at, key, missing_since, seal FROM large_body WHERE ${which}`;
     return Array.from(this.#sql.exec(query, ...bindings), opened);
   }
 

@@ -3,13 +3,17 @@
  */
 import { CodecError } from "../../core/bytes.ts";
 import { crc32, seedOf, withCrc, withoutCrc } from "../../core/crc32.ts";
-import { bytesOf, type Sql, type SqlValue } from "../storage/storage.ts";
+import { bytesOf, textOf, type Sql, type SqlValue } from "../storage/storage.ts";
 import { decodeStretches, encodeStretches, type Block } from "./block.ts";
 
-const COLUMNS = "first, end, base, before, bytes, key, digest, stretches";
+const COLUMNS = "first, end, base, before, bytes, key, digest, home, missing_since, stretches";
 
-const sealOf = ({ first, end, base, before, ref }: Omit<Block, "stretches">): number =>
-  seedOf("cold_log", first, end, base, before, ref.bytes, crc32(ref.key), crc32(ref.digest));
+const sealOf = (block: Omit<Block, "stretches">): number => {
+  const { first, end, base, before, ref, missingSince } = block;
+  const home = crc32(new TextEncoder().encode(ref.home));
+  const refers = [ref.bytes, crc32(ref.key), crc32(ref.digest), home];
+  return seedOf("cold_log", first, end, base, before, ...refers, missingSince);
+};
 
 /** The row as it was written. */
 function opened(row: Record<string, SqlValue>): Block {
@@ -22,7 +26,9 @@ function opened(row: Record<string, SqlValue>): Block {
       key: bytesOf(row["key"]).slice(),
       bytes: Number(row["bytes"]),
       digest: bytesOf(row["digest"]).slice(),
+      home: textOf(row["home"]),
     },
+    missingSince: Number(row["missing_since"]),
   };
   const what = `the row of block ${place.first}`;
   const stretches = withoutCrc(bytesOf(row["stretches"]), sealOf(place), what);
@@ -33,7 +39,8 @@ export class BlockRows {
   static readonly schema: readonly string[] = [
     `CREATE TABLE IF NOT EXISTS cold_log (
       first INTEGER PRIMARY KEY, end INTEGER NOT NULL, base INTEGER NOT NULL, before INTEGER NOT NULL,
-      bytes INTEGER NOT NULL, key BLOB NOT NULL, digest BLOB NOT NULL, stretches BLOB NOT NULL) STRICT`,
+      bytes INTEGER NOT NULL, key BLOB NOT NULL, digest BLOB NOT NULL,
+      home TEXT NOT NULL, missing_since INTEGER NOT NULL, stretches BLOB NOT NULL) STRICT`,
     "CREATE TABLE IF NOT EXISTS block_copy (first INTEGER PRIMARY KEY, object BLOB NOT NULL) STRICT",
   ];
 
@@ -56,9 +63,9 @@ export class BlockRows {
   }
 
   write(block: Block): void {
-    const { first, end, base, before, ref, stretches } = block;
+    const { first, end, base, before, ref, missingSince, stretches } = block;
     this.#sql.exec(
-      `INSERT OR REPLACE INTO cold_log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO cold_log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       first,
       end,
       base,
@@ -66,6 +73,8 @@ export class BlockRows {
       ref.bytes,
       ref.key,
       ref.digest,
+      ref.home,
+      missingSince,
       withCrc(encodeStretches(stretches), sealOf(block)),
     );
   }

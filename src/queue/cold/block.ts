@@ -32,6 +32,8 @@ export interface Block {
   readonly before: number;
   /** The object. */
   readonly ref: BodyRef;
+  /** When its bucket first said that it is not there; 0: it was there when it was asked for last. */
+  readonly missingSince: number;
   /** Of the whole object, oldest first. */
   readonly stretches: readonly Stretch[];
 }

@@ -17,6 +17,11 @@ import { FetchedBlocks, type Fetched } from "./fetched.ts";
 
 /** What the bucket has lost is asked for again after this: somebody may have put it right. */
 const LOST_MS = 60_000;
+/** For so long it must have been missing before it counts as lost: what was removed by mistake may be back by then. */
+const DOUBT_MS = 5 * 60_000;
+
+/** What became of a block that was asked for; `doubted`: missing, but not for long enough to believe it. */
+type Arrival = "here" | "gone" | "doubted" | "lost";
 
 /** A message as it is stored, and when it was. */
 export interface Stored {
@@ -42,6 +47,8 @@ export class ColdLog {
   #lastStoredAt = 0;
   /** Of the flush under way. */
   nowMs = 0;
+  /** Since when the bucket does not give what is asked for; fetches.ts says so. */
+  unreachableAt: number | undefined;
 
   constructor(sql: Sql, fetchedBytesMax: number) {
     this.#rows = new BlockRows(sql);
@@ -192,19 +199,28 @@ export class ColdLog {
     return copied;
   }
 
-  /** What the bucket has answered for a block. Answers whether it is lost. */
-  arrived(asked: Block, found: Uint8Array | Exclude<BodyFault, "body_unavailable">): boolean {
+  /** What the bucket has answered for a block, its own bucket (bodies/bucket.ts). */
+  arrived(asked: Block, found: Uint8Array | Exclude<BodyFault, "body_unavailable">): Arrival {
     // Retention may have dropped it meanwhile, and another topic begun here.
     const block = this.#rows.find(asked.first);
-    if (block === undefined || !isSame(block, asked)) return false;
+    if (block === undefined || !isSame(block, asked)) return "gone";
+    if (found === "body_missing" && this.#isDoubted(block)) return "doubted";
     const segments = found instanceof Uint8Array ? unpacked(block, found) : undefined;
     if (segments === undefined || !(found instanceof Uint8Array)) {
       this.#lost.set(block.first, this.nowMs + LOST_MS);
-      return true;
+      return "lost";
     }
+    if (block.missingSince !== 0) this.#rows.write({ ...block, missingSince: 0 });
     this.#lost.delete(block.first);
     this.#fetched.put(block.first, { object: found, segments });
-    return false;
+    return "here";
+  }
+
+  /** Since when it is missing is on disk, so that a queue that sleeps between two looks comes to an end, too. */
+  #isDoubted(block: Block): boolean {
+    if (block.missingSince !== 0) return this.nowMs - block.missingSince < DOUBT_MS;
+    this.#rows.write({ ...block, missingSince: Math.max(1, this.nowMs) });
+    return true;
   }
 
   // ------------------------------------------------------------ changing

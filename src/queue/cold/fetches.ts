@@ -13,8 +13,9 @@ import type { Block } from "./block.ts";
 
 /** Blocks that arrive between two flushes must find room beside each other (bounds.ts). */
 const CALLS_MAX = 4;
-/** A bucket that was out of reach is tried again after this. */
-const AWAY_MS = 1_000;
+/** A bucket that was out of reach, or a block that was missing, is asked for again after this, and then after twice as long. */
+const AWAY_FIRST_MS = 1_000;
+const AWAY_MAX_MS = 30_000;
 
 export interface FetchesPorts {
   readonly clock: Clock;
@@ -24,6 +25,17 @@ export interface FetchesPorts {
   readonly bucket: Pick<BodyStore, "get"> | undefined;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
 }
+
+/** Something that was asked for in vain: how often, and not to be asked for before. */
+interface Vain {
+  readonly times: number;
+  readonly until: number;
+}
+
+const again = (before: Vain | undefined, nowMs: number): Vain => {
+  const times = (before?.times ?? 0) + 1;
+  return { times, until: nowMs + Math.min(AWAY_MAX_MS, AWAY_FIRST_MS * 2 ** (times - 1)) };
+};
 
 interface Fetch {
   readonly block: Block;
@@ -37,7 +49,9 @@ export class Fetches {
   readonly #fetches = new Map<number, Fetch>();
   #underWay = 0;
   #waiting = 0;
-  #awayUntil = 0;
+  #away: Vain | undefined;
+  /** Blocks that the right bucket says it has not, which is not believed yet; by their first positions. */
+  readonly #doubted = new Map<number, Vain>();
 
   constructor(ports: FetchesPorts) {
     this.#ports = ports;
@@ -45,11 +59,12 @@ export class Fetches {
 
   /**
    * Fulfilled when it is worth while to look at the block again; what is asked then still finds it at hand. False: the bucket is
-   * out of reach, or too many wait.
+   * out of reach, the block is missing for now, or too many wait.
    */
   arrival(block: Block): Promise<boolean> {
     if (this.#ports.store().messages.cold.isSettled(block)) return Promise.resolve(true);
-    if (this.#isAway || this.#waiting >= LIMITS.waitersMax) return Promise.resolve(false);
+    const isVain = this.#isAway || this.#isDoubted(block) || this.#waiting >= LIMITS.waitersMax;
+    if (isVain) return Promise.resolve(false);
     const fetch = this.#fetchOf(block);
     return new Promise((resolve) => {
       this.#waiting++;
@@ -65,13 +80,18 @@ export class Fetches {
   readAhead(): void {
     for (const block of this.#ports.store().messages.takeAhead()) {
       if (this.#isAway || this.#fetches.size >= CALLS_MAX) return;
-      this.#fetchOf(block);
+      if (!this.#isDoubted(block)) this.#fetchOf(block);
     }
     this.#start();
   }
 
   get #isAway(): boolean {
-    return this.#ports.bucket === undefined || this.#ports.clock.nowMs() < this.#awayUntil;
+    const { bucket, clock } = this.#ports;
+    return bucket === undefined || clock.nowMs() < (this.#away?.until ?? 0);
+  }
+
+  #isDoubted({ first }: Block): boolean {
+    return this.#ports.clock.nowMs() < (this.#doubted.get(first)?.until ?? 0);
   }
 
   #fetchOf(block: Block): Fetch {
@@ -97,23 +117,33 @@ export class Fetches {
     const found = await bucket?.get(ref).catch(() => "body_unavailable" as const);
     // What is gone for good must say so twice.
     const isFault = found === "body_missing" || found === "body_damaged";
-    const again = isFault ? await bucket?.get(ref).catch(() => "body_unavailable" as const) : found;
-    return again ?? "body_unavailable";
+    const second = isFault
+      ? await bucket?.get(ref).catch(() => "body_unavailable" as const)
+      : found;
+    return second ?? "body_unavailable";
   }
 
   async #answered(fetch: Fetch, found: Uint8Array | BodyFault): Promise<void> {
-    if (found === "body_unavailable") this.#awayUntil = this.#ports.clock.nowMs() + AWAY_MS;
+    if (found === "body_unavailable") this.#failed();
     else {
-      const taken = this.#ports.run(() => this.#take(fetch.block, found));
+      this.#away = undefined;
+      const taken = this.#ports.run((nowMs) => this.#take(fetch.block, found, nowMs));
       // Those who wait come right behind it in the same flush, so that it is at hand for them.
-      this.#tell(fetch, true);
+      if (found !== "body_missing") this.#tell(fetch, true);
       await taken;
     }
     this.#fetches.delete(fetch.block.first);
     this.#underWay--;
-    this.#tell(fetch, found !== "body_unavailable");
+    this.#tell(fetch, found !== "body_unavailable" && !this.#isDoubted(fetch.block));
     if (this.#isAway) for (const [first, other] of this.#fetches) this.#giveUp(first, other);
     this.#start();
+  }
+
+  /** Calls that were under way together fail together, and count once. */
+  #failed(): void {
+    const nowMs = this.#ports.clock.nowMs();
+    if (!this.#isAway) this.#away = again(this.#away, nowMs);
+    this.#ports.store().messages.cold.unreachableAt ??= nowMs;
   }
 
   #tell({ waiting }: Fetch, isSettled: boolean): void {
@@ -130,15 +160,23 @@ export class Fetches {
   #take(
     block: Block,
     found: Uint8Array | Exclude<BodyFault, "body_unavailable">,
+    nowMs: number,
   ): Outcome<undefined> {
     const store = this.#ports.store();
-    if (store.messages.cold.arrived(block, found)) {
-      const { topic } = store.route;
-      const reason = found instanceof Uint8Array ? "body_damaged" : found;
-      const { first, end } = block;
-      const what = { topic, queue: store.queue, first, count: end - first, reason };
-      this.#ports.log.error("segments.lost", what);
+    const { cold } = store.messages;
+    const { first, end } = block;
+    const what = { topic: store.route.topic, queue: store.queue, first, count: end - first };
+    const arrival = cold.arrived(block, found);
+    if (arrival === "doubted") {
+      if (!this.#doubted.has(first)) this.#ports.log.error("segments.missing", what);
+      this.#doubted.set(first, again(this.#doubted.get(first), nowMs));
+      cold.unreachableAt ??= nowMs;
+      return accept(undefined);
     }
+    this.#doubted.delete(first);
+    if (this.#doubted.size === 0) cold.unreachableAt = undefined;
+    const reason = found instanceof Uint8Array ? "body_damaged" : found;
+    if (arrival === "lost") this.#ports.log.error("segments.lost", { ...what, reason });
     return accept(undefined);
   }
 }

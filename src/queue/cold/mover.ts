@@ -87,9 +87,10 @@ export class Mover {
   pick(nowMs: number): void {
     const { bucket } = this.#ports;
     const store = this.#ports.store();
+    // Copies go also where the bucket was taken away.
+    this.#tidy(store, nowMs);
     if (bucket === undefined || this.#isPutting || store.identity?.dropping === true) return;
     if (this.#plan !== undefined && !isGood(this.#plan, store, nowMs)) this.#plan = undefined;
-    this.#tidy(store, nowMs);
     if (this.#plan === undefined && store.gauge.isPastWarm) this.#look(store, bucket, nowMs);
     this.#picked =
       this.#plan === undefined || this.#retryAt > nowMs ? undefined : packed(this.#plan);

@@ -203,7 +203,8 @@ export class MessageLog {
     const first = this.warm.first;
     const end = segments.at(-1)?.end ?? first;
     const stretches = segments.map(stretchOf);
-    this.cold.add({ first, end, base: first, before: this.warm.before, ref, stretches });
+    const before = this.warm.before;
+    this.cold.add({ first, end, base: first, before, ref, stretches, missingSince: 0 });
     if (this.#ports.isHeld(first, end)) this.cold.adopt(first, object);
     this.warm.truncate(end);
   }

@@ -12,6 +12,9 @@ export function stats(store: QueueStore, nowMs: number): QueueStats {
     nextOffset: messages.next,
     bytes: messages.bytes,
     coldBytes: messages.coldBytes,
+    ...(messages.cold.unreachableAt === undefined
+      ? {}
+      : { coldUnreachableAt: messages.cold.unreachableAt }),
     prepared: halves.open.size,
     delayed: store.delayed.count,
     forwarding: store.links.pending,
