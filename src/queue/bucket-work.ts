@@ -8,6 +8,7 @@ import type { Log } from "../platform/log.ts";
 import type { Outcome } from "../protocol/errors.ts";
 import { Bin } from "./bodies/bin.ts";
 import { areBodiesGone } from "./bodies/keeping.ts";
+import type { BlockMemory } from "./cold/block-memory.ts";
 import type { Block } from "./cold/block.ts";
 import { Fetches } from "./cold/fetches.ts";
 import { Mover } from "./cold/mover.ts";
@@ -21,6 +22,8 @@ export interface BucketWorkPorts {
   readonly log: Log;
   readonly store: () => QueueStore;
   readonly bucket: BodyStore | undefined;
+  /** Of all queues of the process. */
+  readonly blockMemory: BlockMemory;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
   /** Less of a deleted topic is left in the bucket. */
   emptied(nowMs: number): void;

@@ -18,6 +18,7 @@ import {
   type QueueRpc,
 } from "../protocol/rpc.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
+import { BlockMemory } from "./cold/block-memory.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
 import { QueueVerbs } from "./verbs.ts";
 
@@ -215,6 +216,9 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
 const textOf = (cause: unknown): string =>
   cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 
+/** All queues of this process or isolate share its memory. */
+const blockMemory = new BlockMemory();
+
 /** The product's own numbers, but for what the deployment says. */
 function boundsOf({ HALFMQ_QUEUE_BYTES, HALFMQ_COLD_AFTER_MS }: Env): QueueBounds {
   return {
@@ -243,6 +247,7 @@ function portsOf(ctx: DurableObjectState, env: Env, armedAt: number | undefined)
     // A deleted topic leaves nothing, its alarm included.
     deleteAll: () => void ctx.storage.deleteAll(),
     bucket: store,
+    blockMemory,
     offer: (namespace, producerGroup, offers) => {
       const stub = env.COORDINATOR.getByName(
         coordinatorObjectName(namespace, producerGroup),

@@ -25,6 +25,7 @@ import { Attendants, type AttendantPorts } from "./waiting/attendants.ts";
 import type { BodyStore } from "../bodies/bucket.ts";
 import { BucketWork } from "./bucket-work.ts";
 import type { QueueBounds } from "./bounds.ts";
+import { BlockMemory } from "./cold/block-memory.ts";
 import { decideAndArrive, type CommittingPorts } from "./committing.ts";
 import { sweep } from "./checking.ts";
 import type { Group } from "./delivery/group.ts";
@@ -62,6 +63,8 @@ export interface QueuePorts extends FlushPorts, AttendantPorts {
   drained: DrainedPort;
   /** Where large bodies and old segments are; absent: there is none. */
   readonly bucket?: BodyStore | undefined;
+  /** What the queues of the process hold of old segments; absent: it is the only one. */
+  readonly blockMemory?: BlockMemory;
 }
 
 export class Queue {
@@ -69,6 +72,7 @@ export class Queue {
   readonly #ports: QueuePorts;
   readonly #log: Log;
   readonly #sql: Sql;
+  readonly #blockMemory: BlockMemory;
   store: QueueStore;
   #armedAt: number | undefined;
   #retainAt = 0;
@@ -91,6 +95,7 @@ export class Queue {
     this.#ports = ports;
     this.#log = log;
     this.#armedAt = ports.armedAt;
+    this.#blockMemory = ports.blockMemory ?? new BlockMemory();
     this.store = this.#open();
     this.#flush = new Flush(ports, clock, {
       begin: (nowMs) => this.#sweep(nowMs),
@@ -135,6 +140,7 @@ export class Queue {
       log,
       store: () => this.store,
       bucket: ports.bucket,
+      blockMemory: this.#blockMemory,
       run: (command) => this.run(command),
       emptied: (nowMs) => this.#endDrop(nowMs),
     });
@@ -152,6 +158,7 @@ export class Queue {
       random: () => this.#ports.random(),
       ...storeLog(this.#log, store),
       gone: (group: Group) => this.#gone(group),
+      blockMemory: this.#blockMemory,
     };
     return new QueueStore(this.#sql, ports, this.#ports.bounds);
   }

@@ -2,6 +2,7 @@
  * Everything that one queue keeps, put together: the three logs, the groups, the links and the keys over one journal.
  * It wakes from storage, places messages, and writes a flush's rows; verbs that callers know are in the files beside it.
  */
+import { BlockMemory } from "./cold/block-memory.ts";
 import { messageId } from "../core/ids.ts";
 import { decodeEntry, entryView } from "../core/entry.ts";
 import { readRecordHead, type BodyRef } from "../core/record.ts";
@@ -51,6 +52,8 @@ export interface StorePorts {
   gone(group: Group): void;
   /** Messages that retention took from a group unread. */
   expired(group: Group, expired: number): void;
+  /** Of all queues of the process; absent: this one's alone. */
+  readonly blockMemory?: BlockMemory | undefined;
 }
 
 /** Of operations and keys, which may come to stand in one row of at most 2 MB. */
@@ -91,7 +94,8 @@ export class QueueStore {
       isHeld: (from: number, to: number) => this.groups.holdsBetween(from, to),
       hasRoom: () => !this.gauge.isFull,
     };
-    this.messages = new MessageLog(sql, messagePorts, bounds.fetchedBytesMax);
+    const { blockMemory = new BlockMemory() } = ports;
+    this.messages = new MessageLog(sql, messagePorts, bounds.fetchedBytesMax, blockMemory);
     this.halves = new Halves(sql, this.journal);
     this.delayed = new Delayed(sql, this.journal);
     this.links = new Links(this.journal);

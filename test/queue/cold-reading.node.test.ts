@@ -1,10 +1,12 @@
 /** Messages whose segments are in the bucket: nobody who reads them notices. */
 import { describe, expect, it } from "vitest";
+import { BlockMemory } from "../../src/queue/cold/block-memory.ts";
 import {
   all,
   code,
   coldBench,
   coldConsumer,
+  coldCount,
   cool,
   COUNT,
   drain,
@@ -177,6 +179,80 @@ describe("many at once", () => {
     expect([bucket.getsAtOnceMax, bucket.getsOfOneMax]).toEqual([4, 1]);
     expect(cold.fetchedBytes).toBeLessThanOrEqual(2_400);
     expect(cold.fetchedBytes).toBeGreaterThan(0);
+  });
+});
+
+describe("memory", () => {
+  it("keeps a block for a slow consumer, and has the next one brought while it reads the first message", async () => {
+    const consumer = await filled();
+    const { bench } = consumer;
+    const blocks = [...bench.sql.exec("SELECT first FROM cold_log")].length;
+    bench.wake();
+    bench.bucket.calls.get = 0;
+    const cold = coldCount(consumer);
+    for (let n = 0; n < cold; n++) {
+      const { offsets, receipts } = await consumer.take(1);
+      expect(offsets).toEqual([n]);
+      await bench.pass(MINUTE_MS);
+      if (n === 0) expect(bench.bucket.calls.get).toBe(2);
+      await consumer.tell("ack", receipts);
+    }
+    expect(bench.bucket.calls.get, "each once").toBe(blocks);
+  });
+
+  it("forgets what nobody reads", async () => {
+    const consumer = await filled();
+    const { bench } = consumer;
+    const { cold } = bench.queue.store.messages;
+    await peekAll(consumer);
+    await bench.pass(5 * MINUTE_MS);
+    await consumer.stats();
+    expect(cold.fetchedBytes).toBeGreaterThan(0);
+    await bench.pass(6 * MINUTE_MS);
+    await consumer.stats();
+    expect(cold.fetchedBytes).toBe(0);
+  });
+
+  it("is one for all queues of a process: what was read longest ago goes, and few are on their way", async () => {
+    const memory = new BlockMemory(3_000);
+    const consumers = await Promise.all(
+      Array.from({ length: 6 }, () => filled({}, { fetchedBytesMax: 1e6 }, memory)),
+    );
+    const held = (): number[] =>
+      consumers.map(({ bench }) => bench.queue.store.messages.cold.fetchedBytes);
+    const sum = (): number => held().reduce((one, other) => one + other, 0);
+    for (const consumer of consumers) {
+      expect(await peekAll(consumer)).toEqual(all);
+      expect(sum()).toBe(memory.bytes);
+      expect(memory.bytes).toBeLessThanOrEqual(3_000);
+    }
+    expect(held()[0], "the first ones' blocks are gone").toBe(0);
+    expect(held()[5]).toBeGreaterThan(1_000);
+    // All at once: each comes to its end though not all may ask.
+    const gates = consumers.map(({ bench }) => {
+      const gate = Promise.withResolvers<void>();
+      bench.bucket.before = () => gate.promise;
+      return gate;
+    });
+    const looks = consumers.map((consumer) => {
+      consumer.bench.wake();
+      const { stamp } = consumer;
+      return consumer.verbs.peek({ stamp, offset: 0, limit: 1, bytesMax: 1e6 });
+    });
+    for (const { bench } of consumers) await bench.clock.advance(0);
+    expect(memory.bytes).toBeLessThanOrEqual(3_000);
+    for (const gate of gates) gate.resolve();
+    for (const [index, { bench }] of consumers.entries()) {
+      await bench.clock.advance(1_000);
+      expect(texts((await bench.run(looks[index] ?? expect.fail())).entries)).toEqual([textOf(0)]);
+    }
+  });
+
+  it("is not taken up for ever by calls that died with their objects", () => {
+    const memory = new BlockMemory(100);
+    expect([memory.ask({}, 40, 0), memory.ask({}, 40, 1)]).toEqual([true, false]);
+    expect(memory.ask({}, 40, 60_001)).toBe(true);
+    expect(memory.bytes).toBe(40);
   });
 });
 

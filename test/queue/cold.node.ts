@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { decodeEntry } from "../../src/core/entry.ts";
 import { decodeRecord, unframe } from "../../src/core/record.ts";
 import type { QueueBounds } from "../../src/queue/bounds.ts";
+import type { BlockMemory } from "../../src/queue/cold/block-memory.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
 import type { Peeked } from "../../src/protocol/rpc.ts";
 import type { GroupSettings } from "../../src/protocol/topic.ts";
@@ -22,8 +23,8 @@ export const SMALL: Partial<QueueBounds> = {
 };
 
 /** Past the share, and not full. */
-export const coldBench = (bounds: Partial<QueueBounds> = {}): Bench => {
-  const bench = new Bench(undefined, { ...SMALL, ...bounds });
+export const coldBench = (bounds: Partial<QueueBounds> = {}, memory?: BlockMemory): Bench => {
+  const bench = new Bench(undefined, { ...SMALL, ...bounds }, memory);
   bench.storedBytes = 600;
   return bench;
 };
@@ -31,7 +32,8 @@ export const coldBench = (bounds: Partial<QueueBounds> = {}): Bench => {
 export const coldConsumer = (
   settings: Partial<GroupSettings> = {},
   bounds: Partial<QueueBounds> = {},
-): Promise<Consumer> => Consumer.of(settings, coldBench(bounds));
+  memory?: BlockMemory,
+): Promise<Consumer> => Consumer.of(settings, coldBench(bounds, memory));
 
 /** What the nth message says: longer than its number, so that a few make a block. */
 export const textOf = (n: number): string => JSON.stringify(`message ${n} ${"x".repeat(40)}`);

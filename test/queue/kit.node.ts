@@ -2,6 +2,7 @@
 import { TestBucket } from "../kit/bucket.node.ts";
 import { encodeRecord, frame, type BodyRef, type Content } from "../../src/core/record.ts";
 import { BOUNDS, type QueueBounds } from "../../src/queue/bounds.ts";
+import type { BlockMemory } from "../../src/queue/cold/block-memory.ts";
 import { Queue, type QueuePorts } from "../../src/queue/queue.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Outcome } from "../../src/protocol/errors.ts";
@@ -118,8 +119,10 @@ export class Bench {
   queue: Queue;
 
   readonly #bounds: QueueBounds;
+  readonly #blockMemory: BlockMemory | undefined;
 
-  constructor(sql = new TestSql(), bounds: Partial<QueueBounds> = {}) {
+  constructor(sql = new TestSql(), bounds: Partial<QueueBounds> = {}, blockMemory?: BlockMemory) {
+    this.#blockMemory = blockMemory;
     this.sql = sql;
     this.#bounds = { ...BOUNDS, ...bounds };
     this.queue = this.wake();
@@ -156,6 +159,7 @@ export class Bench {
       random: () => this.random,
       setAlarm: (atMs) => void (this.alarmAt = atMs),
       bucket: this.hasBucket ? this.bucket : undefined,
+      ...(this.#blockMemory && { blockMemory: this.#blockMemory }),
       deleteAll: () => void this.erased++,
       offer: (_namespace, _group, offers) => {
         this.offers.push(...offers);

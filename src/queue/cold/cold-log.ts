@@ -12,6 +12,7 @@ import { locate } from "../log/segment-memory.ts";
 import type { Segment } from "../log/segment.ts";
 import type { Sql } from "../storage/storage.ts";
 import { bytesOf, unpackBlock, type Block, type Stretch } from "./block.ts";
+import type { BlockMemory } from "./block-memory.ts";
 import { BlockRows } from "./block-rows.ts";
 import { FetchedBlocks, type Fetched } from "./fetched.ts";
 
@@ -50,9 +51,9 @@ export class ColdLog {
   /** Since when the bucket does not give what is asked for; fetches.ts says so. */
   unreachableAt: number | undefined;
 
-  constructor(sql: Sql, fetchedBytesMax: number) {
+  constructor(sql: Sql, fetchedBytesMax: number, memory: BlockMemory) {
     this.#rows = new BlockRows(sql);
-    this.#fetched = new FetchedBlocks(fetchedBytesMax);
+    this.#fetched = new FetchedBlocks(fetchedBytesMax, memory);
     this.#copies = new Set(this.#rows.copies());
     for (const first of this.#copies)
       if (this.#rows.find(first)?.first !== first)
@@ -191,11 +192,11 @@ export class ColdLog {
   }
 
   #atHand(block: Block): Fetched | undefined {
-    const found = this.#fetched.get(block.first);
+    const found = this.#fetched.get(block.first, this.nowMs);
     if (found !== undefined || !this.#copies.has(block.first)) return found;
     const object = this.#rows.copy(block.first);
     const copied = { object, segments: unpackBlock(block, object) };
-    this.#fetched.put(block.first, copied);
+    this.#fetched.put(block.first, copied, this.nowMs);
     return copied;
   }
 
@@ -212,7 +213,7 @@ export class ColdLog {
     }
     if (block.missingSince !== 0) this.#rows.write({ ...block, missingSince: 0 });
     this.#lost.delete(block.first);
-    this.#fetched.put(block.first, { object: found, segments });
+    this.#fetched.put(block.first, { object: found, segments }, this.nowMs);
     return "here";
   }
 
@@ -263,9 +264,9 @@ export class ColdLog {
     }
   }
 
-  /** Blocks in memory that nobody has read since this was called last. */
+  /** Blocks in memory that nobody has read for a while. */
   forgetUnread(): void {
-    this.#fetched.forgetUnread();
+    this.#fetched.forgetUnread(this.nowMs);
   }
 
   /** [B4] The bucket has a block that follows the others. */

@@ -9,6 +9,7 @@ import type { Log } from "../../platform/log.ts";
 import { accept, type Outcome } from "../../protocol/errors.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { QueueStore } from "../store.ts";
+import type { BlockMemory } from "./block-memory.ts";
 import type { Block } from "./block.ts";
 
 /** Blocks that arrive between two flushes must find room beside each other (bounds.ts). */
@@ -23,8 +24,13 @@ export interface FetchesPorts {
   readonly store: () => QueueStore;
   /** Absent: there is no bucket, and it counts as out of reach. */
   readonly bucket: Pick<BodyStore, "get"> | undefined;
+  /** Of all queues of the process. */
+  readonly blockMemory: BlockMemory;
   run(command: (nowMs: number) => Outcome<undefined>): Promise<unknown>;
 }
+
+/** When the queues of the process have asked for as much as they may, a call is looked at again after this. */
+const TURN_MS = 50;
 
 /** Something that was asked for in vain: how often, and not to be asked for before. */
 interface Vain {
@@ -49,6 +55,7 @@ export class Fetches {
   readonly #fetches = new Map<number, Fetch>();
   #underWay = 0;
   #waiting = 0;
+  #isComing = false;
   #away: Vain | undefined;
   /** Blocks that the right bucket says it has not, which is not believed yet; by their first positions. */
   readonly #doubted = new Map<number, Vain>();
@@ -106,10 +113,24 @@ export class Fetches {
     for (const fetch of this.#fetches.values()) {
       if (this.#underWay >= CALLS_MAX) return;
       if (fetch.isUnderWay) continue;
+      const { blockMemory, clock } = this.#ports;
+      if (!blockMemory.ask(fetch, fetch.block.ref.bytes, clock.nowMs())) {
+        this.#comeAgain();
+        return;
+      }
       fetch.isUnderWay = true;
       this.#underWay++;
       void this.#get(fetch).then((found) => this.#answered(fetch, found));
     }
+  }
+
+  #comeAgain(): void {
+    if (this.#isComing) return;
+    this.#isComing = true;
+    this.#ports.clock.after(TURN_MS, () => {
+      this.#isComing = false;
+      this.#start();
+    });
   }
 
   async #get({ block: { ref } }: Fetch): Promise<Uint8Array | BodyFault> {
@@ -124,6 +145,7 @@ export class Fetches {
   }
 
   async #answered(fetch: Fetch, found: Uint8Array | BodyFault): Promise<void> {
+    this.#ports.blockMemory.arrived(fetch);
     if (found === "body_unavailable") this.#failed();
     else {
       this.#away = undefined;

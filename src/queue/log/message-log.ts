@@ -5,6 +5,7 @@
  */
 import type { BodyRef } from "../../core/record.ts";
 import { stretchOf, type Block } from "../cold/block.ts";
+import type { BlockMemory } from "../cold/block-memory.ts";
 import { ColdLog, type Stored } from "../cold/cold-log.ts";
 import type { Sql } from "../storage/storage.ts";
 import type { Segment } from "./segment.ts";
@@ -31,9 +32,9 @@ export class MessageLog {
   /** By their first positions. */
   #ahead = new Map<number, Block>();
 
-  constructor(sql: Sql, ports: MessageLogPorts, fetchedBytesMax: number) {
+  constructor(sql: Sql, ports: MessageLogPorts, fetchedBytesMax: number, memory: BlockMemory) {
     this.warm = new SegmentLog(sql, { table: "message_log" });
-    this.cold = new ColdLog(sql, fetchedBytesMax);
+    this.cold = new ColdLog(sql, fetchedBytesMax, memory);
     this.#ports = ports;
   }
 
@@ -192,7 +193,7 @@ export class MessageLog {
     if (this.cold.copyCount > 0) this.cold.letGo(isNeeded);
   }
 
-  /** The same, and blocks in memory that nobody has read since it was called last. */
+  /** The same, and blocks in memory that nobody has read for a while. */
   tidy(): void {
     this.#letGo();
     this.cold.forgetUnread();
