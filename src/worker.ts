@@ -2,7 +2,7 @@
  * The Worker's entry: exports the Durable Object classes, answers fetch and runs the watchdog. Wiring only; it never
  * decides anything.
  */
-import { WorkerEntrypoint } from "cloudflare:workers";
+import { WorkerEntrypoint, waitUntil } from "cloudflare:workers";
 import { cloudEventsDoor } from "./adapters/cloudevents/door.ts";
 import { cloudflareQueuesDoor } from "./adapters/cloudflare-queues/door.ts";
 import { type Door, doorOf } from "./adapters/door.ts";
@@ -51,7 +51,7 @@ let entry: Entry | undefined;
 
 function brokerOf(env: Env): Broker {
   return (broker ??= createBroker({
-    objects: durableObjects(env),
+    objects: durableObjects(env, waitUntil),
     nowMs,
     pause: (delayMs) => pause(systemClock, delayMs),
     random,
@@ -119,6 +119,6 @@ export default {
 
   /** Queues whose alarm the platform lost are woken; the alarm itself is what normally runs them. */
   async scheduled(_event: ScheduledController, env: Env): Promise<void> {
-    log.info("watchdog", await watchdogRound(durableObjects(env), nowMs()));
+    log.info("watchdog", await watchdogRound(durableObjects(env, waitUntil), nowMs()));
   },
 };

@@ -1,4 +1,5 @@
 /** The broker's objects as Durable Objects: from a name to a fresh stub for each call. It keeps no stub. */
+import { systemClock } from "../platform/clock.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept } from "../protocol/errors.ts";
 import {
@@ -14,7 +15,10 @@ import {
   type RegistryRpc,
   type SchedulerRpc,
 } from "../protocol/rpc.ts";
+import type { SharingRpc } from "../protocol/sharing.ts";
 import type { Objects, Repeat } from "./objects.ts";
+import { SharedCalls } from "./shared-calls.ts";
+import { callAlone, sharing } from "./sharing-queue.ts";
 
 type Bindings = Pick<
   Env,
@@ -29,12 +33,24 @@ interface Fetcher {
 const optionsOf = (object: string, repeat?: Repeat) =>
   repeat === "never" ? { object, attemptsMax: 1 } : { object };
 
-export function durableObjects(env: Bindings): Objects {
+/** `outlive`: keeps the request at work alive although its client is gone. */
+export function durableObjects(env: Bindings, outlive: (work: Promise<unknown>) => void): Objects {
+  const queueOf = (name: string) => env.QUEUE.getByName(name) as QueueRpc & SharingRpc;
+  const shared = new SharedCalls({
+    clock: systemClock,
+    alone: (name, call) => callAlone(queueOf(name), call),
+    together: (name, calls) => queueOf(name).shared(calls),
+    late: (name, ticket) => queueOf(name).late(ticket),
+    outlive,
+  });
   return {
     queue: ({ namespace, topic, queue }, call, repeat) => {
       const name = queueObjectName(namespace, topic, queue);
-      const stub = () => env.QUEUE.getByName(name) as QueueRpc;
-      return callObject(stub, call, optionsOf(name, repeat));
+      return callObject(
+        () => sharing(queueOf(name), (one) => shared.ask(name, one)),
+        call,
+        optionsOf(name, repeat),
+      );
     },
     registry: (namespace, call, repeat) => {
       const name = registryObjectName(namespace);

@@ -17,17 +17,20 @@ import {
   type PusherRpc,
   type QueueRpc,
 } from "../protocol/rpc.ts";
+import type { SharingRpc } from "../protocol/sharing.ts";
 import { BOUNDS, type QueueBounds } from "./bounds.ts";
 import { BlockMemory } from "./cold/block-memory.ts";
 import { Queue, type QueuePorts } from "./queue.ts";
+import { Shared } from "./shared.ts";
 import { QueueVerbs } from "./verbs.ts";
 
 type Rpc<K extends keyof QueueRpc> = ReturnType<QueueRpc[K]>;
 type Args<K extends keyof QueueRpc> = Parameters<QueueRpc[K]>;
 
-export class QueueObject extends DurableObject<Env> implements QueueRpc {
+export class QueueObject extends DurableObject<Env> implements QueueRpc, SharingRpc {
   #queue!: Queue;
   #verbs!: QueueVerbs;
+  #shared!: Shared;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -41,11 +44,20 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc {
         throw error;
       }
       this.#verbs = new QueueVerbs(this.#queue);
+      this.#shared = new Shared(this.#verbs, systemClock, random);
     });
   }
 
   override alarm(): Promise<void> {
     return this.#queue.alarm();
+  }
+
+  shared(...args: Parameters<SharingRpc["shared"]>): ReturnType<SharingRpc["shared"]> {
+    return this.#shared.answer(...args);
+  }
+
+  late(...args: Parameters<SharingRpc["late"]>): ReturnType<SharingRpc["late"]> {
+    return this.#shared.late(...args);
   }
 
   configure(...args: Args<"configure">): Rpc<"configure"> {

@@ -109,3 +109,43 @@ test.for([1, 4])("closed long polls over %i queues cost a message no attempt", a
   expect(message).toMatchObject({ body: "seen", deliveryAttempt: 1 });
   expect(await group.deadLetters()).toEqual([]);
 });
+
+test("requests that share a call are answered though others of them go away", async () => {
+  const topic = await mq.topic();
+  const ask = async (body: string, leaveAfterMs?: number): Promise<string | undefined> => {
+    const leave = new AbortController();
+    const left =
+      leaveAfterMs === undefined ? undefined : setTimeout(() => leave.abort(), leaveAfterMs);
+    try {
+      const answer = await fetch(`${server.url}${topic.path}/messages`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.rootKey}`, "content-type": "application/json" },
+        body: JSON.stringify({ body }),
+        signal: leave.signal,
+      });
+      expect(answer.status).toBe(200);
+      const { messages } = (await answer.json()) as { messages: { id: string }[] };
+      return messages[0]?.id;
+    } catch (error) {
+      if (leave.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(left);
+    }
+  };
+  const ids = new Map<string, string>();
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        const body = `${round}-${index}`;
+        const id = await ask(body, index % 3 === 0 ? (index + round) % 7 : undefined);
+        if (id !== undefined) ids.set(id, body);
+        else expect(index % 3).toBe(0);
+      }),
+    );
+  }
+  expect(ids.size).toBeGreaterThanOrEqual(400);
+  const stored = new Map((await topic.peek()).map((each) => [each.id, each.body]));
+  for (const [id, body] of ids) expect(stored.get(id)).toBe(body);
+  expect(new Set(stored.values()).size).toBe(stored.size);
+});

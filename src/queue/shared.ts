@@ -1,0 +1,96 @@
+/**
+ * Calls that came together: each is made as if it had come by itself, and all are answered together, but for those that
+ * take longer than a flush and those whose answers are long, which are kept until they are fetched. In memory only: an
+ * answer that is lost with the object is lost as any other on its way. It decides nothing.
+ */
+import { within, type Clock } from "../platform/clock.ts";
+import type { QueueRpc } from "../protocol/rpc.ts";
+import type { Fault, SharedAnswer, SharedCall, SharedVerb } from "../protocol/sharing.ts";
+
+/** Others are held up no longer by one that waits for a bucket or for another queue. */
+const LATE_MS = 100;
+/** Bytes of messages that go out together; an answer over RPC has 32 MiB. */
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+/** An answer that nobody fetches: its Worker is gone. */
+const KEPT_MS = 60_000;
+const KEPT_MAX = 10_000;
+
+interface Kept {
+  readonly answer: Promise<SharedAnswer>;
+  readonly atMs: number;
+}
+
+const GONE: SharedAnswer = {
+  is: "failed",
+  fault: { message: "no answer is kept under the ticket" },
+};
+
+export class Shared {
+  readonly #verbs: Pick<QueueRpc, SharedVerb>;
+  readonly #clock: Clock;
+  /** Tickets of an object that is gone find nothing in the next. */
+  readonly #life: string;
+  #count = 0;
+  readonly #kept = new Map<string, Kept>();
+
+  /** `random`: from 0 to below 1. */
+  constructor(verbs: Pick<QueueRpc, SharedVerb>, clock: Clock, random: () => number) {
+    this.#verbs = verbs;
+    this.#clock = clock;
+    this.#life = Math.floor(random() * 2 ** 48).toString(36);
+  }
+
+  /** An answer for each call, in order. */
+  async answer(calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> {
+    const answers: (SharedAnswer | undefined)[] = calls.map(() => undefined);
+    let bytesLeft = ANSWER_BYTES_MAX;
+    const open = calls.map(async (call, index) => {
+      const answer = await this.#make(call);
+      const bytes = bytesOf(answer);
+      if (bytes <= bytesLeft) {
+        bytesLeft -= bytes;
+        answers[index] = answer;
+      }
+      return answer;
+    });
+    await within(this.#clock, LATE_MS, Promise.all(open));
+    return open.map((promise, index) => answers[index] ?? this.#keep(promise));
+  }
+
+  /** The answer under the ticket, once it is there; it is kept no longer. */
+  async late(ticket: string): Promise<SharedAnswer> {
+    const kept = this.#kept.get(ticket);
+    this.#kept.delete(ticket);
+    return kept === undefined ? GONE : kept.answer;
+  }
+
+  async #make({ verb, call }: SharedCall): Promise<SharedAnswer> {
+    try {
+      // Each verb takes its own call; the two come from one place.
+      const make = this.#verbs[verb] as (call: unknown) => Promise<unknown>;
+      return { is: "answered", outcome: await make.call(this.#verbs, call) };
+    } catch (error) {
+      const { message } = (typeof error === "object" && error !== null ? error : {}) as Fault;
+      return { is: "failed", fault: message === undefined ? {} : { message } };
+    }
+  }
+
+  #keep(answer: Promise<SharedAnswer>): SharedAnswer {
+    const nowMs = this.#clock.nowMs();
+    for (const [ticket, { atMs }] of this.#kept) {
+      const isKept = nowMs - atMs <= KEPT_MS && this.#kept.size < KEPT_MAX;
+      if (isKept) break;
+      this.#kept.delete(ticket);
+    }
+    const ticket = `${this.#life}-${++this.#count}`;
+    this.#kept.set(ticket, { answer, atMs: nowMs });
+    return { is: "late", ticket };
+  }
+}
+
+/** The bytes of the messages in an answer; everything else is short. */
+function bytesOf(answer: SharedAnswer): number {
+  if (answer.is !== "answered") return 0;
+  const { value } = answer.outcome as { value?: { entries?: Uint8Array } };
+  return value?.entries?.length ?? 0;
+}

@@ -1,0 +1,130 @@
+/** Calls that came together: in order, each on its own, and none held up by another. */
+import { expect, test } from "vitest";
+import { accept } from "../../src/protocol/errors.ts";
+import type { QueueRpc } from "../../src/protocol/rpc.ts";
+import type { SharedAnswer, SharedCall, SharedVerb } from "../../src/protocol/sharing.ts";
+import { Shared } from "../../src/queue/shared.ts";
+import { FakeClock, turns } from "../client/fake-clock.node.ts";
+
+const MIB = 1024 * 1024;
+const STAMP = { incarnation: 1, version: 1 };
+
+const send = (mark: number): SharedCall => ({
+  verb: "send",
+  call: { stamp: STAMP, records: Uint8Array.of(mark) },
+});
+
+const settle: SharedCall = {
+  verb: "settle",
+  call: { stamp: STAMP, group: "g", verb: "ack", receipts: [] },
+};
+
+const receive: SharedCall = {
+  verb: "receive",
+  call: { stamp: STAMP, group: "g", maxMessages: 1, invisibleMs: 1, waitMs: 0, bytesMax: MIB },
+};
+
+const unused = (): never => {
+  throw new Error("not called here");
+};
+
+function world(verbs: Partial<Pick<QueueRpc, SharedVerb>>) {
+  const clock = new FakeClock();
+  const all = {
+    send: unused,
+    prepare: unused,
+    decide: unused,
+    receive: unused,
+    settle: unused,
+    ...verbs,
+  };
+  const life = (random: number): Shared =>
+    new Shared(all, { nowMs: clock.now, after: clock.after }, () => random);
+  return { clock, life, shared: life(0.5) };
+}
+
+const stored = (first: number) => accept({ stored: { first, count: 1 }, replayed: false });
+
+const delivered = (bytes: number) =>
+  accept({
+    entries: new Uint8Array(bytes),
+    offsets: [0],
+    storedAts: [0],
+    attempts: [1],
+    receipts: ["r"],
+    invisibleUntils: [1],
+    paused: false,
+    more: false,
+  });
+
+const ticketOf = (answer: SharedAnswer | undefined): string =>
+  answer?.is === "late" ? answer.ticket : "none";
+
+test("the calls are made in order, and answered each by its own", async () => {
+  const made: unknown[] = [];
+  const { shared, clock } = world({
+    send: async ({ records }) => {
+      made.push(records[0]);
+      return stored(records[0] ?? 0);
+    },
+    settle: async ({ group }) => {
+      made.push(group);
+      return accept([]);
+    },
+  });
+  expect(await shared.answer([send(7), settle, send(8)])).toEqual([
+    { is: "answered", outcome: stored(7) },
+    { is: "answered", outcome: accept([]) },
+    { is: "answered", outcome: stored(8) },
+  ]);
+  expect(made).toEqual([7, "g", 8]);
+  expect(clock.timers).toBe(0);
+});
+
+test("a call that throws fails alone, with nothing of it but its message", async () => {
+  const { shared } = world({
+    send: async () => stored(1),
+    settle: () => Promise.reject(new TypeError("a bug")),
+  });
+  expect(await shared.answer([settle, send(1)])).toEqual([
+    { is: "failed", fault: { message: "a bug" } },
+    { is: "answered", outcome: stored(1) },
+  ]);
+});
+
+test("one that takes long is fetched later, once", async () => {
+  const slow = Promise.withResolvers<void>();
+  const { shared, clock } = world({
+    send: async () => stored(1),
+    receive: async () => {
+      await slow.promise;
+      return delivered(10);
+    },
+  });
+  const answering = shared.answer([receive, send(1)]);
+  await clock.advance(100);
+  const [first, second] = await answering;
+  expect(second).toEqual({ is: "answered", outcome: stored(1) });
+  const fetched = shared.late(ticketOf(first));
+  slow.resolve();
+  expect(await fetched).toEqual({ is: "answered", outcome: delivered(10) });
+  expect(await shared.late(ticketOf(first))).toMatchObject({ is: "failed" });
+});
+
+test("what is long is fetched by itself, so that an answer stays within what a call carries", async () => {
+  const { shared } = world({ receive: async () => delivered(3 * MIB) });
+  const answers = await shared.answer([receive, receive, receive]);
+  expect(answers.map(({ is }) => is)).toEqual(["answered", "answered", "late"]);
+  expect(await shared.late(ticketOf(answers[2]))).toMatchObject({ is: "answered" });
+});
+
+test("an answer that nobody fetches goes after a minute, and with its object", async () => {
+  const { shared, clock, life } = world({ receive: async () => delivered(9 * MIB) });
+  const [first] = await shared.answer([receive]);
+  expect(await life(0.25).late(ticketOf(first))).toMatchObject({ is: "failed" });
+  await clock.advance(60_001);
+  const [second] = await shared.answer([receive]);
+  await turns();
+  expect(await shared.late(ticketOf(first))).toMatchObject({ is: "failed" });
+  expect(await shared.late(ticketOf(second))).toMatchObject({ is: "answered" });
+});
