@@ -40,8 +40,11 @@ export function retain(store: QueueStore, nowMs: number, segmentsMax: number): b
 /** Large bodies that no message needs any more are marked, a bounded number; answers whether there may be more. */
 export function sweepBodies(store: QueueStore, nowMs: number, max: number): boolean {
   if (store.bodies.isEmpty) return false;
-  const groups = Array.from(store.groups, ({ number }) => number);
-  const isKept = (offset: number): boolean => store.deadLetters.hasCopy(groups, offset);
+  let groups: number[] | undefined;
+  const isKept = (offset: number): boolean => {
+    groups ??= Array.from(store.groups, ({ number }) => number);
+    return store.deadLetters.hasCopy(groups, offset);
+  };
   return store.bodies.sweep({ first: store.messages.first, isKept }, nowMs, max);
 }
 

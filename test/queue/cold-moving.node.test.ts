@@ -21,12 +21,13 @@ import {
 import { Consumer } from "./consumer.node.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
-const rowOf = ({ first, count, storedAt, bytes }: ReturnType<MessageLog["oldest"]>[number]) => ({
-  first,
-  count,
-  storedAt,
-  bytes,
-});
+const oldest = (messages: MessageLog, limit: number) =>
+  Array.from(messages.oldest(limit), ({ first, count, storedAt, bytes }) => ({
+    first,
+    count,
+    storedAt,
+    bytes,
+  }));
 
 /** Rows that were written while segments went, without those that went themselves. */
 const rowsMoved = async (hasBucket: boolean): Promise<{ rows: number; blocks: number }> => {
@@ -85,6 +86,17 @@ const retained = async (bench: Bench): Promise<Consumer> => {
 };
 
 describe("moving", () => {
+  it("reads little more than a block's own segments, however many wait behind them", async () => {
+    const consumer = await coldConsumer();
+    const { bench } = consumer;
+    await fill(consumer, 300);
+    bench.sql.rowsRead = 0;
+    await cool(consumer);
+    const blocks = bench.sql.exec("SELECT 1 FROM cold_log").length;
+    expect(blocks).toBeGreaterThan(30);
+    expect(bench.sql.rowsRead / blocks).toBeLessThan(40);
+  });
+
   it("takes old segments only, oldest first, in whole blocks, past the share", async () => {
     const consumer = await coldConsumer();
     const { bench } = consumer;
@@ -124,8 +136,8 @@ describe("moving", () => {
         return {
           where: [messages.first, messages.next, messages.bytes, messages.lastStoredAt],
           positions: instants.map((at) => messages.positionAt(at)),
-          oldest: messages.oldest(100).map(rowOf),
-          few: messages.oldest(3).map(rowOf),
+          oldest: oldest(messages, 100),
+          few: oldest(messages, 3),
           holes: messages.holes(1_000),
           storedAts: all.map((offset) => messages.storedAtOf(offset)),
         };

@@ -61,7 +61,7 @@ export class Bodies {
   readonly #sql: Sql;
   /** Nothing here costs a statement in a queue without large bodies. */
   #isEmpty: boolean;
-  /** Lowest `at` of a state; absent: not looked at since a row of it went. */
+  /** Lowest `at` of a state; absent: not looked at since that row went. */
   readonly #lowest = new Map<State, number>();
   #deadFrom = -1;
   #lookAtDeadAt = 0;
@@ -245,7 +245,7 @@ export class Bodies {
 
   #delete(state: State, at: number, key: Uint8Array): void {
     this.#sql.exec("DELETE FROM large_body WHERE state = ? AND at = ? AND key = ?", state, at, key);
-    this.#lowest.delete(state);
+    if (this.#lowest.get(state) === at) this.#lowest.delete(state);
   }
 
   #has(state: State, at: number, key: Uint8Array): boolean {

@@ -181,18 +181,21 @@ function lowestBlock({
   messages,
   bounds,
 }: QueueStore): (Pick<Plan, "first" | "end"> & { readonly ripeAt: number }) | undefined {
-  const rows = messages.warm.oldest(SEGMENTS_MAX);
-  const { first } = messages.warm;
-  let bytes = 0;
+  const { warm } = messages;
+  const { first } = warm;
+  // No segment is without a message: neither the bytes nor the segments suffice, and no row need be read to know it.
+  if (warm.bytes <= bounds.blockBytes && warm.nextStored - first < SEGMENTS_MAX) return undefined;
+  let [segments, bytes] = [0, 0];
   let [end, storedAt] = [first, 0];
-  for (const row of rows) {
+  for (const row of warm.oldest(SEGMENTS_MAX)) {
     const isWhole = end > first && bytes + row.bytes > bounds.blockBytes;
     if (isWhole) return { first, end, ripeAt: storedAt + bounds.coldAfterMs };
+    segments++;
     bytes += row.bytes;
     end = row.first + row.count;
     ({ storedAt } = row);
   }
-  return rows.length === SEGMENTS_MAX
+  return segments === SEGMENTS_MAX
     ? { first, end, ripeAt: storedAt + bounds.coldAfterMs }
     : undefined;
 }

@@ -210,10 +210,11 @@ export class MessageLog {
     this.warm.truncate(end);
   }
 
-  /** The segments that may go first: oldest first, at most `limit`. */
-  oldest(limit: number): ReturnType<ColdLog["oldest"]> {
+  /** The segments that may go first: oldest first, at most `limit`, read as they are asked for. */
+  *oldest(limit: number): Generator<ReturnType<ColdLog["oldest"]>[number]> {
     const cold = this.cold.first === undefined ? [] : this.cold.oldest(limit);
-    return cold.length === limit ? cold : [...cold, ...this.warm.oldest(limit - cold.length)];
+    yield* cold;
+    yield* this.warm.oldest(limit - cold.length);
   }
 
   /** Drops everything below the position, which is a segment's first or `next`. Not while entries are pending. */

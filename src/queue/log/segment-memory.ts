@@ -53,6 +53,11 @@ export class SegmentMemory {
     return undefined;
   }
 
+  /** Segments of the stretch that was read up to that position; 0 when none was. */
+  countBefore(position: number): number {
+    return this.#stretches.find((stretch) => stretch.at(-1)?.end === position)?.length ?? 0;
+  }
+
   forgetBelow(position: number): void {
     this.#stretches = [];
     this.#tail = this.#tail.filter((segment) => segment.first >= position);

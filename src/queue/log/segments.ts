@@ -13,6 +13,11 @@ import { SegmentRows, type LogTable, type SegmentRow } from "./segment-rows.ts";
 import type { Sql } from "../storage/storage.ts";
 
 const NO_HEAD = new Uint8Array();
+/** Rows that whoever looks for the oldest reads at first; most are done with them. */
+const OLDEST_FIRST = 4;
+/** Rows of a stretch: of the first one, and of one that continues others. */
+const AHEAD_FIRST = 8;
+const AHEAD_MAX = 256;
 
 export interface SegmentOptions {
   readonly table: LogTable;
@@ -227,8 +232,13 @@ export class SegmentLog {
     const { table } = this.#options;
     const segments: Segment[] = [];
     let read = 0;
-    const which = `WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT 256`;
-    for (const segment of this.#rows.whole(which, position)) {
+    // Who reads on in order gets more and more at a time; who wants one message, little more than it.
+    const ahead = Math.min(
+      AHEAD_MAX,
+      Math.max(AHEAD_FIRST, 4 * this.#memory.countBefore(position)),
+    );
+    const which = `WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT ?`;
+    for (const segment of this.#rows.whole(which, position, ahead)) {
       if (segments.length > 0 && read + segment.bytes > STRETCH_BYTES) break;
       segments.push(segment);
       read += segment.bytes;
@@ -294,9 +304,19 @@ export class SegmentLog {
     return low;
   }
 
-  /** The segment rows that may go first: oldest first, at most `limit`. */
-  oldest(limit: number): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "bytes">[] {
-    return [...this.#rows.read("ORDER BY first LIMIT ?", limit)];
+  /** The segment rows that may go first: oldest first, at most `limit`, read as they are asked for. */
+  *oldest(limit: number): Generator<Pick<SegmentRow, "first" | "count" | "storedAt" | "bytes">> {
+    let from = this.#first;
+    let left = limit;
+    for (let step = OLDEST_FIRST; left > 0; step *= 2) {
+      const asked = Math.min(step, left);
+      const rows = [...this.#rows.read("WHERE first >= ? ORDER BY first LIMIT ?", from, asked)];
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < asked) return;
+      from = last.first + last.count;
+      left -= asked;
+    }
   }
 
   /** The segments that begin in [from, to), whole. */
