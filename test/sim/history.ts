@@ -193,6 +193,14 @@ export type Event =
     }
   | { readonly at: number; readonly wall: number; readonly is: "fault"; readonly fault: string };
 
+/** Something in the bucket: when it was named, just before a queue came to expect it, and when it was there at last. */
+export interface Uploaded {
+  readonly key: string;
+  readonly namedAt: number;
+  readonly namedWall: number;
+  readonly landedAt: number;
+}
+
 /** What everything looks like when it has come to rest. */
 export interface Rest {
   readonly topics: readonly {
@@ -243,7 +251,7 @@ export interface Rest {
     }[];
   }[];
   /** Large bodies: what the bucket has, and what each queue answers for, with what its row stands for. */
-  readonly bucket: readonly string[];
+  readonly bucket: readonly Uploaded[];
   readonly answered: readonly {
     readonly queue: string;
     readonly key: string;

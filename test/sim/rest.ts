@@ -7,11 +7,11 @@ import {
   type ProducerAudit,
   SCHEDULE_PROPERTIES,
 } from "../../src/protocol/rpc.ts";
+import { answeredFor } from "./bin.ts";
 import type { SeenRun } from "./checker/calendar.ts";
 import type { Scene } from "./clients/client.ts";
 import { CALENDAR_TOPIC } from "./clients/ticker.ts";
 import type { Rest } from "./history.ts";
-import { named } from "../kit/bucket.node.ts";
 import { NAMESPACE } from "./world/wakes.ts";
 import { read } from "./world/mark.ts";
 
@@ -79,25 +79,11 @@ export async function restOf(scene: Scene, why: string | undefined): Promise<Res
   for (const { topic } of scene.plan.topics) topics.push(await topicRest(scene, topic));
   return {
     topics,
-    bucket: [...scene.deployment.bucket.names],
+    bucket: scene.deployment.bucket.objects,
     answered: answeredFor(scene),
     isDrained: why === undefined,
     ...(why === undefined ? {} : { why }),
   };
-}
-
-/** Read from the disks, since no verb tells it. */
-function answeredFor({ host }: Scene): Rest["answered"] {
-  return host.names(false).flatMap((queue) => {
-    const disk = host.disk(queue);
-    const [table] = disk?.exec("SELECT 1 FROM sqlite_master WHERE name = 'large_body'") ?? [];
-    if (disk === undefined || table === undefined) return [];
-    return disk.exec("SELECT state, key FROM large_body").map((row) => ({
-      queue,
-      state: Number(row["state"]),
-      key: named(row["key"] as Uint8Array),
-    }));
-  });
 }
 
 async function topicRest(scene: Scene, topic: string): Promise<TopicRest> {

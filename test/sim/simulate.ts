@@ -5,6 +5,7 @@
 import { DEFAULTS } from "../../src/protocol/limits.ts";
 import { PUSH_DEFAULTS } from "../../src/protocol/topic.ts";
 import { EventClock } from "../kit/event-clock.node.ts";
+import { emptyBin, WATCHDOG_MS } from "./bin.ts";
 import type { NewEvent, Scene } from "./clients/client.ts";
 import { Consumer } from "./clients/consumer.ts";
 import { Looker } from "./clients/looker.ts";
@@ -44,8 +45,6 @@ export interface Ran extends History {
   readonly errors: readonly string[];
 }
 
-/** The cron trigger pokes every object so often. */
-const WATCHDOG_MS = 300_000;
 /** All must have drained within this much of invented time after the last fault. */
 const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 1_000;
@@ -53,8 +52,6 @@ const PUSH_URL = "https://shop.example/messages";
 const PUSH_TIMEOUT_MS = 1_000;
 /** Long enough for a schedule that is deleted and does not know it. */
 const SILENCE_MS = 10_000;
-/** An upload is expected for an hour; the rest is for deleting. */
-const BIN_MS = 80 * 60_000;
 
 export async function simulate(run: Run): Promise<Ran> {
   tameDigests();
@@ -92,6 +89,7 @@ export async function simulate(run: Run): Promise<Ran> {
     ringDeltas: plan.ringDeltas,
     inlineBytesMax: plan.inlineBytesMax,
     coldAfterMs: plan.coldAfterMs,
+    blockBytes: plan.blockBytes,
     bucketDice: own.bucket,
     hasSchedules: plan.schedules.length > 0,
     post: (question) => endpoint.post(question),
@@ -261,15 +259,6 @@ async function drain(scene: Scene): Promise<string | undefined> {
     await scene.host.clock.pause(DRAIN_LOOK_MS);
     const why = await unrest(scene);
     if (why === undefined || scene.host.clock.nowMs() > until) return why;
-  }
-}
-
-/** Uploads that led to nothing are given up, and what nobody needs leaves the bucket. */
-async function emptyBin({ deployment, host }: Scene): Promise<void> {
-  if (deployment.bucket.names.size === 0) return;
-  for (let passedMs = 0; passedMs < BIN_MS; passedMs += WATCHDOG_MS) {
-    await host.clock.pause(WATCHDOG_MS);
-    await deployment.watchdog();
   }
 }
 

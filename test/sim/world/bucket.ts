@@ -5,7 +5,8 @@
 import type { Outcome } from "../../../src/protocol/errors.ts";
 import { BODY_UNAVAILABLE, type BodyStore } from "../../../src/bodies/bucket.ts";
 import type { BodyFault, BodyRef } from "../../../src/core/record.ts";
-import { TestBucket } from "../../kit/bucket.node.ts";
+import { named, TestBucket } from "../../kit/bucket.node.ts";
+import type { Uploaded } from "../history.ts";
 import type { Dice } from "./dice.ts";
 import type { Host } from "./host.ts";
 
@@ -13,23 +14,34 @@ export class Bucket implements BodyStore {
   readonly #host: Host;
   readonly #dice: Dice;
   readonly #kept = new TestBucket();
+  /** By key, also those that never came. */
+  readonly #uploads = new Map<string, { -readonly [K in keyof Uploaded]: Uploaded[K] }>();
 
   constructor(host: Host, dice: Dice) {
     this.#host = host;
     this.#dice = dice;
   }
 
-  /** Names of everything that is there. */
-  get names(): ReadonlySet<string> {
-    return new Set(this.#kept.objects.keys());
+  /** Everything that is there. */
+  get objects(): Uploaded[] {
+    return [...this.#kept.objects.keys()].flatMap((key) => this.#uploads.get(key) ?? []);
   }
 
   newKey(): Uint8Array {
-    return this.#kept.newKey();
+    const key = this.#kept.newKey();
+    const namedAt = this.#host.clock.nowMs();
+    const upload = { namedAt, namedWall: namedAt + this.#host.skewMs, landedAt: Infinity };
+    this.#uploads.set(named(key), { key: named(key), ...upload });
+    return key;
   }
 
   async put(key: Uint8Array, body: Uint8Array): Promise<Outcome<BodyRef>> {
-    return (await this.#call(() => this.#kept.put(key, body))) ?? BODY_UNAVAILABLE;
+    const put = (): Promise<Outcome<BodyRef>> => {
+      const upload = this.#uploads.get(named(key));
+      if (upload !== undefined) upload.landedAt = this.#host.clock.nowMs();
+      return this.#kept.put(key, body);
+    };
+    return (await this.#call(put)) ?? BODY_UNAVAILABLE;
   }
 
   async get(ref: BodyRef): Promise<Uint8Array | BodyFault> {
