@@ -62,8 +62,9 @@ export interface Plan {
   readonly faults: Faults;
   /** Larger bodies go to the bucket; most bodies have a few dozen bytes more. */
   readonly inlineBytesMax: number;
-  /** Age from which old segments go there; infinite where none do. */
+  /** Age from which old segments go there; infinite where none do. And how many go together. */
   readonly coldAfterMs: number;
+  readonly blockBytes: number;
   /** Some redrives have a rate. */
   readonly pacedRedrives: boolean;
   /** Of the first topic, where messages do not stay. */
@@ -162,6 +163,8 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     ...drawBadness(dice),
     inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(100, 130) : 1_048_576,
     coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
+    // From one message on its own to a few dozen.
+    blockBytes: own.bucket.int(300, 2_000),
   };
   return { ...plan, schedules: drawSchedules(own.lines, plan.restMsMax > REST_MS_MAX) };
 }

@@ -7,7 +7,7 @@ import type { Dice } from "../world/dice.ts";
 
 const NAMESPACE = "default";
 /** Long enough that an idle group costs little, and that the bell has to bring what comes late. */
-const DRAIN_WAIT_MS = 5_000;
+const DRAIN_WAIT_MS = 20_000;
 
 export class Consumer extends Client {
   readonly #at: { readonly namespace: string; readonly topic: string; readonly group: string };

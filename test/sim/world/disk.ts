@@ -2,17 +2,11 @@
  * The disk of one object: SQLite in memory, whose writes are on disk only when their commit has landed. A crash before
  * that takes them back, or finds that they had landed after all. The alarm is written with the rest, as in workerd.
  */
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import type { SqlValue } from "../../../src/queue/storage/storage.ts";
 import type { EventClock } from "../../kit/event-clock.node.ts";
+import { type Row, Statement } from "../../kit/statement.node.ts";
 import type { Dice } from "./dice.ts";
-
-type Row = Record<string, SqlValue>;
-
-interface Prepared {
-  readonly statement: StatementSync;
-  readonly isWrite: boolean;
-}
 
 /** A write that the disk refused, as when it is full. */
 export class DiskFault extends Error {}
@@ -24,7 +18,7 @@ export interface DiskFaults {
 
 export class Disk {
   readonly #database = new DatabaseSync(":memory:");
-  readonly #prepared = new Map<string, Prepared>();
+  readonly #prepared = new Map<string, Statement>();
   readonly #marks = {
     outer: this.#database.prepare("SAVEPOINT outer"),
     landed: this.#database.prepare("RELEASE outer"),
@@ -50,29 +44,28 @@ export class Disk {
   }
 
   exec(query: string, ...bindings: SqlValue[]): Row[] {
-    const { statement, isWrite } = this.#prepare(query);
-    if (isWrite) this.#begin();
+    const statement = this.#prepare(query);
+    if (statement.isWrite) this.#begin();
     if (--this.#failsIn <= 0) {
       this.#failsIn = Infinity;
       throw new DiskFault("the disk refused a statement");
     }
-    const values = bindings.some((value) => value instanceof ArrayBuffer)
-      ? bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value))
-      : (bindings as Exclude<SqlValue, ArrayBuffer>[]);
-    return statement.all(...values) as Row[];
+    return statement.all(bindings);
   }
 
   /** Whole or not at all, as `ctx.storage.transactionSync` is. */
   transaction<T>(body: () => T): T {
+    // What begins with it is undone with it.
+    const isFirst = this.#landing === undefined;
     this.#begin();
-    this.#marks.inner.run();
+    if (!isFirst) this.#marks.inner.run();
     const { alarmAt } = this;
     try {
       const value = body();
-      this.#marks.kept.run();
+      if (!isFirst) this.#marks.kept.run();
       return value;
     } catch (error) {
-      this.#database.exec("ROLLBACK TO inner; RELEASE inner");
+      this.#database.exec(isFirst ? "ROLLBACK TO outer" : "ROLLBACK TO inner; RELEASE inner");
       this.alarmAt = alarmAt;
       throw error;
     }
@@ -139,14 +132,13 @@ export class Disk {
     this.#cancelLanding = this.#clock.after(commitMs, land);
   }
 
-  #prepare(query: string): Prepared {
-    let prepared = this.#prepared.get(query);
-    if (prepared === undefined) {
-      const isWrite = !/^\s*SELECT/iu.test(query);
+  #prepare(query: string): Statement {
+    let statement = this.#prepared.get(query);
+    if (statement === undefined) {
       // SQLite compiles a statement again by itself when the tables are others.
-      prepared = { statement: this.#database.prepare(query), isWrite };
-      this.#prepared.set(query, prepared);
+      statement = new Statement(this.#database, query);
+      this.#prepared.set(query, statement);
     }
-    return prepared;
+    return statement;
   }
 }

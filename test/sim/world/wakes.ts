@@ -42,6 +42,7 @@ export interface WakePorts {
   readonly ringDeltas: number;
   /** Old segments go to the bucket from this age on. */
   readonly coldAfterMs: number;
+  readonly blockBytes: number;
   /** What the producers of a group say when they are asked. */
   readonly post: (question: Question) => Promise<PostAnswer>;
   /** What the endpoint of a group that pushes answers. */
@@ -75,8 +76,8 @@ export class Wakes {
 
   /** However little is stored, old segments may go to the bucket, a few messages at a time. */
   get #bounds(): QueueBounds {
-    const { ringDeltas, coldAfterMs } = this.#ports;
-    const cold = { warmShare: 0, coldAfterMs, blockBytes: 400, fetchedBytesMax: 3_000 };
+    const { ringDeltas, coldAfterMs, blockBytes } = this.#ports;
+    const cold = { warmShare: 0, coldAfterMs, blockBytes, fetchedBytesMax: 4_000 };
     return { ...BOUNDS, ...cold, ringDeltas };
   }
 
