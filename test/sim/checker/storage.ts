@@ -110,20 +110,20 @@ function checkCounters(story: Story, report: Report): void {
 
 /** Plain sends only: in a transaction the id is taken at the prepare and may be freed again. */
 function checkDedup(story: Story, report: Report): void {
-  const firsts = new Map<string, { mark: string; wall: number; at: number }>();
+  const firsts = new Map<string, { mark: string; wall: number; at: number; endedAt: number }>();
   for (const { request, answer, invokedWall, invokedAt, endedAt } of story.of("send")) {
     if (answer?.is !== "sent") continue;
     for (const [index, { mark, dedupId, messageGroup }] of request.messages.entries()) {
       if (dedupId === undefined || answer.placed[index]?.state === "duplicate") continue;
-      // A clock that stepped since the first leaves no window to speak of.
+      // A clock that stepped since the first leaves no window to speak of; the first asked may be the last stored.
       const scope = JSON.stringify([request.topic, messageGroup, dedupId]);
       const first = firsts.get(scope);
       const isWithin =
         first !== undefined &&
         Math.abs(invokedWall - first.wall) < DEDUP_WINDOW_MS / 2 &&
-        !story.stepped(first.at, endedAt);
+        !story.stepped(first.at, Math.max(first.endedAt, endedAt));
       if (isWithin) report("D1", `${scope} is stored again after ${first.mark}`, mark);
-      firsts.set(scope, { mark, wall: invokedWall, at: invokedAt });
+      firsts.set(scope, { mark, wall: invokedWall, at: invokedAt, endedAt });
     }
   }
 }
