@@ -115,9 +115,12 @@ export class Session {
     return true;
   }
 
+  /** One of those that are held by their number alone is known by its name from then on. */
   extend(receipt: string, until: number): void {
     const held = this.#held.get(receipt);
-    if (held !== undefined) this.#held.set(receipt, { ...held, until });
+    if (held === undefined && this.#lost === 0) return;
+    if (held === undefined) this.#lost--;
+    this.#held.set(receipt, { bytes: held?.bytes ?? 0, until });
   }
 
   /** Leases that ran out are no longer in flight. Answers when the next one does. */

@@ -44,6 +44,16 @@ test("[S3] what was held by a lost memory comes again when its lease has run out
   expect(attempts.slice(0, 4)).toEqual([1, 1, 2, 2]);
 });
 
+test("[S1] [S3] what a lost memory held and its socket prolonged counts as held until that ends", () => {
+  const kept = { version: 1, credit: 2, held: 2, heldUntil: 1_000 } as const;
+  const session = new Session(kept, 0);
+  session.extend("prolonged", 5_000);
+  expect([session.free(0), session.free(2_000)]).toEqual([0, 1]);
+  expect(session.expire(2_000)).toBe(5_000);
+  session.settle("prolonged");
+  expect(session.free(2_000)).toBe(2);
+});
+
 test("[S3] a ring that comes to a gateway asleep is served by the credit that the sockets kept", async () => {
   const world = await World.open();
   const socket = await world.join(5);
