@@ -10,7 +10,7 @@ import { gzipSync } from "node:zlib";
 import type { DeliveredData } from "../../src/client/index.ts";
 import type { Dice } from "../sim/world/dice.ts";
 import { note, PUSHED, type Scene } from "./scene.ts";
-import { deliveryOf } from "./wire.ts";
+import { deliveryOf } from "../sim/wire.ts";
 
 export type Habit =
   | "honest"

@@ -8,7 +8,7 @@ import type { Standing } from "./catalogue.ts";
 import { http, isRefused } from "./clients/caller.ts";
 import { standingOf } from "./clients/registrar.ts";
 import type { Scene } from "./scene.ts";
-import { readWire } from "./wire.ts";
+import { readWire } from "../sim/wire.ts";
 
 type TopicRest = Rest["topics"][number];
 type Stats = Pick<TopicRest, "queues" | "groups"> & { readonly transactions: TopicRest["counted"] };

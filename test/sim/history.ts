@@ -59,6 +59,8 @@ export type Request =
       readonly invisibleMs: number;
       /** By a line, which may give back what it holds as if it had not been delivered. */
       readonly isLine?: true;
+      /** By a socket, which lets so many be held at a time. */
+      readonly socket?: { readonly id: number; readonly credit: number };
       readonly attemptId?: string;
       readonly maxMessages: number;
     }

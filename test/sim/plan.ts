@@ -18,6 +18,8 @@ export interface PlannedGroup extends Omit<GroupPlan, "consumerId"> {
   readonly consumers?: readonly string[];
   /** It is pushed: nobody receives. */
   readonly push?: { readonly maxMessages: number; readonly concurrency: number };
+  /** It is streamed: nobody receives. To so many sockets, or to one of each of its consumers. */
+  readonly stream?: { readonly sockets: number; readonly invisibleMs: number };
 }
 
 /** A schedule; whenever it is set, its runs are one of these apart. */
@@ -129,6 +131,11 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
   );
   const pacedRedrives = own.features.chance(0.3);
   const retention = drawRetention(own.features);
+  const schedules = drawSchedules(own.lines);
+  const streams = drawStreams(own.lines);
+  // A consumer of a broadcast group may join when something is gone already, and nobody can say what it owes.
+  const mayBe = ({ consumers }: PlannedGroup): boolean =>
+    consumers === undefined || retention.retention === undefined;
   const plan = {
     topics,
     groups: [
@@ -136,10 +143,8 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
       ...groups.map((group, index) =>
         pacedRedrives && index === 0 ? { ...group, maxAttempts: own.features.int(1, 2) } : group,
       ),
-      // A consumer of a broadcast group may join when something is gone already, and nobody can say what it owes.
-      ...drawGroups(own.features).filter(
-        ({ consumers }) => consumers === undefined || retention.retention === undefined,
-      ),
+      ...drawGroups(own.features).filter(mayBe),
+      ...streams.filter(mayBe),
     ],
     pacedRedrives,
     ...retention,
@@ -166,18 +171,38 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     // From one message on its own to a few dozen.
     blockBytes: own.bucket.int(300, 2_000),
   };
-  return { ...plan, schedules: drawSchedules(own.lines, plan.restMsMax > REST_MS_MAX) };
+  const unitMs = plan.restMsMax > REST_MS_MAX ? 60_000 : 1_000;
+  return { ...plan, schedules: schedules.map((draw) => draw(unitMs)) };
 }
 
-/** In a slow seed hours pass. */
-function drawSchedules(dice: Dice, isSlow: boolean): PlannedSchedule[] {
+/** In a slow seed hours pass, and the unit is longer. */
+function drawSchedules(dice: Dice): ((unitMs: number) => PlannedSchedule)[] {
   if (!dice.chance(0.25)) return [];
-  const unitMs = isSlow ? 60_000 : 1_000;
-  return Array.from({ length: dice.int(1, 2) }, (_, index) => ({
-    name: `s${index}`,
-    stepsMs: [dice.pick([1, 2]) * unitMs, dice.pick([3, 5]) * unitMs],
-    missed: dice.pick(["skip", "once"] as const),
-  }));
+  return Array.from({ length: dice.int(1, 2) }, (_, index) => {
+    const steps = [dice.pick([1, 2]), dice.pick([3, 5])];
+    const missed = dice.pick(["skip", "once"] as const);
+    return (unitMs) => ({
+      name: `s${index}`,
+      stepsMs: steps.map((step) => step * unitMs),
+      missed,
+    });
+  });
+}
+
+function drawStreams(dice: Dice): PlannedGroup[] {
+  if (!dice.chance(0.25)) return [];
+  const isBroadcast = dice.chance(0.3);
+  return [
+    {
+      topic: "t0",
+      group: "streamed",
+      ordered: dice.chance(0.5),
+      maxAttempts: dice.chance(0.3) ? dice.int(2, 4) : 1_000,
+      ...(dice.chance(0.2) ? { tags: ["a"] } : {}),
+      ...(isBroadcast ? { consumers: ["l0", "l1"] } : {}),
+      stream: { sockets: isBroadcast ? 1 : dice.int(1, 3), invisibleMs: dice.int(500, 6_000) },
+    },
+  ];
 }
 
 /** Groups of the first topic that do not only poll and share. */

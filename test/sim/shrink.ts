@@ -17,6 +17,7 @@ const PARTS = [
   "doubledAlarms",
   "broadcast",
   "push",
+  "stream",
   "schedules",
   "pacedRedrives",
   "ttl",

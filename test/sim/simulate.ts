@@ -12,6 +12,7 @@ import { Looker } from "./clients/looker.ts";
 import { Operator } from "./clients/operator.ts";
 import { notesFor } from "./clients/pushed.ts";
 import { Producer } from "./clients/producer.ts";
+import { Streamer } from "./clients/streamer.ts";
 import { CALENDAR_TOPIC, Ticker } from "./clients/ticker.ts";
 import { Checker, PRODUCER_GROUPS, Transactor } from "./clients/transactor.ts";
 import type { History, RetentionPlan } from "./history.ts";
@@ -147,12 +148,13 @@ async function play(
     finite.push(start(new Producer(`p${index}`, scene, dice.fork())));
   for (let index = 0; index < plan.transactors; index++)
     finite.push(start(new Transactor(`x${index}`, scene, dice.fork())));
-  for (const group of viewsOf(plan.groups.filter(({ push }) => push === undefined)))
+  for (const group of viewsOf(plan.groups.filter(isPolled)))
     for (let index = 0; index < plan.consumersPerGroup; index++) {
       const { topic, consumerId: consumer } = group;
       const name = `c-${topic}-${group.group}-${consumer === undefined ? "" : `${consumer}-`}${index}`;
       void start(new Consumer(name, scene, dice.fork(), group));
     }
+  for (const streamer of streamersOf(scene, lines)) void start(streamer);
   void start(new Checker("k", scene, dice.fork()));
   for (const { topic } of retentionsOf(plan)) {
     const looker = new Looker("l", scene, dice.fork());
@@ -200,6 +202,23 @@ async function play(
   return { rest, calendar: { schedules, runs: await runsOf(scene), rests } };
 }
 
+const isPolled = ({ push, stream }: PlannedGroup): boolean =>
+  push === undefined && stream === undefined;
+
+function streamersOf(scene: Scene, dice: Dice): Streamer[] {
+  return scene.plan.groups.flatMap((planned) => {
+    const { stream } = planned;
+    if (stream === undefined) return [];
+    const { sockets, invisibleMs } = stream;
+    return viewsOf([planned]).flatMap((view) =>
+      Array.from({ length: sockets }, (_, index) => {
+        const name = `l-${view.consumerId ?? ""}${index}`;
+        return new Streamer(name, scene, dice.fork(), { view, invisibleMs });
+      }),
+    );
+  });
+}
+
 /** Topics and groups are there before anybody works, so that every group sees every message. */
 async function setUp(scene: Scene): Promise<void> {
   const { plan, deployment, host } = scene;
@@ -235,12 +254,13 @@ const settingsOfRetention = ({ retentionMs, retentionBytes }: RetentionPlan) => 
   ...(retentionBytes === Infinity ? {} : { retentionBytes }),
 });
 
-const settingsOf = ({ ordered, maxAttempts, tags, consumers, push }: PlannedGroup) => ({
+const settingsOf = ({ ordered, maxAttempts, tags, consumers, push, stream }: PlannedGroup) => ({
   ordered,
   maxAttempts,
   backoff: { delaysMs: [50, 500] },
   ...(tags === undefined ? {} : { filter: { tags } }),
   ...(consumers === undefined ? {} : { mode: "broadcast" as const }),
+  ...(stream === undefined ? {} : { invisibleMs: stream.invisibleMs }),
   ...(push === undefined
     ? {}
     : { push: { ...PUSH_DEFAULTS, url: PUSH_URL, timeoutMs: PUSH_TIMEOUT_MS, ...push } }),
@@ -278,9 +298,10 @@ function reduced(plan: Plan, without: readonly string[]): Plan {
     transactors: left.has("transactors") ? 0 : plan.transactors,
     delayed: left.has("delayed") ? 0 : plan.delayed,
     groups: plan.groups.filter(
-      ({ consumers, push }) =>
+      ({ consumers, push, stream }) =>
         !(left.has("broadcast") && consumers !== undefined) &&
-        !(left.has("push") && push !== undefined),
+        !(left.has("push") && push !== undefined) &&
+        !(left.has("stream") && stream !== undefined),
     ),
     ...(left.has("retention") ? { retention: undefined, mortal: 0 } : {}),
     ...(left.has("ttl") ? { mortal: 0 } : {}),

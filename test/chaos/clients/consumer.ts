@@ -1,14 +1,14 @@
 /** Receives, and acks, nacks, extends, forgets or comes late. While all is drained it acks everything at once. */
 import type { DeliveredData } from "../../../src/client/index.ts";
+import { handle, type SettleVerb } from "../../sim/handling.ts";
 import type { Delivery, GroupPlan } from "../../sim/history.ts";
 import type { Dice } from "../../sim/world/dice.ts";
 import type { ChaosGroup, Scene } from "../scene.ts";
-import { deliveryOf } from "../wire.ts";
+import { deliveryOf } from "../../sim/wire.ts";
 import { Caller, http } from "./caller.ts";
 
 const part = encodeURIComponent;
 
-type Verb = "ack" | "nack" | "extend";
 type Result = {
   readonly ok: boolean;
   readonly receipt: string;
@@ -68,24 +68,14 @@ export class Consumer extends Caller {
   async #handle(deliveries: readonly Delivery[]): Promise<void> {
     if (deliveries.length === 0) return this.pause(this.dice.roll() * this.scene.plan.restMsMax);
     await this.pause(this.dice.roll() ** 2 * 100);
-    const rest: Delivery[] = [];
-    for (const delivery of deliveries) {
-      const { nacked: nack } = this.#plan;
-      const how = this.dice.weighted({ ack: 60, nack, extend: 2, forget: 1, late: 1 });
-      if (how === "ack") rest.push(delivery);
-      else if (how === "nack") await this.#settle("nack", [delivery]);
-      else if (how === "extend") {
-        await this.#settle("extend", [delivery]);
-        rest.push(delivery);
-      } else if (how === "late") {
-        await this.pause(this.scene.plan.invisibleMsMax * (0.5 + this.dice.roll()));
-        await this.#settle(this.dice.pick(["ack", "nack", "extend"]), [delivery]);
-      }
-    }
-    if (rest.length > 0) await this.#settle("ack", rest);
+    const habits = { ack: 60, nack: this.#plan.nacked, extend: 2, forget: 1, late: 1 };
+    const { invisibleMsMax } = this.scene.plan;
+    const pause = this.pause.bind(this);
+    const settle = this.#settle.bind(this);
+    await handle({ dice: this.dice, habits, invisibleMsMax, pause, settle }, deliveries);
   }
 
-  #settle(verb: Verb, deliveries: readonly Delivery[]): Promise<unknown> {
+  #settle(verb: SettleVerb, deliveries: readonly Delivery[]): Promise<unknown> {
     const receipts = deliveries.map(({ receipt }) => receipt);
     const how =
       verb === "extend"

@@ -10,7 +10,7 @@ import {
 } from "../../../src/client/index.ts";
 import type { Dice } from "../../sim/world/dice.ts";
 import { type ChaosGroup, note, type Scene } from "../scene.ts";
-import { deliveryOf } from "../wire.ts";
+import { deliveryOf } from "../../sim/wire.ts";
 import { Caller, clientOf } from "./caller.ts";
 
 const AUDIT_MS = 1_000;

@@ -3,6 +3,7 @@ import type { Ran } from "../simulate.ts";
 import { checkAudit } from "./audit.ts";
 import { checkBodies } from "./bodies.ts";
 import { checkCalendar } from "./calendar.ts";
+import { checkCredits } from "./credits.ts";
 import { checkDelivery } from "./delivery.ts";
 import { checkProducers } from "./producers.ts";
 import { checkRetention } from "./retention.ts";
@@ -28,6 +29,7 @@ export function check(ran: Ran): Violation[] {
   const story = new Story(ran);
   checkStorage(story, report);
   checkDelivery(story, report);
+  checkCredits(story, report);
   checkRetention(story, report);
   checkTransactions(story, report);
   checkProducers(story, report);

@@ -123,26 +123,39 @@ interface Given1 {
 function checkReceipts(story: Story, report: Report, { name, mark, given }: Given1): void {
   const acks = story.acks(name, mark);
   const first = acks.find(({ ok }) => ok === true);
-  for (const { op, delivery } of given) {
-    const isAgain = first !== undefined && op.invokedAt > first.op.endedAt;
+  for (const { leasedAt, delivery } of given) {
+    const isAgain = first !== undefined && leasedAt > first.op.endedAt;
     if (isAgain && !story.redriven.has(name))
       report("L3", `delivered again after its ack, with receipt ${delivery.receipt}`, mark);
   }
-  for (const { op: settle, verb, ok } of story.settled(name, mark)) {
-    const held = given.find(({ delivery }) => settle.request.receipts.includes(delivery.receipt));
-    if (held === undefined || ok !== true) continue;
-    const isSuperseded = given.some(
-      ({ op, delivery, grantedWall }) =>
-        delivery.receipt !== held.delivery.receipt &&
-        grantedWall > held.grantedWall &&
-        op.invokedAt > held.op.endedAt &&
-        op.endedAt < settle.invokedAt,
-    );
-    // Once it is acked, any receipt of it may ack it again.
-    const isAckedByOther = acks.some(
-      ({ op }) => op.op !== settle.op && op.invokedAt < settle.endedAt,
-    );
-    if (isSuperseded && (verb !== "ack" || !isAckedByOther))
-      report("L2", `${verb} with receipt ${held.delivery.receipt} while another holds it`, mark);
-  }
+  const byReceipt = new Map(given.toReversed().map((held) => [held.delivery.receipt, held]));
+  for (const [receipt, held] of byReceipt)
+    for (const settling of story.settlings.get(receipt) ?? [])
+      checkReceipt(report, { mark, given, acks }, held, settling);
+}
+
+interface Acked extends Pick<Given1, "mark" | "given"> {
+  readonly acks: readonly Settling[];
+}
+
+function checkReceipt(
+  report: Report,
+  { mark, given, acks }: Acked,
+  held: Given,
+  { op: settle, verb, ok }: Settling,
+): void {
+  if (ok !== true) return;
+  const isSuperseded = given.some(
+    ({ op, delivery, grantedWall, leasedAt }) =>
+      delivery.receipt !== held.delivery.receipt &&
+      grantedWall > held.grantedWall &&
+      leasedAt > held.op.endedAt &&
+      op.endedAt < settle.invokedAt,
+  );
+  // Once it is acked, any receipt of it may ack it again.
+  const isAckedByOther = acks.some(
+    ({ op }) => op.op !== settle.op && op.invokedAt < settle.endedAt,
+  );
+  if (isSuperseded && (verb !== "ack" || !isAckedByOther))
+    report("L2", `${verb} with receipt ${held.delivery.receipt} while another holds it`, mark);
 }

@@ -24,6 +24,8 @@ export interface Op<K extends Request["is"] = Request["is"]> {
   readonly invokedWall: number;
   /** Infinity while nobody knows whether it was done, or will be. */
   endedAt: number;
+  /** Of the answer. */
+  endedWall: number;
   ended: "ok" | "refused" | "lost";
   answer?: Answer;
   /** What was asked before may have been done after the answer. */
@@ -39,6 +41,8 @@ export interface Given {
   readonly place: number;
   /** The server's clock when it was leased. */
   readonly grantedWall: number;
+  /** It was not leased before that. */
+  readonly leasedAt: number;
 }
 
 export interface Settling {
@@ -186,6 +190,7 @@ export class Story {
       invokedAt: at,
       invokedWall: wall,
       endedAt: Infinity,
+      endedWall: Infinity,
       ended: "lost",
       isRepeated: false,
     };
@@ -199,7 +204,7 @@ export class Story {
     const op = this.ops.get(event.op);
     if (op === undefined) return;
     op.ended = event.is;
-    if (event.is !== "lost") op.endedAt = event.at;
+    if (event.is !== "lost") [op.endedAt, op.endedWall] = [event.at, event.wall];
     if (event.is === "refused") op.code = event.code;
     if (event.is !== "ok") return;
     op.answer = event.answer;
@@ -245,9 +250,20 @@ export class Story {
     const marks = this.given.get(name) ?? new Map<string, Given[]>();
     this.given.set(name, marks);
     for (const [place, delivery] of deliveries.entries()) {
-      const given = { op, delivery, place, grantedWall: delivery.invisibleUntil - invisibleMs };
-      push(marks, delivery.mark, given);
+      const grantedWall = delivery.invisibleUntil - invisibleMs;
+      const leasedAt = this.#leasedAt(op, grantedWall);
+      push(marks, delivery.mark, { op, delivery, place, grantedWall, leasedAt });
     }
+  }
+
+  /** What comes by a line was on its way for some time, in which the clock may have stepped. */
+  #leasedAt(
+    { request, invokedAt, endedAt, endedWall }: Op<"receive">,
+    grantedWall: number,
+  ): number {
+    if (request.isLine !== true || request.invisibleMs === 0) return invokedAt;
+    if (this.stepped(endedAt - LATE_MS_MAX, endedAt)) return -Infinity;
+    return endedAt - (endedWall - grantedWall);
   }
 
   #settle(op: Op<"settle">): void {

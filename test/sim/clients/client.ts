@@ -91,7 +91,7 @@ export class Client {
   async ask<T>(asking: Asking<T>): Promise<Ended<T>> {
     const { scene } = this;
     const op = scene.nextOp++;
-    this.#note({ is: "invoke", op, client: this.name, request: asking.request });
+    this.note({ is: "invoke", op, client: this.name, request: asking.request });
     let ended: Ended<T> = { is: "lost" };
     let isCertain = true;
     for (let attempt = 0; attempt <= asking.retries; attempt++) {
@@ -103,10 +103,10 @@ export class Client {
     }
     if (ended.is === "ok") {
       const repeated = isCertain ? {} : { isRepeated: true as const };
-      this.#note({ is: "ok", op, answer: asking.answer(ended.value), ...repeated });
+      this.note({ is: "ok", op, answer: asking.answer(ended.value), ...repeated });
     } else if (ended.is === "refused" && (isCertain || !RETRYABLE.has(ended.code)))
-      this.#note({ is: "refused", op, code: ended.code });
-    else this.#note({ is: "lost", op });
+      this.note({ is: "refused", op, code: ended.code });
+    else this.note({ is: "lost", op });
     return ended;
   }
 
@@ -130,7 +130,7 @@ export class Client {
     return this.dice.chance(lostAnswers) ? { is: "lost" } : ended;
   }
 
-  #note(event: NewEvent): void {
+  note(event: NewEvent): void {
     const { host, events } = this.scene;
     events.push({ at: host.clock.nowMs(), wall: host.wallMs(), ...event });
   }

@@ -1,6 +1,7 @@
 /** What comes in a push, as a consumer would have received it, and how it is written down. */
+import type { DeliveredData } from "../../../src/client/index.ts";
 import type { Answer, Delivery, Request } from "../history.ts";
-import { read } from "../world/mark.ts";
+import { deliveryOf } from "../wire.ts";
 import type { Notes } from "../world/receiver.ts";
 import type { NewEvent } from "./client.ts";
 
@@ -8,10 +9,7 @@ interface Body {
   readonly data: {
     readonly topic: string;
     readonly group: string;
-    readonly messages: readonly (Omit<Delivery, "mark" | "isIntact"> & {
-      readonly body: unknown;
-      readonly properties?: Readonly<Record<string, string>>;
-    })[];
+    readonly messages: readonly DeliveredData[];
   };
 }
 
@@ -21,22 +19,7 @@ export function deliveriesOf(text: string): {
   readonly deliveries: readonly Delivery[];
 } {
   const { topic, group, messages } = (JSON.parse(text) as Body).data;
-  const deliveries = messages.map(({ body, properties = {}, ...delivery }): Delivery => {
-    const { id, queue, offset, storedAt, deliveryAttempt, receipt, invisibleUntil } = delivery;
-    const { transactionId } = delivery;
-    return {
-      ...read({ body: { json: JSON.stringify(body) }, properties }),
-      id,
-      queue,
-      offset,
-      storedAt,
-      deliveryAttempt,
-      receipt,
-      invisibleUntil,
-      ...(transactionId === undefined ? {} : { transactionId }),
-    };
-  });
-  return { at: { topic, group }, deliveries };
+  return { at: { topic, group }, deliveries: messages.map(deliveryOf) };
 }
 
 /** Written down as operations of one client: what came is certain, what became of an answer is not. */

@@ -85,7 +85,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (page !== undefined) this.#applyLease(page, from, to, delivery);",
     to: "",
     breaks: ["L1", "O1"],
-    seed: 31,
+    seed: 43,
   },
   {
     name: "takes a forwarded message twice",
@@ -93,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const news = entries.slice(before + 1 - call.first);",
     to: "const news = entries;",
     breaks: ["I5"],
-    seed: 106,
+    seed: 136,
   },
   {
     name: "gives an ordered group's messages at once",
@@ -117,7 +117,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "return flight.attempt >= this.#memory.route.settings.maxAttempts;",
     to: "return flight.attempt > this.#memory.route.settings.maxAttempts;",
     breaks: ["R1"],
-    seed: 1,
+    seed: 3,
   },
   {
     name: "takes an error for a push that was taken",
@@ -136,6 +136,22 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 38,
   },
   {
+    name: "gives a socket more than its credit",
+    file: "src/gateway/session.ts",
+    from: "return Math.max(0, this.credit - this.#held.size - this.#lost - this.reserved);",
+    to: "return Math.max(0, this.credit - this.reserved);",
+    breaks: ["S4"],
+    seed: 7,
+  },
+  {
+    name: "gives back what other sockets hold",
+    file: "src/gateway/gateway.ts",
+    from: 'desk.sessions.delete(session);\n    if (desk.sessions.size === 0) this.#desks.delete(session.consumerId ?? "");\n    const receipts = session.receipts;',
+    to: 'const receipts = [...desk.sessions].flatMap((each) => each.receipts);\n    desk.sessions.delete(session);\n    if (desk.sessions.size === 0) this.#desks.delete(session.consumerId ?? "");',
+    breaks: ["L1"],
+    seed: 1,
+  },
+  {
     name: "gives two consumers of a broadcast group one number",
     file: "src/queue/store.ts",
     from: 'writeMeta(this.sql, "consumers", String(number));',
@@ -149,7 +165,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "at = [group.number, taken.at(-1) ?? after];",
     to: "at = [group.number, (taken.at(-1) ?? after) + 1_000];",
     breaks: ["R3"],
-    seed: 10,
+    seed: 11,
   },
   {
     name: "does not count what retention takes",

@@ -21,12 +21,15 @@ import {
   type RegistryRpc,
   schedulerObjectName,
   type SchedulerRpc,
+  type StreamOpening,
 } from "../../../src/protocol/rpc.ts";
 import type { Dice } from "./dice.ts";
 import { type Clock, pause } from "../../../src/platform/clock.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
+import type { GatewayVerbs } from "./gateway.ts";
 import type { Host, Wake } from "./host.ts";
+import type { Line } from "./line.ts";
 import { schedulerWake } from "./scheduler.ts";
 import { NAMESPACE, type WakePorts, Wakes } from "./wakes.ts";
 
@@ -97,9 +100,24 @@ export class Deployment {
     return Promise.race([verb(this.#dice.pick(this.#brokers)), this.#process.promise]);
   }
 
+  /** What the Worker does for who wants a stream of a group that it knows. */
+  openLine(opening: StreamOpening): Promise<Outcome<Line>> {
+    const { namespace, topic, group } = opening;
+    const opened = callObject(
+      () => `gateway:${groupObjectName(namespace, topic, group)}`,
+      (name) =>
+        this.#host.call<GatewayVerbs, Outcome<Line>>(name, this.#wakes.gateways.wake, (gateway) =>
+          gateway.open(opening),
+        ),
+      this.#options(),
+    );
+    return Promise.race([opened, this.#process.promise]);
+  }
+
   /** SIGKILL: every isolate and every object. */
   crash(): void {
     this.#process.reject(new Error("the process was killed"));
+    this.#wakes.gateways.crash();
     this.#host.crash();
     this.#boot();
   }
@@ -118,8 +136,8 @@ export class Deployment {
 
   // ------------------------------------------------------------ calls
 
-  #objects(): Objects {
-    const options = (repeat?: Repeat) => ({
+  #options(repeat?: Repeat) {
+    return {
       clock: {
         nowMs: () => this.#host.wallMs(),
         after: this.#host.clock.after.bind(this.#host.clock),
@@ -127,7 +145,11 @@ export class Deployment {
       random: this.#dice.roll,
       log: quiet,
       ...(repeat === "never" ? { attemptsMax: 1 } : {}),
-    });
+    };
+  }
+
+  #objects(): Objects {
+    const options = (repeat?: Repeat) => this.#options(repeat);
     return {
       queue: ({ namespace, topic, queue }, call, repeat) =>
         callObject(
@@ -173,7 +195,7 @@ export class Deployment {
             ),
           options(),
         ),
-      openStream: () => Promise.reject(new Error("nothing is streamed here")),
+      openStream: () => Promise.reject(new Error("a Response carries no invented socket")),
       coordinator: ({ namespace, producerGroup }, call) =>
         callObject(
           () => `coordinator:${coordinatorObjectName(namespace, producerGroup)}`,

@@ -106,7 +106,7 @@ export class Host {
     if (from !== undefined) await from.disk.synced();
     const retryable = this.#dice.chance(0.7);
     const isLost = this.#dice.chance(this.faults.lostCalls);
-    await this.clock.pause(this.#hopMs());
+    await this.clock.pause(this.hopMs());
     if (isLost) return this.#fail(from, "the call was lost", retryable);
     const hosted = this.#hostedAs(name, wake);
     const { life, woken } = this.#awake(hosted);
@@ -122,24 +122,36 @@ export class Host {
       // A disk that refuses resets the object; any other exception is a bug.
       if (error instanceof DiskFault) life.end();
       else if (!(error instanceof TransportError)) this.onError(error);
-      await this.clock.pause(this.#hopMs());
+      await this.clock.pause(this.hopMs());
       return this.#fail(from, "the object was reset", retryable);
     }
     const isAnswerLost = this.#dice.chance(this.faults.lostAnswers);
-    await this.clock.pause(this.#hopMs());
+    await this.clock.pause(this.hopMs());
     if (isAnswerLost) return this.#fail(from, "the answer was lost", retryable);
     return from?.isOver === true ? never : value;
+  }
+
+  /** Something happened to an object, which is woken if need be. Fulfilled when it is done with it, or its life is over. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- Only the caller knows what wakes under a name.
+  async event<S>(name: string, wake: Wake, run: (verbs: S) => Promise<void>): Promise<void> {
+    const { life, woken } = this.#awake(this.#hostedAs(name, wake));
+    try {
+      await Promise.race([run(woken.verbs as S), life.ended]);
+    } catch (error) {
+      if (error instanceof DiskFault) life.end();
+      else if (!(error instanceof TransportError)) this.onError(error);
+    }
   }
 
   /** A call of an object to what is none: a Worker. */
   async reach<T>(from: Life, call: () => Promise<T>): Promise<T> {
     await from.disk.synced();
     const isLost = this.#dice.chance(this.faults.lostCalls);
-    await this.clock.pause(this.#hopMs());
+    await this.clock.pause(this.hopMs());
     if (isLost) return this.#fail(from, "the call was lost", true);
     const value = await call();
     const isAnswerLost = this.#dice.chance(this.faults.lostAnswers);
-    await this.clock.pause(this.#hopMs());
+    await this.clock.pause(this.hopMs());
     if (isAnswerLost) return this.#fail(from, "the answer was lost", true);
     return from.isOver ? never : value;
   }
@@ -148,7 +160,7 @@ export class Host {
     return from?.isOver === true ? never : Promise.reject(new TransportError(message, retryable));
   }
 
-  #hopMs(): number {
+  hopMs(): number {
     const { stalls, stallMsMax, hopMsMax } = this.faults;
     return this.#dice.roll() * (this.#dice.chance(stalls) ? stallMsMax : hopMsMax);
   }

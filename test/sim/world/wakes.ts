@@ -2,7 +2,6 @@
  * The objects of HalfMQ over the invented platform: each wakes with what its disk has, and reaches the others through calls
  * that may get lost. As the shells of `src` do it for Cloudflare.
  */
-import { deserialize, serialize } from "node:v8";
 import type { BodyStore } from "../../../src/bodies/bucket.ts";
 import type { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Coordinator } from "../../../src/coordinator/coordinator.ts";
@@ -18,6 +17,7 @@ import {
   queueObjectName,
   registryObjectName,
   type CoordinatorRpc,
+  type GatewayRpc,
   type PusherRpc,
   type PushRecord,
   type QueueRpc,
@@ -27,13 +27,14 @@ import type { PushPost } from "../../../src/push/ports.ts";
 import { Pusher } from "../../../src/push/pusher.ts";
 import { BOUNDS, type QueueBounds } from "../../../src/queue/bounds.ts";
 import { Queue } from "../../../src/queue/queue.ts";
-import { bytesOf } from "../../../src/queue/storage/storage.ts";
 import { QueueVerbs } from "../../../src/queue/verbs.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import type { Bucket } from "./bucket.ts";
 import type { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
+import { Gateways } from "./gateway.ts";
 import type { Host, Life, Wake } from "./host.ts";
+import { keptOn } from "./kept.ts";
 
 export const NAMESPACE = "default";
 const CALL_MS = 10_000;
@@ -59,6 +60,7 @@ export class Wakes {
   readonly #ports: WakePorts;
   readonly #bucket: Bucket;
   readonly #bodies: (clock: Clock) => LargeBodies;
+  readonly gateways: Gateways;
 
   /** `bodies`: where large ones are, for an object with that clock. */
   constructor(
@@ -72,6 +74,13 @@ export class Wakes {
     this.#ports = ports;
     this.#bucket = bucket;
     this.#bodies = bodies;
+    this.gateways = new Gateways({
+      host,
+      dice,
+      registry: (name, life) => this.registry(name, life),
+      bodies,
+      callQueue: (life, at, call) => this.callQueue(life, at, call),
+    });
   }
 
   /** However little is stored, old segments may go to the bucket, a few messages at a time. */
@@ -126,8 +135,14 @@ export class Wakes {
             (pusher) => pusher.ring(incarnation, number, at),
             life,
           ),
-        stream: () => Promise.resolve(false),
-        streamEnded: () => Promise.resolve(),
+        stream: ({ namespace, topic, incarnation }, { name: group, number }, at) =>
+          this.#host.call<GatewayRpc, boolean>(
+            `gateway:${groupObjectName(namespace, topic, group)}`,
+            this.gateways.wake,
+            (gateway) => gateway.ring(incarnation, number, at),
+            life,
+          ),
+        streamEnded: () => Promise.reject(new Error("no group is deleted here")),
         offer: (namespace, producerGroup, offers) =>
           this.#host.call<CoordinatorRpc, void>(
             `coordinator:${coordinatorObjectName(namespace, producerGroup)}`,
@@ -252,6 +267,7 @@ export class Wakes {
   };
 
   readonly pusher: Wake = (name, life) => {
+    const kept = keptOn(life.disk);
     const options = { clock: life.clock, random: this.#dice.roll, log: quiet, timeoutMs: CALL_MS };
     const pusher = new Pusher({
       queue: ({ namespace, topic }, queue, call) =>
@@ -280,39 +296,19 @@ export class Wakes {
       },
       ask: () => Promise.reject(new Error("nobody has to be asked here")),
       worker: () => undefined,
-      kept: keptOn(life.disk),
+      kept,
       armedAt: life.disk.alarmAt,
       setAlarm: (atMs) => {
         life.disk.setAlarm(atMs);
         this.#host.armed(name);
       },
-      erase: () => life.disk.deleteAll(),
+      erase: () => kept.erase(),
       clock: life.clock,
       log: quiet,
       random: this.#dice.roll,
       newId: () => String(this.#dice.int(0, 2 ** 40)),
     });
     return { verbs: pusher, alarm: () => pusher.alarm() };
-  };
-}
-
-/** A few values by name, as `ctx.storage.kv` keeps them. */
-function keptOn(disk: Disk): {
-  get(name: string): unknown;
-  put(name: string, value: unknown): void;
-} {
-  disk.exec("CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT");
-  return {
-    get: (name) => {
-      const [row] = disk.exec("SELECT value FROM kept WHERE name = ?", name);
-      return row === undefined ? undefined : (deserialize(bytesOf(row["value"])) as unknown);
-    },
-    put: (name, value) =>
-      void disk.exec(
-        "INSERT OR REPLACE INTO kept (name, value) VALUES (?, ?)",
-        name,
-        serialize(value),
-      ),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Messages as the wire shows them, in the words of the history. */
 import type { DeliveredData } from "../../src/client/index.ts";
-import type { Delivery } from "../sim/history.ts";
-import { read } from "../sim/world/mark.ts";
+import type { Delivery } from "./history.ts";
+import { read } from "./world/mark.ts";
 
 export function deliveryOf(data: DeliveredData): Delivery {
   const { id, queue, offset, storedAt, deliveryAttempt, receipt, invisibleUntil } = data;
