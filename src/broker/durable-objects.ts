@@ -33,6 +33,13 @@ interface Fetcher {
 const optionsOf = (object: string, repeat?: Repeat) =>
   repeat === "never" ? { object, attemptsMax: 1 } : { object };
 
+/**
+ * Whether the runtime lets one request fulfil a promise of another. It does unless somebody has switched it off, as the test
+ * runner that runs inside of it must.
+ */
+const mayShare = (): boolean =>
+  Cloudflare.compatibilityFlags["handle_cross_request_promise_resolution"] === true;
+
 /** `outlive`: keeps the request at work alive although its client is gone. */
 export function durableObjects(env: Bindings, outlive: (work: Promise<unknown>) => void): Objects {
   const queueOf = (name: string) => env.QUEUE.getByName(name) as QueueRpc & SharingRpc;
@@ -43,14 +50,13 @@ export function durableObjects(env: Bindings, outlive: (work: Promise<unknown>) 
     late: (name, ticket) => queueOf(name).late(ticket),
     outlive,
   });
+  const stubOf = mayShare()
+    ? (name: string): QueueRpc => sharing(queueOf(name), (call) => shared.ask(name, call))
+    : queueOf;
   return {
     queue: ({ namespace, topic, queue }, call, repeat) => {
       const name = queueObjectName(namespace, topic, queue);
-      return callObject(
-        () => sharing(queueOf(name), (one) => shared.ask(name, one)),
-        call,
-        optionsOf(name, repeat),
-      );
+      return callObject(() => stubOf(name), call, optionsOf(name, repeat));
     },
     registry: (namespace, call, repeat) => {
       const name = registryObjectName(namespace);
