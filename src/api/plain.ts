@@ -80,12 +80,20 @@ export function plainDecide(value: unknown): unknown {
 
 export function plainReceive(value: unknown): unknown {
   if (!isObject(value)) return undefined;
-  const { maxMessages = DEFAULTS.maxMessages, waitMs = 0, ...others } = value;
+  const { maxMessages = DEFAULTS.maxMessages, waitMs = 0, attemptId, repeat, ...others } = value;
   const isPlain =
     Object.keys(others).length === 0 &&
     isWhole(maxMessages, 1, LIMITS.receiveMessagesMax) &&
-    isWhole(waitMs, 0, LIMITS.waitMsMax);
-  return isPlain ? { maxMessages, waitMs } : undefined;
+    isWhole(waitMs, 0, LIMITS.waitMsMax) &&
+    (attemptId === undefined || isWord(attemptId)) &&
+    (repeat === undefined || typeof repeat === "boolean");
+  if (!isPlain) return undefined;
+  return {
+    maxMessages,
+    waitMs,
+    ...(attemptId === undefined ? {} : { attemptId }),
+    ...(repeat === undefined ? {} : { repeat }),
+  };
 }
 
 const isReceipt = (value: unknown): boolean =>

@@ -26,6 +26,7 @@ export const receiveBody = z.strictObject({
   waitMs: whole(0, LIMITS.waitMsMax).default(0),
   invisibleMs: invisibleMs.optional(),
   attemptId: word.optional(),
+  repeat: z.boolean().optional(),
   consumerId: word.optional(),
 });
 

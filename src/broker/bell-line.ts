@@ -54,9 +54,9 @@ export class BellLine {
     this.#outlive(wait.then((rung) => this.#ringFor(rung)));
   }
 
-  /** What rang for this poll, which does not look any more, rings for the next one. */
-  passOn(rung: Outcome<Rung>): void {
-    this.#outlive(this.#ringFor(rung));
+  /** What rang for this poll, which does not look any more, rings for the next one: of these queues, the others were left empty. */
+  passOn(rung: Outcome<Rung>, left: ReadonlySet<number>): void {
+    this.#outlive(this.#ringFor(rung, left));
   }
 
   /** A poll hears the ring that it passes on itself: without a rest it would ask an overloaded queue as fast as it can. */
@@ -71,14 +71,15 @@ export class BellLine {
     else this.#request.outlive(work);
   }
 
-  async #ringFor(rung: Outcome<Rung>): Promise<void> {
+  async #ringFor(rung: Outcome<Rung>, left?: ReadonlySet<number>): Promise<void> {
     if (!rung.ok) return;
+    const rings = rung.value.rings.filter(({ queue }) => left?.has(queue) !== false);
     const { route, group } = this.#at;
     const { consumerId } = this.#request;
     const isOne = consumerId !== undefined && group.settings.mode === "broadcast";
     const call = { incarnation: route.incarnation, group: group.number, count: 1 };
     await Promise.all(
-      rung.value.rings.map(({ queue }) =>
+      rings.map(({ queue }) =>
         this.#ground.objects.queue(this.#address, async (bell) =>
           accept(
             await bell.ring({ ...call, queue, ...(isOne ? { consumerIds: [consumerId] } : {}) }),

@@ -111,6 +111,8 @@ export interface ReceiveRequest {
   readonly waitMs: number;
   readonly invisibleMs?: number;
   readonly attemptId?: string;
+  /** Whether the attempt was made before; absent: nobody knows. */
+  readonly repeat?: boolean;
   readonly consumerId?: string;
   /** The client went away: the wait ends. */
   readonly signal?: AbortSignal;

@@ -15,7 +15,7 @@ export type Asked = number | undefined;
 
 export class Heard {
   #mark: BellMark | undefined;
-  /** Queues that may hold something, the likeliest first, with the number of the ring that says so. */
+  /** Queues that may hold something, those that were asked last behind the others, with the number of the ring that says so. */
   readonly #maybe = new Map<number, number>();
 
   /** As far as the bell was heard; undefined when nothing is known. */
@@ -58,10 +58,17 @@ export class Heard {
     return this.#maybe.get(queue);
   }
 
+  /** Behind those that were not asked, so that a poll which does not come to them leaves them to the next. */
+  #last(queue: number): void {
+    const number = this.#maybe.get(queue) ?? 0;
+    this.#maybe.delete(queue);
+    this.#maybe.set(queue, number);
+  }
+
   /** What a queue that was asked has left. */
   left(queue: number, hasMore: boolean, asked: Asked): void {
     if (this.#mark === undefined) return;
-    if (hasMore) this.#maybe.set(queue, this.#maybe.get(queue) ?? 0);
+    if (hasMore) this.#last(queue);
     else if (this.#maybe.get(queue) === asked) this.#maybe.delete(queue);
   }
 }

@@ -47,6 +47,11 @@ export interface ReceiveOptions extends CallOptions {
   readonly invisibleMs?: number;
   /** The same one again gives the same batch while its lease lasts. Default: a new one for each call, kept across its retries. */
   readonly attemptId?: string;
+  /**
+   * Whether this `attemptId` was used before: true finds what a lost answer held, in whatever queue, and false saves the calls for looking.
+   * Give it with an `attemptId` of your own. Default: known where the id is the client's; else the broker takes either for possible.
+   */
+  readonly repeat?: boolean;
 }
 
 /** How a loop over messages receives. */

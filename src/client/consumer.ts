@@ -109,10 +109,19 @@ export class Consumer<T = unknown> {
     const { signal, waitMs = 0, attemptId = newId(), ...rest } = options;
     await this.#make();
     const { consumerId } = this.#options;
+    const json = {
+      ...rest,
+      waitMs,
+      attemptId,
+      // An id of our own is new. The broker asks all queues for what a repeat holds, and need not for a first try.
+      ...(options.attemptId === undefined ? { repeat: false } : {}),
+      ...(consumerId === undefined ? {} : { consumerId }),
+    };
     const { value, text } = await this.#http.answer<{ messages: DeliveredData<T>[] }>({
       method: "POST",
       path: `${this.#base}/receive`,
-      json: { ...rest, waitMs, attemptId, ...(consumerId === undefined ? {} : { consumerId }) },
+      json,
+      jsonAgain: { ...json, repeat: true },
       waitMs,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -14,6 +14,8 @@ export interface Poll {
   readonly maxMessages: number;
   readonly waitMs: number;
   readonly attemptId: string;
+  /** It was asked before, and may have been given something. */
+  readonly repeat: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -33,7 +35,7 @@ export class Feed<T> {
   readonly #waitMs: number;
   readonly #signal: AbortSignal;
   /** What was asked without an answer yet. */
-  #open: { readonly attemptId: string; readonly maxMessages: number } | undefined;
+  #open: Pick<Poll, "attemptId" | "maxMessages" | "repeat"> | undefined;
 
   constructor(port: FeedPort<T>, waitMs: number, signal: AbortSignal) {
     this.#port = port;
@@ -79,9 +81,11 @@ export class Feed<T> {
   async #poll(maxMessages: number): Promise<Message<T>[]> {
     const { clock, receive } = this.#port;
     const startedAt = clock.now();
-    this.#open ??= { attemptId: newId(), maxMessages };
+    this.#open ??= { attemptId: newId(), maxMessages, repeat: false };
+    const poll = { ...this.#open, waitMs: this.#waitMs, signal: this.#signal };
+    this.#open = { ...this.#open, repeat: true };
     try {
-      const batch = await receive({ ...this.#open, waitMs: this.#waitMs, signal: this.#signal });
+      const batch = await receive(poll);
       this.#open = undefined;
       if (batch.length === 0 && clock.now() - startedAt < EMPTY_PAUSE_MS) {
         await this.#rest(EMPTY_PAUSE_MS);

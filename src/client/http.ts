@@ -30,6 +30,8 @@ export interface Call extends WriteOptions {
   readonly path: string;
   /** Anything that JSON can say; absent: no body. */
   readonly json?: unknown;
+  /** In its place once an attempt may have been done. */
+  readonly jsonAgain?: unknown;
   /** A body that is JSON text already; goes before `json`. */
   readonly text?: string;
   /** How long the broker may hold the answer back. */
@@ -98,7 +100,8 @@ export class Http {
     let mayBeDone = false;
     for (let attempts = 1; ; attempts++) {
       try {
-        const raw = await this.#attempt(call);
+        const isAgain = mayBeDone && call.jsonAgain !== undefined;
+        const raw = await this.#attempt(isAgain ? { ...call, json: call.jsonAgain } : call);
         if (raw.status >= 200 && raw.status < 300) return parse<T>(raw, attempts);
         throw errorOfAnswer(raw, attempts, this.clock.now());
       } catch (error) {

@@ -37,6 +37,8 @@ const MEMBERS = {
   receipts: fc.array(fc.oneof({ weight: 9, arbitrary: text }, any), { maxLength: 3 }),
   maxMessages: number,
   waitMs: number,
+  attemptId: text,
+  repeat: fc.oneof(fc.boolean(), any),
   by: any,
   other: any,
 };
@@ -64,7 +66,11 @@ const KINDS: Record<string, Kind> = {
     asked: fc.oneof(of("producerGroup", "message"), of("producerGroup", "messages")),
   },
   decide: { plain: plainDecide, schema: decideBody, asked: of("by") },
-  receive: { plain: plainReceive, schema: receiveBody, asked: of("maxMessages", "waitMs") },
+  receive: {
+    plain: plainReceive,
+    schema: receiveBody,
+    asked: of("maxMessages", "waitMs", "attemptId", "repeat"),
+  },
   ack: { plain: plainAck, schema: ackBody, asked: of("receipts") },
 };
 

@@ -3,28 +3,9 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import { Bell } from "../../src/queue/waiting/bell.ts";
 import { createBroker } from "../../src/broker/durable-broker.ts";
-import type { Received, ReceiveRequest } from "../../src/broker/broker.ts";
-import { refuse, type Outcome } from "../../src/protocol/errors.ts";
+import { refuse } from "../../src/protocol/errors.ts";
 import { World } from "./fakes.node.ts";
-
-const at = { namespace: "default", topic: "t", group: "g" };
-
-function world64(): {
-  world: World;
-  receive: (more?: Partial<ReceiveRequest>) => Promise<Received>;
-} {
-  const world = new World();
-  world.topic("t", 64);
-  const broker = createBroker(world.ground);
-  const receive = async (more: Partial<ReceiveRequest> = {}): Promise<Received> =>
-    valueOf(await broker.receive(at, { maxMessages: 16, waitMs: 0, ...more }));
-  return { world, receive };
-}
-
-function valueOf<T>(outcome: Outcome<T>): T {
-  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.detail}`);
-  return outcome.value;
-}
+import { at, valueOf, world64 } from "./receiving.node.ts";
 
 test("a topic of one queue costs one call, which the queue holds for the whole wait", async () => {
   const world = new World();
@@ -277,41 +258,37 @@ test("a route that turns out to be old while a poll begins to wait costs it no w
   expect(new Set(waitIds).size).toBe(2);
 });
 
-test("the same attempt gets the same batch, wherever it came from, and leases nothing more", async () => {
+test("what a poll found empty is not passed on, only what it could not ask", async () => {
   const { world, receive } = world64();
-  for (let queue = 0; queue < 64; queue++) if (queue % 9 === 4) world.queue("t", queue).put(50);
-  const first = await receive({ attemptId: "a" });
-  expect(first.messages.length).toBeGreaterThan(0);
-  // Home queues that were empty hold something by now.
-  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(5);
-  const again = await receive({ attemptId: "a" });
-  expect(again.messages.map((message) => message.id).toSorted()).toEqual(
-    first.messages.map((message) => message.id).toSorted(),
-  );
+  await receive({ waitMs: 20_000 });
+  world.queue("t", 9).refusals.push(refuse("body_unavailable", "away"));
+  world.onBell = (ring) => ring([5, 9, 6]);
+  await expect(receive({ waitMs: 20_000 })).rejects.toThrow("body_unavailable");
+  await new Promise(setImmediate);
+  expect(world.queue("t", 0).rung.map(({ queue }) => queue)).toEqual([9]);
 });
 
-test("an isolate that is new asks every queue what an attempt holds before it leases", async () => {
+test("queues that take their time hold a poll no longer than it waits, and the next one asks those behind them", async () => {
   const { world, receive } = world64();
-  for (let queue = 0; queue < 64; queue++) if (queue % 9 === 4) world.queue("t", queue).put(50);
-  const first = await receive({ attemptId: "a" });
-  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(5);
-  const restarted = createBroker(world.ground);
-  const again = valueOf(
-    await restarted.receive(at, { maxMessages: 16, waitMs: 0, attemptId: "a" }),
-  );
-  expect(again.messages.map((message) => message.id).toSorted()).toEqual(
-    first.messages.map((message) => message.id).toSorted(),
-  );
-});
-
-test("with backlog a new attempt costs an old isolate one call", async () => {
-  const { world, receive } = world64();
-  for (let queue = 0; queue < 64; queue++) world.queue("t", queue).put(100);
-  await receive();
-  world.nowMs += 60_000;
-  world.calls.length = 0;
-  expect((await receive({ attemptId: "b" })).messages).toHaveLength(16);
-  expect(world.calls).toHaveLength(1);
+  await receive({ waitMs: 20_000 });
+  const rung = Array.from({ length: 40 }, (_, index) => index + 10);
+  world.queue("t", 10).put(1);
+  world.onBell = (ring) => ring(rung);
+  expect((await receive({ waitMs: 20_000, maxMessages: 1 })).messages).toHaveLength(1);
+  // All of them may hold something, and none does.
+  world.onBell = (ring) => ring([]);
+  world.onCall = (call) => {
+    if (/t\/[1-4]\d receive/u.test(call)) world.nowMs += 1_000;
+  };
+  const asked = new Set<string>();
+  for (let round = 0; round < 20; round++) {
+    world.calls.length = 0;
+    const startedAt = world.nowMs;
+    expect((await receive({ waitMs: 3_000 })).messages).toEqual([]);
+    expect(world.nowMs - startedAt).toBeLessThanOrEqual(3_000 + 5_000);
+    for (const call of world.calls) if (call.includes("receive")) asked.add(call);
+  }
+  for (const queue of rung) expect(asked).toContain(`queue t/${queue} receive`);
 });
 
 test.each(["unavailable", "body_unavailable"] as const)(

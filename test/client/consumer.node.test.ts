@@ -35,6 +35,10 @@ describe("a raw receive", () => {
     });
     expect(first.attemptId).toMatch(/^[0-9a-f]{32}$/u);
     expect(second).toMatchObject({ attemptId: "mine" });
+    expect([first.repeat, second.repeat], "whether it is new is its caller's to know").toEqual([
+      false,
+      undefined,
+    ]);
   });
 
   test("is repeated with the same attempt id, so that no lease is lost", async () => {
@@ -43,8 +47,9 @@ describe("a raw receive", () => {
     const receiving = consumerWith().receive();
     await broker.clock.advance(1_000);
     expect((await receiving).map(({ id }) => id)).toEqual(["m0", "m1"]);
-    const [first, second] = broker.of(RECEIVE).map((each) => each.json.attemptId);
-    expect(second).toBe(first);
+    const [first, second] = broker.of(RECEIVE).map((each) => each.json);
+    expect(second.attemptId).toBe(first.attemptId);
+    expect([first.repeat, second.repeat]).toEqual([false, true]);
   });
 
   test("leaves the leases to its caller: extend takes over the new receipt", async () => {

@@ -263,9 +263,11 @@ describe("a receive", () => {
     const subscription = subscribe(() => {});
     await broker.clock.advance(1_000);
     await subscription.stop();
-    const ids = broker.of(RECEIVE).map((each) => each.json.attemptId);
+    const polls = broker.of(RECEIVE).map((each) => each.json);
+    const ids = polls.map(({ attemptId }) => attemptId);
     expect(ids[0]).toBe(ids[1]);
     expect(ids[2]).not.toBe(ids[1]);
+    expect(polls.slice(0, 3).map(({ repeat }) => repeat)).toEqual([false, true, false]);
     expect(group.acked).toEqual(["r0", "r1", "r2"]);
   });
 
@@ -334,6 +336,7 @@ describe("a stop", () => {
     const receives = broker.of(RECEIVE);
     expect(receives.at(-1)?.json).toMatchObject({
       attemptId: receives[0]?.json.attemptId,
+      repeat: true,
       waitMs: 0,
     });
     expect(group.acked).toEqual(["r0"]);

@@ -1,7 +1,10 @@
 /** Receiving: long poll, leases, redelivery, attempt ids, and settling with receipts. */
 import { expect } from "vitest";
 import { type Answer, type Cases } from "./client.ts";
-import { bodies, there, unique, until } from "./kit.ts";
+import { bodies, type Message, there, unique, until } from "./kit.ts";
+
+const leasesOf = (got: readonly Message[]): string[] =>
+  got.map(({ id, receipt }) => `${id} ${receipt}`).toSorted();
 
 export const consuming: Cases = {
   "a receive makes its group, answers at once when there are messages and empty when not": async (
@@ -265,6 +268,30 @@ export const consuming: Cases = {
     });
     expect(bodies(after)).toEqual([1, 2]);
   },
+
+  "a repeat gets what its first try was given, from whatever queues, and a first try may be told as one":
+    async (mq) => {
+      const topic = await mq.topic({ queues: 4 });
+      const group = await topic.group().make();
+      const messages = Array.from({ length: 12 }, (_, n) => ({ body: n, messageGroup: `g${n}` }));
+      await topic.send(...messages);
+      const attemptId = unique("attempt");
+      const first = await group.receive({ attemptId, maxMessages: 6, repeat: false });
+      expect(first.length).toBeGreaterThan(0);
+      const again = await group.receive({ attemptId, maxMessages: 6, repeat: true });
+      expect(leasesOf(again)).toEqual(leasesOf(first));
+      // Nothing was given to this one: it is a receive like any other.
+      const other = await group.receive({ attemptId: unique("attempt"), repeat: true });
+      expect(other.length).toBeGreaterThan(0);
+      const known = new Set(first.map(({ id }) => id));
+      expect(other.filter(({ id }) => known.has(id))).toEqual([]);
+      const wrong = { attemptId, repeat: "yes" };
+      const answer = await mq.call("POST", `${group.path}/receive`, wrong);
+      expect(answer).toMatchObject({
+        status: 400,
+        json: { code: "invalid_request", field: "repeat" },
+      });
+    },
 
   "a nack brings the message back after its delay": async (mq) => {
     const topic = await mq.topic();
