@@ -1,5 +1,5 @@
 /** What all parts of a chaos run share, and how they write down what they saw: the history of test/sim, with real clocks. */
-import type { NewEvent } from "../sim/clients/client.ts";
+import type { NewEvent } from "../sim/actors/actor.ts";
 import type { Event, GroupPlan } from "../sim/history.ts";
 import type { Beliefs } from "../sim/world/beliefs.ts";
 import type { Dice } from "../sim/world/dice.ts";

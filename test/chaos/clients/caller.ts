@@ -3,6 +3,7 @@
  * saw. Whatever the broker answers with an error must be a problem document, and never say `internal_error`.
  */
 import { HalfMQ, isHalfmqError } from "../../../src/client/index.ts";
+import { Actor, type Ended, type NewEvent } from "../../sim/actors/actor.ts";
 import type { Answer, Request, SentMessage } from "../../sim/history.ts";
 import type { Dice } from "../../sim/world/dice.ts";
 import { contentOf } from "../../sim/world/mark.ts";
@@ -32,6 +33,7 @@ interface Asking<T> {
 
 const RETRYABLE: ReadonlySet<string> = new Set(["unavailable", "overloaded", "rate_limited"]);
 const PATIENCE_MS = 4_000;
+const RETRY_MS_MAX = 400;
 
 export interface Calling {
   readonly body?: unknown;
@@ -83,18 +85,14 @@ export const clientOf = ({ url, key }: Scene): HalfMQ =>
     retry: { totalMs: 8_000, initialMs: 50, maxMs: 400 },
   });
 
-export class Caller {
-  readonly name: string;
+export class Caller extends Actor {
   readonly scene: Scene;
-  readonly dice: Dice;
   /** The published client; absent: plain fetch. */
   readonly mq: HalfMQ | undefined;
-  #count = 0;
 
   constructor(name: string, scene: Scene, dice: Dice) {
-    this.name = name;
+    super(name, dice);
     this.scene = scene;
-    this.dice = dice;
     this.mq = dice.chance(0.5) ? clientOf(scene) : undefined;
   }
 
@@ -104,8 +102,12 @@ export class Caller {
     });
   }
 
-  fresh(): string {
-    return `${this.name}-${++this.#count}`;
+  note(event: NewEvent): void {
+    note(this.scene, event);
+  }
+
+  nextOp(): number {
+    return this.scene.nextOp++;
   }
 
   get goesOn(): boolean {
@@ -114,30 +116,13 @@ export class Caller {
 
   /** Undefined when it was refused, or nobody knows. */
   async ask<T>({ request, run, answer, retries }: Asking<T>): Promise<T | undefined> {
-    const { scene } = this;
-    const op = scene.nextOp++;
-    note(scene, { is: "invoke", op, client: this.name, request });
-    let isCertain = true;
-    for (let attempt = 0; ; attempt++) {
-      if (attempt > 0) await this.pause(this.dice.roll() * 400);
-      try {
-        const value = await run();
-        const repeated = attempt === 0 ? {} : { isRepeated: true as const };
-        note(scene, { is: "ok", op, answer: answer(value), ...repeated });
-        return value;
-      } catch (error) {
-        const refused = refusalOf(error);
-        const mayTryAgain = refused === undefined || RETRYABLE.has(refused.code);
-        if (mayTryAgain && attempt < retries) {
-          isCertain &&= refused?.mayBeDone === false;
-          continue;
-        }
-        const isRefused = refused?.mayBeDone === false && (isCertain || !mayTryAgain);
-        if (isRefused) note(scene, { is: "refused", op, code: refused.code });
-        else note(scene, { is: "lost", op });
-        return undefined;
-      }
-    }
+    const once = (): Promise<Ended<T>> =>
+      run().then(
+        (value): Ended<T> => ({ is: "ok", value }),
+        (error: unknown): Ended<T> => endedBy(error),
+      );
+    const ended = await this.attempt({ request, once, answer, retries, retryMsMax: RETRY_MS_MAX });
+    return ended.is === "ok" ? ended.value : undefined;
   }
 
   /** A message as it stands in a request. */
@@ -174,6 +159,13 @@ export class Caller {
     // An end that is over before it is sent is refused.
     return how === "ttl" ? { ttlMs: ms } : { expiresAt: Date.now() + 20_000 + ms };
   }
+}
+
+function endedBy(error: unknown): Ended<never> {
+  const refused = refusalOf(error);
+  if (refused === undefined) return { is: "lost" };
+  const { code, mayBeDone } = refused;
+  return { is: "refused", code, mayBeDone, isPassing: RETRYABLE.has(code) };
 }
 
 /** Undefined: the line broke, or the client gave up waiting. */

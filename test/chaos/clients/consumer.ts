@@ -1,6 +1,6 @@
 /** Receives, and acks, nacks, extends, forgets or comes late. While all is drained it acks everything at once. */
 import type { DeliveredData } from "../../../src/client/index.ts";
-import { handle, type SettleVerb } from "../../sim/handling.ts";
+import { handle, type SettleVerb } from "../../sim/actors/handling.ts";
 import type { Delivery, GroupPlan } from "../../sim/history.ts";
 import type { Dice } from "../../sim/world/dice.ts";
 import type { ChaosGroup, Scene } from "../scene.ts";

@@ -1,10 +1,10 @@
 /** Who prepares and decides, or dies in between, or is of two minds; and whoever answers the mailbox of checks. */
+import { type Decision, endTransaction } from "../../sim/actors/deciding.ts";
 import { note, PRODUCER_GROUPS, type Scene } from "../scene.ts";
 import { Caller, http } from "./caller.ts";
 
 const part = encodeURIComponent;
 
-type Decision = "commit" | "rollback" | "unknown";
 export type Decided = {
   readonly state: "prepared" | "committed" | "rolledBack";
   readonly repeated?: boolean;
@@ -52,25 +52,17 @@ export class Transactor extends Caller {
     return prepared?.transactionId;
   }
 
-  async #end(transactionId: string): Promise<void> {
-    await this.pause(this.dice.roll() ** 3 * 2_000);
-    const how = this.dice.weighted({
+  #end(transactionId: string): Promise<void> {
+    const mind = {
+      dice: this.dice,
+      beliefs: this.scene.beliefs,
+      endMsMax: 2_000,
       commits: 6,
-      rollsBack: 2,
-      dies: 2,
-      wavers: 1,
-      contradicts: 1,
-    });
-    if (how === "dies") return;
-    const wanted =
-      how === "rollsBack" || (how !== "commits" && this.dice.chance(0.5)) ? "rollback" : "commit";
-    const belief = this.scene.beliefs.end(transactionId, wanted);
-    if (how === "wavers") await this.#decide(transactionId, "unknown");
-    const other = belief === "commit" ? "rollback" : "commit";
-    if (how === "contradicts")
-      await Promise.all([this.#decide(transactionId, belief), this.#decide(transactionId, other)]);
-    else await this.#decide(transactionId, belief);
-    if (this.dice.chance(0.1)) await this.#decide(transactionId, belief);
+      tells: 1,
+      pause: this.pause.bind(this),
+      decide: this.#decide.bind(this),
+    };
+    return endTransaction(mind, transactionId);
   }
 
   #decide(transactionId: string, decision: Decision): Promise<unknown> {

@@ -6,6 +6,7 @@ import { hash } from "node:crypto";
 import type { Broker } from "../../../src/broker/broker.ts";
 import type { Outcome } from "../../../src/protocol/errors.ts";
 import type { Keyed } from "../../../src/protocol/rpc.ts";
+import { Actor, type Ended, type NewEvent } from "../actors/actor.ts";
 import type { Answer, Event, Request } from "../history.ts";
 import type { Plan } from "../plan.ts";
 import type { Deployment } from "../world/deployment.ts";
@@ -31,11 +32,6 @@ export interface Scene {
   isOver: boolean;
 }
 
-export type Ended<T> =
-  | { readonly is: "ok"; readonly value: T }
-  | { readonly is: "refused"; readonly code: string }
-  | { readonly is: "lost" };
-
 interface Asking<T> {
   readonly request: Request;
   readonly run: (broker: Broker) => Promise<Outcome<T>>;
@@ -54,25 +50,22 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   "body_unavailable",
 ]);
 
-export class Client {
-  readonly name: string;
+const RETRY_MS_MAX = 200;
+
+export class Client extends Actor {
   readonly scene: Scene;
-  readonly dice: Dice;
-  #count = 0;
 
   constructor(name: string, scene: Scene, dice: Dice) {
-    this.name = name;
+    super(name, dice);
     this.scene = scene;
-    this.dice = dice;
   }
 
   pause(delayMs: number): Promise<void> {
     return this.scene.host.clock.pause(delayMs);
   }
 
-  /** A name that nobody else makes. */
-  fresh(): string {
-    return `${this.name}-${++this.#count}`;
+  nextOp(): number {
+    return this.scene.nextOp++;
   }
 
   /** May another operation begin? */
@@ -88,26 +81,10 @@ export class Client {
     };
   }
 
-  async ask<T>(asking: Asking<T>): Promise<Ended<T>> {
-    const { scene } = this;
-    const op = scene.nextOp++;
-    this.note({ is: "invoke", op, client: this.name, request: asking.request });
-    let ended: Ended<T> = { is: "lost" };
-    let isCertain = true;
-    for (let attempt = 0; attempt <= asking.retries; attempt++) {
-      if (attempt > 0) await this.pause(this.dice.roll() * 200);
-      ended = await this.#once(asking);
-      if (ended.is === "ok" || (ended.is === "refused" && !RETRYABLE.has(ended.code))) break;
-      // A refusal for want of the platform may hide that it was done.
-      isCertain = false;
-    }
-    if (ended.is === "ok") {
-      const repeated = isCertain ? {} : { isRepeated: true as const };
-      this.note({ is: "ok", op, answer: asking.answer(ended.value), ...repeated });
-    } else if (ended.is === "refused" && (isCertain || !RETRYABLE.has(ended.code)))
-      this.note({ is: "refused", op, code: ended.code });
-    else this.note({ is: "lost", op });
-    return ended;
+  ask<T>(asking: Asking<T>): Promise<Ended<T>> {
+    const { request, answer, retries } = asking;
+    const once = (): Promise<Ended<T>> => this.#once(asking);
+    return this.attempt({ request, once, answer, retries, retryMsMax: RETRY_MS_MAX });
   }
 
   async #once<T>({ run, mayDouble, patienceMs }: Asking<T>): Promise<Ended<T>> {
@@ -121,7 +98,7 @@ export class Client {
     const cancel = host.clock.after(patienceMs, () => late.resolve({ is: "lost" }));
     const asked = deployment.request(run).then(
       (outcome): Ended<T> =>
-        outcome.ok ? { is: "ok", value: outcome.value } : { is: "refused", code: outcome.code },
+        outcome.ok ? { is: "ok", value: outcome.value } : refusedBy(outcome.code),
       (): Ended<T> => ({ is: "lost" }),
     );
     const ended = await Promise.race([asked, late.promise]);
@@ -136,5 +113,8 @@ export class Client {
   }
 }
 
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-export type NewEvent = DistributiveOmit<Event, "at" | "wall">;
+/** A refusal for want of the platform may hide that it was done. */
+const refusedBy = (code: string): Ended<never> => {
+  const isPassing = RETRYABLE.has(code);
+  return { is: "refused", code, isPassing, mayBeDone: isPassing };
+};

@@ -1,7 +1,7 @@
 /** A consumer of a group, however its messages come to it: it handles them, and settles them by request. */
 import type { GroupName } from "../../../src/broker/broker.ts";
 import type { Settled } from "../../../src/protocol/rpc.ts";
-import { handle, type Hands, type SettleVerb } from "../handling.ts";
+import { handle, type Hands, type SettleVerb } from "../actors/handling.ts";
 import type { Answer, Delivery, GroupPlan } from "../history.ts";
 import type { Dice } from "../world/dice.ts";
 import { NAMESPACE } from "../world/wakes.ts";

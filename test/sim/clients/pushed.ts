@@ -3,7 +3,7 @@ import type { DeliveredData } from "../../../src/client/index.ts";
 import type { Answer, Delivery, Request } from "../history.ts";
 import { deliveryOf } from "../wire.ts";
 import type { Notes } from "../world/receiver.ts";
-import type { NewEvent } from "./client.ts";
+import type { NewEvent } from "../actors/actor.ts";
 
 interface Body {
   readonly data: {

@@ -1,4 +1,5 @@
 /** Prepares, ends its local transaction, decides; or dies in between, or is of two minds. */
+import { type Decision, endTransaction } from "../actors/deciding.ts";
 import { Client } from "./client.ts";
 import { contentOf } from "../world/mark.ts";
 import { drawMessage } from "./producer.ts";
@@ -48,29 +49,20 @@ export class Transactor extends Client {
     return ended.is === "ok" ? ended.value.transactionId : undefined;
   }
 
-  async #end(transactionId: string): Promise<void> {
-    await this.pause(this.dice.roll() ** 3 * 3_000);
-    const how = this.dice.weighted({
+  #end(transactionId: string): Promise<void> {
+    const mind = {
+      dice: this.dice,
+      beliefs: this.scene.endpoint.beliefs,
+      endMsMax: 3_000,
       commits: 5,
-      rollsBack: 2,
-      dies: 2,
-      wavers: 1,
-      contradicts: 1,
-    });
-    if (how === "dies") return;
-    const wanted =
-      how === "rollsBack" || (how !== "commits" && this.dice.chance(0.5)) ? "rollback" : "commit";
-    const belief = this.scene.endpoint.beliefs.end(transactionId, wanted);
-    if (how === "wavers") await this.#decide(transactionId, "unknown");
-    // Its own belief may have been overtaken by a check that was told that nothing was there.
-    const other = belief === "commit" ? "rollback" : "commit";
-    if (how === "contradicts")
-      await Promise.all([this.#decide(transactionId, belief), this.#decide(transactionId, other)]);
-    else if (this.dice.chance(0.8)) await this.#decide(transactionId, belief);
-    if (this.dice.chance(0.1)) await this.#decide(transactionId, belief);
+      tells: 0.8,
+      pause: this.pause.bind(this),
+      decide: this.#decide.bind(this),
+    };
+    return endTransaction(mind, transactionId);
   }
 
-  #decide(transactionId: string, decision: "commit" | "rollback" | "unknown") {
+  #decide(transactionId: string, decision: Decision) {
     const key = this.keyed(`${transactionId}/${decision}`);
     return this.ask({
       request: { is: "decide", transactionId, decision },

@@ -2,8 +2,8 @@
  * What a consumer does with what it was given, in the simulator and with a real server: it acks, gives back, prolongs, forgets,
  * or comes late. How it says so is its own.
  */
-import type { Delivery } from "./history.ts";
-import type { Dice } from "./world/dice.ts";
+import type { Delivery } from "../history.ts";
+import type { Dice } from "../world/dice.ts";
 
 export type SettleVerb = "ack" | "nack" | "extend";
 type Habit = "ack" | "nack" | "extend" | "forget" | "late";
