@@ -20,6 +20,7 @@ import { durableObjects } from "./broker/durable-objects.ts";
 import { sendFiring } from "./broker/schedules.ts";
 import { watchdogRound } from "./broker/watchdog.ts";
 import { pause, systemClock } from "./platform/clock.ts";
+import { unboundRefusal } from "./platform/bound-worker.ts";
 import { type CrossOrigin, crossOrigin, wrongOrigins } from "./platform/cross-origin.ts";
 import { log } from "./platform/log.ts";
 import { idSource, random } from "./platform/random.ts";
@@ -73,6 +74,7 @@ function makeEdge(env: Env): Edge {
     newRequestId: idSource(),
     log,
     targets: targetPolicy(env),
+    bound: (binding, field) => unboundRefusal(env, binding, field),
     bodyBytesMax: env.BODIES === undefined ? LIMITS.bodyBytesMax : LIMITS.largeBodyBytesMax,
     version: env.HALFMQ_VERSION ?? "dev",
   };

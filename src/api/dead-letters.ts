@@ -23,6 +23,7 @@ const idList = z
       `^[\\w-]{1,${LIMITS.wordBytesMax}}(?:,[\\w-]{1,${LIMITS.wordBytesMax}}){0,${IDS_MAX - 1}}$`,
       "u",
     ),
+    `1 to ${IDS_MAX} ids with commas between them`,
   );
 
 const consumerOf = ({ consumerId }: { readonly consumerId?: string | undefined }) =>

@@ -4,6 +4,7 @@ import type { SeekTarget } from "../broker/broker.ts";
 import { checkTarget } from "../platform/target.ts";
 import { accept } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { members } from "../protocol/members.ts";
 import type { GroupRoute } from "../protocol/rpc.ts";
 import type { Backoff, GroupPatch } from "../protocol/topic.ts";
 import { instant, nothing, page, whole, word } from "./fields.ts";
@@ -18,8 +19,10 @@ const seekBody = z.strictObject({
   to: z.union([
     z.enum(["earliest", "latest"]),
     instant,
-    z
-      .record(z.string().regex(/^(?:0|[1-9]\d{0,2})$/), whole(0, Number.MAX_SAFE_INTEGER))
+    members(
+      z.string().regex(/^(?:0|[1-9]\d{0,2})$/, "names queues by their number"),
+      whole(0, Number.MAX_SAFE_INTEGER),
+    )
       .refine((offsets) => Object.keys(offsets).length > 0, { message: "names at least one queue" })
       .refine(
         (offsets) => Object.keys(offsets).every((queue) => Number(queue) < LIMITS.queuesMax),
@@ -67,6 +70,9 @@ const put = operation({
     const url = call.body.push?.url;
     const allowed = url === undefined ? undefined : checkTarget(url, edge.targets, "push.url");
     if (allowed?.ok === false) return allowed;
+    const binding = call.body.push?.binding;
+    const bound = binding === undefined ? undefined : edge.bound(binding, "push.binding");
+    if (bound !== undefined) return bound;
     const outcome = await edge.broker.putGroup(groupNameOf(call), settingsOf(call.body));
     if (!outcome.ok) return outcome;
     const { group, created, secret } = outcome.value;

@@ -8,7 +8,7 @@ import type { Principal } from "../auth/principal.ts";
 import type { Broker, TopicName } from "../broker/broker.ts";
 import type { Log } from "../platform/log.ts";
 import type { TargetPolicy } from "../platform/target.ts";
-import { accept, type Outcome } from "../protocol/errors.ts";
+import { accept, type Outcome, type Refusal } from "../protocol/errors.ts";
 
 /** What the routes need of the world. */
 export interface Edge {
@@ -27,6 +27,8 @@ export interface Edge {
   readonly log: Log;
   /** Which URLs may be registered to be called. */
   readonly targets: TargetPolicy;
+  /** Why the deployment's Worker of that name cannot be registered to be called; undefined: it can. */
+  readonly bound: (binding: string, field: string) => Refusal | undefined;
   /** Of one message; more where large bodies have a bucket. */
   readonly bodyBytesMax: number;
   readonly version: string;

@@ -1,6 +1,6 @@
 /**
  * From JSON text or a query to a checked value, or to a refusal that names the field. Of several faults the first is
- * named. The text of zod's messages is for people; what machines read is `code`, `field`, `limit` and `actual`.
+ * named. The text of its messages (protocol/words.ts) is for people; what machines read is `code`, `field`, `limit` and `actual`.
  */
 import type { z } from "zod";
 import { utf8Length } from "../core/bytes.ts";
@@ -12,6 +12,7 @@ import {
   type Outcome,
   type Refusal,
 } from "../protocol/errors.ts";
+import { WORDS } from "../protocol/words.ts";
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -51,7 +52,7 @@ export function parseJson(text: string): Outcome<unknown> {
 }
 
 export function check<T>(schema: z.ZodType<T>, value: unknown): Outcome<T> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, WORDS);
   if (result.success) return accept(result.data);
   const issue = result.error.issues[0];
   return issue === undefined

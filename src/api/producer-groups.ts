@@ -83,9 +83,13 @@ export const producerGroupOperations: readonly Operation[] = [
     async handle(edge, { body, caller, params }) {
       const group = params["group"] ?? "";
       const target = targetOf(body.check);
-      if (target.check !== undefined && "url" in target.check) {
-        const allowed = checkTarget(target.check.url, edge.targets, "check.url");
+      const { check } = target;
+      if (check !== undefined && "url" in check) {
+        const allowed = checkTarget(check.url, edge.targets, "check.url");
         if (!allowed.ok) return allowed;
+      } else if (check !== undefined) {
+        const unbound = edge.bound(check.binding, "check.binding");
+        if (unbound !== undefined) return unbound;
       }
       const outcome = await edge.broker.putProducerGroup(caller.namespace, group, target);
       if (!outcome.ok) return outcome;

@@ -7,6 +7,7 @@ import { utf8Length } from "../core/bytes.ts";
 import { parseFilter } from "../core/filter/parser.ts";
 import { isNamespace } from "../platform/key-text.ts";
 import { LIMITS } from "../protocol/limits.ts";
+import { members } from "../protocol/members.ts";
 import { PUSH_FORMATS } from "../protocol/topic.ts";
 import { delayMs, instant, invisibleMs, whole, word, words } from "./fields.ts";
 import { checkPatch } from "./message-schema.ts";
@@ -24,7 +25,7 @@ const KEY_TOPICS_MAX = 100;
 const label = z.union([z.literal(""), words(LIMITS.labelBytesMax), z.null()]);
 
 /** How many a topic has together is judged where they are laid over those that it has. */
-const labels = z.record(words(LIMITS.labelNameBytesMax), label);
+const labels = members(words(LIMITS.labelNameBytesMax), label);
 
 export const topicPatch = z.strictObject({
   queues: whole(1, LIMITS.queuesMax).optional(),
@@ -92,7 +93,12 @@ const filter = z
 
 const callTimeoutMs = whole(CALL_TIMEOUT_MS_MIN, CALL_TIMEOUT_MS_MAX).optional();
 const url = z.string().min(1).max(URL_CHARS_MAX);
-const binding = z.string().regex(/^[A-Za-z_$][\w$]{0,127}$/);
+const binding = z
+  .string()
+  .regex(
+    /^[A-Za-z_$][\w$]{0,127}$/,
+    "a binding's name: 1 to 128 of A-Z a-z 0-9 _ $, no digit first",
+  );
 
 /** 0 takes the limit away. */
 const ratePerSecond = z.union([
@@ -103,7 +109,23 @@ const ratePerSecond = z.union([
 /** A host name; nothing takes the handshake away. */
 const handshakeOrigin = z
   .string()
-  .regex(/^(?=.{0,253}$)(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?$/);
+  .regex(
+    /^(?=.{0,253}$)(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?$/,
+    "a host name in small letters, without scheme or port",
+  );
+
+/** The registry refuses them, too, where they or the binding were set before. */
+function ofUrlOnly(
+  payload: z.core.ParsePayload<{
+    readonly format?: string | undefined;
+    readonly handshakeOrigin?: string | undefined;
+  }>,
+): void {
+  const { format = "messages", handshakeOrigin: origin = "" } = payload.value;
+  const field = format !== "messages" ? "format" : origin !== "" ? "handshakeOrigin" : undefined;
+  if (field === undefined) return;
+  addFault(payload, { message: "is of a URL; a binding is handed messages", path: [field] });
+}
 
 const push = z
   .strictObject({
@@ -119,6 +141,7 @@ const push = z
   .check((payload) => {
     if (payload.value.url !== undefined && payload.value.binding !== undefined)
       addFault(payload, { message: "url or binding, not both", path: ["binding"] });
+    else if (payload.value.binding !== undefined) ofUrlOnly(payload);
   });
 
 export const groupPatch = z.strictObject({
@@ -151,7 +174,14 @@ export const keySettings = z.strictObject({
     .min(1)
     .max(4),
   topics: z
-    .array(z.string().regex(/^(?=.{1,128}$)[A-Za-z0-9_\-.%]{0,127}\*?$/))
+    .array(
+      z
+        .string()
+        .regex(
+          /^(?=.{1,128}$)[A-Za-z0-9_\-.%]{0,127}\*?$/,
+          "a topic's name, or the beginning of names with * behind it",
+        ),
+    )
     .min(1)
     .max(KEY_TOPICS_MAX)
     .optional(),

@@ -18,7 +18,9 @@ const RECHECK_MS = 4_000;
 const PLACE_CHARS_MAX = 4_096;
 
 const tailQuery = z.strictObject({
-  from: z.union([z.enum(["earliest", "latest"]), z.string().regex(/^\d{1,16}$/)]).optional(),
+  from: z
+    .union([z.enum(["earliest", "latest"]), z.string().regex(/^\d{1,16}$/, "epoch milliseconds")])
+    .optional(),
   lastEventId: z.string().min(1).max(PLACE_CHARS_MAX).optional(),
 });
 

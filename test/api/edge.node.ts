@@ -7,6 +7,7 @@ import { createApp } from "../../src/api/app.ts";
 import type { Edge } from "../../src/api/operation.ts";
 import type { Principal } from "../../src/auth/principal.ts";
 import type { Broker } from "../../src/broker/broker.ts";
+import { unboundRefusal } from "../../src/platform/bound-worker.ts";
 import { targetPolicy } from "../../src/platform/target.ts";
 import { accept, refuse, type Outcome } from "../../src/protocol/errors.ts";
 
@@ -81,6 +82,7 @@ export function testEdge(
       error: (event, fields) => void logged.push(`${event} ${String(fields?.["requestId"])}`),
     },
     targets: targetPolicy({}),
+    bound: (binding, field) => unboundRefusal({ ORDERS: { fetch: () => 0 } }, binding, field),
     bodyBytesMax: LIMITS.bodyBytesMax,
     version: "0.0.0-test",
   };

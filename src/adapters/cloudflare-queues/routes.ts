@@ -1,5 +1,6 @@
 /** The operations by method and path below `/client/v4/accounts/{account}/queues`, and what each takes. */
 import type { z } from "zod";
+import { WORDS } from "../../protocol/words.ts";
 import {
   changeConsumer,
   createConsumer,
@@ -86,7 +87,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
 };
 
 /** Segments that are words of the API, where they may stand; all others are names. */
-const WORDS = new Set([
+const FIXED = new Set([
   "messages",
   "batch",
   "pull",
@@ -98,7 +99,7 @@ const WORDS = new Set([
 ]);
 
 const isName = (segment: string, place: number): boolean =>
-  place % 2 === 0 && (place === 0 || !WORDS.has(segment));
+  place % 2 === 0 && (place === 0 || !FIXED.has(segment));
 
 export interface Found {
   readonly route: Route;
@@ -132,7 +133,7 @@ export async function run(
   body: unknown,
 ): Promise<Result<Answer>> {
   if (route.input === undefined) return route.handle(context, names, undefined);
-  const judged = route.input.safeParse(body);
+  const judged = route.input.safeParse(body, WORDS);
   if (judged.success) return route.handle(context, names, judged.data);
   const [issue] = judged.error.issues;
   const path = (issue?.path ?? []).map(String).join(".");

@@ -3,6 +3,7 @@
  * are not here are not looked at, since newer SDKs may send more.
  */
 import { z } from "zod";
+import { members } from "../../protocol/members.ts";
 
 const text = z.string();
 const name = text.min(1);
@@ -26,8 +27,8 @@ const attribute = z.object({
   StringValue: text.optional(),
   BinaryValue: text.optional(),
 });
-const attributes = z.record(text, attribute).optional();
-const texts = z.record(text, text).optional();
+const attributes = members(text, attribute).optional();
+const texts = members(text, text).optional();
 const names = z.array(text).optional();
 
 const queue = { QueueUrl: name };
@@ -62,9 +63,9 @@ export const INPUTS = {
   GetQueueUrl: z.object({ QueueName: name, QueueOwnerAWSAccountId: text.optional() }),
   ListQueues: z.object({ QueueNamePrefix: text.optional(), ...page }),
   GetQueueAttributes: z.object({ ...queue, AttributeNames: names }),
-  SetQueueAttributes: z.object({ ...queue, Attributes: z.record(text, text) }),
+  SetQueueAttributes: z.object({ ...queue, Attributes: members(text, text) }),
   PurgeQueue: z.object(queue),
-  TagQueue: z.object({ ...queue, Tags: z.record(text, text) }),
+  TagQueue: z.object({ ...queue, Tags: members(text, text) }),
   UntagQueue: z.object({ ...queue, TagKeys: z.array(text) }),
   ListQueueTags: z.object(queue),
   ListDeadLetterSourceQueues: z.object({ ...queue, ...page }),

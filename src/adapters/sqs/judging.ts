@@ -1,9 +1,10 @@
 /** Whether an input is what its action takes; the fault names the parameter, as SQS does. It never says more than the first fault. */
 import type { z } from "zod";
+import { WORDS } from "../../protocol/words.ts";
 import { done, fault, type Fault, type Result } from "./faults.ts";
 
 export function judge<S extends z.ZodType>(schema: S, input: unknown): Result<z.output<S>> {
-  const judged = schema.safeParse(input);
+  const judged = schema.safeParse(input, WORDS);
   return judged.success ? done(judged.data) : inputFault(judged.error.issues[0], input);
 }
 
