@@ -3,6 +3,7 @@ import { z } from "zod";
 import { messageJson } from "../core/message.ts";
 import type { Content } from "../core/record.ts";
 import type { SendRequest } from "../broker/broker.ts";
+import type { SentMessage } from "../protocol/rpc.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { instant, nothing, page, queryWhole, words } from "./fields.ts";
@@ -10,7 +11,7 @@ import { keyedOf, REPLAYED } from "./idempotency.ts";
 import { circumstancesOf, contentOf, overdueFault, type Circumstances } from "./message-in.ts";
 import { pageJson } from "./message-json.ts";
 import { sendBody, sendShapeOf, type MessageIn } from "./message-schema.ts";
-import { answer, json, operation, topicOf, type Call, type Operation } from "./operation.ts";
+import { answer, operation, topicOf, type Call, type Operation } from "./operation.ts";
 import { plainSend } from "./plain.ts";
 import { bodiesUnder, bodyOf } from "../core/raw-body.ts";
 import { forbids, SCOPES } from "./scopes.ts";
@@ -58,6 +59,20 @@ function sendableOf(call: Call, circumstances: Circumstances): Outcome<Sendable>
   return accept(overdue === undefined ? { messages } : { messages, overdue });
 }
 
+/** The same text as JSON.stringify's, which takes several times as long for a batch. */
+function sentJson(messages: readonly SentMessage[]): string {
+  let text = "";
+  for (const message of messages) {
+    const { id, queue, offset, state } = message;
+    const isPlain = state === "ready" && id !== undefined && offset !== undefined;
+    text += text === "" ? "" : ",";
+    text += isPlain
+      ? `{"id":"${id}","queue":${queue},"offset":${offset},"state":"ready"}`
+      : JSON.stringify(message);
+  }
+  return `{"messages":[${text}]}`;
+}
+
 const send = operation({
   method: "POST",
   path: "/v1/topics/{topic}/messages",
@@ -81,7 +96,7 @@ const send = operation({
       keyed.value === undefined ? request : { ...request, keyed: keyed.value },
     );
     if (!outcome.ok) return outcome;
-    const sent = json({ messages: outcome.value.messages });
+    const sent = { body: sentJson(outcome.value.messages) };
     return accept(outcome.value.replayed ? { ...sent, headers: REPLAYED } : sent);
   },
 });

@@ -71,6 +71,12 @@ export const messageId = (address: MessageAddress): string =>
       : [address.incarnation, address.queue, address.position],
   );
 
+/** The ids of messages that were sent straight to one queue, by their offsets. */
+export function idsOfLog(incarnation: number, queue: number): (offset: number) => string {
+  const prefix = join(`m${LETTER.log}`, [incarnation, queue]);
+  return (offset) => `${prefix}_${offset.toString(36)}`;
+}
+
 export function parseMessageId(id: string): MessageAddress | undefined {
   const origin = ORIGIN[id.charAt(1)];
   if (origin === undefined) return undefined;

@@ -4,7 +4,7 @@
  */
 import { encodeBase64 } from "./base64.ts";
 import { decodeEntry } from "./entry.ts";
-import { messageId } from "./ids.ts";
+import { idsOfLog } from "./ids.ts";
 import { decodeRecord, unframe, type Body, type Content } from "./record.ts";
 import type { Sent, SentMessage, Stored } from "../protocol/producing.ts";
 
@@ -32,10 +32,10 @@ export function sentBy(incarnation: number, queue: number, answer: Stored): Sent
   const { stored, ...rest } = answer;
   if (!("first" in stored)) return { ...rest, messages: stored };
   const messages: SentMessage[] = [];
+  const idOf = idsOfLog(incarnation, queue);
   for (let place = 0; place < stored.count; place++) {
     const offset = stored.first + place;
-    const id = messageId({ origin: "log", incarnation, queue, position: offset, index: 0 });
-    messages.push({ id, queue, offset, state: "ready" });
+    messages.push({ id: idOf(offset), queue, offset, state: "ready" });
   }
   return { ...rest, messages };
 }
@@ -65,12 +65,12 @@ export function messagesOf(
   columns: Columns,
 ): Message[] {
   const messages: Message[] = [];
+  const idOf = idsOfLog(incarnation, queue);
   for (const [index, bytes] of unframe(columns.entries).entries()) {
     const entry = decodeEntry(bytes);
     const offset = columns.offsets[index] ?? 0;
     const storedAt = columns.storedAts[index] ?? 0;
-    const id =
-      entry.id ?? messageId({ origin: "log", incarnation, queue, position: offset, index: 0 });
+    const id = entry.id ?? idOf(offset);
     const sentAt = entry.sentAt ?? storedAt;
     const content = decodeRecord(entry.record);
     const { transactionId } = entry;

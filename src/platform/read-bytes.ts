@@ -40,15 +40,52 @@ export async function readBytes(request: Request, clock: Clock): Promise<Outcome
       actual: encoding,
     });
   }
-  const whole =
-    stream === undefined
-      ? within(clock, BODY_WAIT_MS, request.arrayBuffer())
-      : counted(stream, clock);
-  const read = (await whole.catch(() => BROKEN_OFF)) ?? STALLED;
+  const whole = stream === undefined ? inOneGo(request, clock.nowMs()) : counted(stream, clock);
+  const read = await whole.catch(() => BROKEN_OFF);
   if ("ok" in read) return read;
   return read.byteLength > LIMITS.requestBytesMax
     ? tooLarge(read.byteLength)
     : accept(new Uint8Array(read));
+}
+
+interface Reading {
+  readonly sinceMs: number;
+  readonly giveUp: () => void;
+}
+
+/** Small bodies under way, the oldest first. */
+const underWay = new Set<Reading>();
+
+/**
+ * A body that is nearly always there with its headers. A timer would cost as much as the reading, so whoever reads next ends what
+ * has stalled; until then it holds up nobody.
+ */
+function inOneGo(request: Request, nowMs: number): Promise<ArrayBuffer | Refusal> {
+  for (const { sinceMs, giveUp } of underWay) {
+    if (nowMs - sinceMs < BODY_WAIT_MS) break;
+    giveUp();
+  }
+  return new Promise((resolve, reject) => {
+    const end = (): void => void underWay.delete(reading);
+    const reading: Reading = {
+      sinceMs: nowMs,
+      giveUp: () => {
+        end();
+        resolve(STALLED);
+      },
+    };
+    underWay.add(reading);
+    request.arrayBuffer().then(
+      (body) => {
+        end();
+        resolve(body);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
+  });
 }
 
 async function counted(

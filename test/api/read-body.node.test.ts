@@ -30,23 +30,54 @@ function stalling(pieces: readonly string[], headers: Record<string, string> = {
 
 const clockOf = (fake: FakeClock) => ({ nowMs: fake.now, after: fake.after });
 
-test.each([
-  ["with a length", { "content-length": "40" }, false],
-  ["without a length", {}, true],
-])("a body %s that stops coming is refused and not waited for", async (_, headers, cancels) => {
+const STALLED = {
+  ok: false,
+  code: "invalid_request",
+  facts: { field: "body", limit: BODY_WAIT_MS },
+};
+
+const whole = () =>
+  new Request("http://x/", {
+    method: "POST",
+    headers: { "content-type": "application/json", "content-length": "2" },
+    body: "{}",
+  });
+
+test("a body without a length that stops coming is refused and not waited for", async () => {
   const fake = new FakeClock();
-  const { request, isCancelled } = stalling(['{"body":'], headers);
+  const { request, isCancelled } = stalling(['{"body":']);
   let answer: unknown;
   void readBody(request, clockOf(fake)).then((outcome) => (answer = outcome));
   await fake.advance(BODY_WAIT_MS - 1);
   expect(answer).toBeUndefined();
   await fake.advance(1);
-  expect(answer).toMatchObject({
-    ok: false,
-    code: "invalid_request",
-    facts: { field: "body", limit: BODY_WAIT_MS },
-  });
-  expect(isCancelled()).toBe(cancels);
+  expect(answer).toMatchObject(STALLED);
+  expect(isCancelled()).toBe(true);
+});
+
+test("a small body that stops coming is refused when another one comes", async () => {
+  const fake = new FakeClock();
+  const answers: unknown[] = [];
+  const read = async (index: number) => {
+    const { request } = stalling(['{"body":'], { "content-length": "40" });
+    answers[index] = await readBody(request, clockOf(fake));
+  };
+  void read(0);
+  await fake.advance(1);
+  void read(1);
+  await fake.advance(BODY_WAIT_MS - 2);
+  expect(await readBody(whole(), clockOf(fake))).toMatchObject({ ok: true });
+  await turns();
+  expect(answers).toEqual([]);
+  await fake.advance(1);
+  expect(await readBody(whole(), clockOf(fake))).toMatchObject({ ok: true });
+  await turns();
+  expect(answers).toMatchObject([STALLED]);
+  await fake.advance(1);
+  expect(await readBody(whole(), clockOf(fake))).toMatchObject({ ok: true });
+  await turns();
+  expect(answers).toMatchObject([STALLED, STALLED]);
+  expect(fake.timers).toBe(0);
 });
 
 test("a body that comes slowly is read to its end, and leaves no timer behind", async () => {
