@@ -46,6 +46,8 @@ export class Gateway {
   /** By consumerId; one under "" where the group is shared. */
   readonly #desks = new Map<string, Desk>();
   #seat: GroupSeat | undefined;
+  /** Sockets that are let in and not there yet: queues may ring for them before they join. */
+  #joining = 0;
   /** What a former life knew of the queues is lost. */
   #isYoung = true;
   #cancelTimer: (() => void) | undefined;
@@ -54,12 +56,16 @@ export class Gateway {
   constructor(ports: Ports) {
     this.#ports = ports;
     this.#seat = ports.keptSeat();
-    if (this.#seat === undefined) return;
+    if (this.#seat === undefined) {
+      // Nobody knows what they are of: whoever is at the other end comes again.
+      for (const socket of ports.sockets()) socket.close(CLOSE.goingAway, "unavailable");
+      return;
+    }
     for (const socket of ports.sockets()) this.#place(socket, socket.attached());
     this.#watchLeases();
   }
 
-  /** Whether another socket may join; the group is known and its queues ring from then on. */
+  /** Whether another socket may join, which it then does at once; the group is known and its queues ring from then on. */
   async admit(at: Parameters<Ports["seat"]>[0]): Promise<Outcome<true>> {
     if (this.#sockets.size >= LIMITS.streamsMax) {
       const facts = { limit: LIMITS.streamsMax, actual: this.#sockets.size + 1 };
@@ -71,10 +77,15 @@ export class Gateway {
       if (found.value === undefined) return gone(at.group);
       this.#sit(found.value);
     }
-    return this.#listen();
+    this.#joining++;
+    const outcome = await this.#listen();
+    if (outcome.ok) return outcome;
+    this.#joining--;
+    this.#eraseIfLeft();
+    return outcome;
   }
 
-  /** The socket is open and accepted. */
+  /** The socket that was admitted is open and accepted. */
   join(
     socket: Socket,
     {
@@ -90,6 +101,13 @@ export class Gateway {
       held: 0,
       heldUntil: 0,
     };
+    this.#joining--;
+    // The group may have gone since it was admitted.
+    if (this.#seat === undefined) {
+      this.#refuse(socket, refuse("group_not_found", "The group is gone"));
+      socket.close(CLOSE.goingAway, "group_not_found");
+      return;
+    }
     socket.attach(attached);
     this.#place(socket, attached);
     this.#ports.setAlarm(this.#ports.clock.nowMs() + LOOK_AROUND_MS);
@@ -99,7 +117,7 @@ export class Gateway {
   async ring(incarnation: number, group: number, queue: number): Promise<boolean> {
     const seat = this.#seat;
     const isOurs = seat?.stamp.incarnation === incarnation && seat.group.number === group;
-    if (!isOurs || this.#sockets.size === 0) return false;
+    if (!isOurs || this.#isLeft) return false;
     this.#isYoung = false;
     for (const desk of this.#desks.values()) {
       void desk.leaser.rung(queue).then(() => desk.pump());
@@ -155,7 +173,7 @@ export class Gateway {
           : { verb: "nack", delayMs: 0, reason: "connection_lost" },
       );
     this.#watchLeases();
-    if (this.#sockets.size === 0) this.#ports.erase();
+    this.#eraseIfLeft();
   }
 
   /** The platform's alarm went off. */
@@ -167,6 +185,16 @@ export class Gateway {
   }
 
   // ------------------------------------------------------------ what is known
+
+  /** Nobody is here, or about to be. */
+  get #isLeft(): boolean {
+    return this.#sockets.size + this.#joining === 0;
+  }
+
+  /** Whoever is about to join counts on the seat. */
+  #eraseIfLeft(): void {
+    if (this.#isLeft) this.#ports.erase();
+  }
 
   #sit(seat: GroupSeat): void {
     this.#seat = seat;

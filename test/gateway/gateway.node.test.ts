@@ -76,6 +76,56 @@ test("[S3] what nobody rang for is found by looking around", async () => {
   expect(socket.messages).toHaveLength(1);
 });
 
+test("[A2] a ring that overtakes the answer to a socket's opening finds somebody who listens", async () => {
+  const world = await World.open();
+  const answers = Promise.withResolvers<void>();
+  world.gate = answers.promise;
+  const joined = world.join(1);
+  await world.settle();
+  const ring = (): Promise<boolean> => world.gateway.ring(STAMP.incarnation, world.group.number, 0);
+  expect(await ring()).toBe(true);
+  answers.resolve();
+  await world.leave(await joined, 1000);
+  expect(await ring()).toBe(false);
+});
+
+test("[S3] who is let in while the last one leaves is known to a gateway that lost its memory", async () => {
+  const world = await World.open();
+  const last = await world.join();
+  const answers = Promise.withResolvers<void>();
+  world.gate = answers.promise;
+  const joined = world.join(1);
+  await world.settle();
+  await world.leave(last, 1000);
+  answers.resolve();
+  const socket = await joined;
+  world.wake();
+  await world.send(1);
+  expect(socket.messages).toHaveLength(1);
+  expect(socket.closedWith).toBeUndefined();
+});
+
+test("who is let in while the group goes is told so", async () => {
+  const world = await World.open();
+  const answers = Promise.withResolvers<void>();
+  world.gate = answers.promise;
+  const joined = world.join();
+  await world.settle();
+  await world.gateway.ended(STAMP.incarnation, world.group.number);
+  answers.resolve();
+  const { closedWith, frames } = await joined;
+  expect(closedWith).toBe(1001);
+  expect(frames).toMatchObject([{ error: { code: "group_not_found" } }]);
+});
+
+test("[S3] a socket whose group the gateway does not know is closed, so that its client comes again", async () => {
+  const world = await World.open();
+  const socket = await world.join(1);
+  world.kept = undefined;
+  world.wake();
+  expect(socket.closedWith).toBe(1001);
+});
+
 test("[A2] the queue rings as long as somebody listens, also after it woke anew, and not longer", async () => {
   const world = await World.open();
   const socket = await world.join(5);
