@@ -16,11 +16,7 @@ export function checkOrder(story: Story, report: Report, plan: GroupPlan, name: 
     if (story.isForgotten(before) || story.isForgotten(after)) continue;
     const acks = story.acks(name, before);
     for (const { op, place } of story.given.get(name)?.get(after) ?? []) {
-      // Within one millisecond the operations' numbers tell.
-      const isDone = acks.some(
-        (ack) =>
-          ack.op.invokedAt < op.endedAt || (ack.op.invokedAt === op.endedAt && ack.op.op < op.op),
-      );
+      const isDone = acks.some((ack) => ack.op.invokedPlace < op.endedPlace);
       const isInBatch = story.given
         .get(name)
         ?.get(before)

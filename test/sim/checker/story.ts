@@ -22,6 +22,9 @@ export interface Op<K extends Request["is"] = Request["is"]> {
   readonly request: Of<Request, K>;
   readonly invokedAt: number;
   readonly invokedWall: number;
+  /** Places in the history, which tell what came first within one millisecond. */
+  readonly invokedPlace: number;
+  endedPlace: number;
   /** Infinity while nobody knows whether it was done, or will be. */
   endedAt: number;
   /** Of the answer. */
@@ -85,7 +88,7 @@ export class Story {
 
   constructor(history: History) {
     this.history = history;
-    for (const event of history.events) this.#take(event);
+    for (const [place, event] of history.events.entries()) this.#take(event, place);
     for (const op of this.ops.values()) this.#sort(op);
     // A check may come before the answer to its prepare.
     for (const event of this.#checks) this.transactions.get(event.transactionId)?.begun.push(event);
@@ -162,14 +165,14 @@ export class Story {
     return [...receipts].flatMap((receipt) => this.settlings.get(receipt) ?? []);
   }
 
-  #take(event: Event): void {
+  #take(event: Event, place: number): void {
     switch (event.is) {
       case "invoke":
-        return this.#begin(event);
+        return this.#begin(event, place);
       case "ok":
       case "refused":
       case "lost":
-        return this.#end(event);
+        return this.#end(event, place);
       case "begun":
         this.#checks.push(event);
         return;
@@ -182,13 +185,15 @@ export class Story {
     }
   }
 
-  #begin({ op: number, client, request, at, wall }: Of<Event, "invoke">): void {
+  #begin({ op: number, client, request, at, wall }: Of<Event, "invoke">, place: number): void {
     const op: Op = {
       op: number,
       client,
       request,
       invokedAt: at,
       invokedWall: wall,
+      invokedPlace: place,
+      endedPlace: Infinity,
       endedAt: Infinity,
       endedWall: Infinity,
       ended: "lost",
@@ -200,10 +205,11 @@ export class Story {
         this.messages.set(message.mark, { message, op: op as MessageStory["op"] });
   }
 
-  #end(event: Of<Event, "ok" | "refused" | "lost">): void {
+  #end(event: Of<Event, "ok" | "refused" | "lost">, place: number): void {
     const op = this.ops.get(event.op);
     if (op === undefined) return;
     op.ended = event.is;
+    op.endedPlace = place;
     if (event.is !== "lost") [op.endedAt, op.endedWall] = [event.at, event.wall];
     if (event.is === "refused") op.code = event.code;
     if (event.is !== "ok") return;
