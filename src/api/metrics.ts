@@ -1,14 +1,22 @@
 /**
  * `/metrics`: the figures of the key's topics as OpenMetrics text. Read when asked for, from the queues themselves; at
- * most a hundred topics, so that a scrape stays bounded. It keeps no counters of its own: a Worker has no memory to trust.
+ * most so many queues, so that a scrape stays bounded, and one that left topics out says so. It keeps no counters of its own: a
+ * Worker has no memory to trust.
  */
 import type { TopicStats } from "../broker/broker.ts";
-import { accept } from "../protocol/errors.ts";
+import type { Principal } from "../auth/principal.ts";
+import { accept, type Outcome } from "../protocol/errors.ts";
+import type { TopicRoute } from "../protocol/rpc.ts";
 import { nothing } from "./fields.ts";
-import { operation, type Operation } from "./operation.ts";
+import { type Edge, operation, type Operation } from "./operation.ts";
 import { forbids } from "./scopes.ts";
 
-const TOPICS_MAX = 100;
+/** Each is a call; a request on Cloudflare makes at most a thousand. */
+const QUEUES_MAX = 800;
+const PAGE_MAX = 100;
+const PAGES_MAX = 50;
+/** Topics that are asked at a time. */
+const AT_ONCE_MAX = 8;
 const READERS = ["consume", "manage"] as const;
 
 interface Family {
@@ -27,6 +35,10 @@ const FAMILIES = {
   ],
   delayed: ["halfmq_queue_delayed_messages", "Messages that wait for their time"],
   prepared: ["halfmq_queue_prepared_transactions", "Transactions that nobody has decided yet"],
+  failingChecks: [
+    "halfmq_queue_failing_checks",
+    "Prepared transactions whose last check was not answered as it should be",
+  ],
   forwarding: [
     "halfmq_queue_forwarding_messages",
     "Committed messages on their way to other queues",
@@ -50,6 +62,7 @@ const QUEUE_FIGURES = [
   "coldBytes",
   "delayed",
   "prepared",
+  "failingChecks",
   "forwarding",
 ] as const;
 
@@ -94,6 +107,35 @@ function familiesOf(topics: readonly { topic: string; stats: TopicStats }[]): Fa
   }));
 }
 
+const TRUNCATED = {
+  name: "halfmq_metrics_truncated",
+  help: "1 when there are more topics than one scrape looks at: a key for some of them sees those",
+};
+
+/** The key's topics in the order of their list, as many as may be asked. */
+async function topicsOf(
+  { broker }: Edge,
+  caller: Principal,
+): Promise<Outcome<{ routes: TopicRoute[]; isTruncated: boolean }>> {
+  const routes: TopicRoute[] = [];
+  let queues = 0;
+  let cursor: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const query = { limit: PAGE_MAX, ...(cursor === undefined ? {} : { cursor }) };
+    const listed = await broker.topics(caller.namespace, query);
+    if (!listed.ok) return listed;
+    for (const route of listed.value.items) {
+      if (forbids(caller, READERS, route.topic) !== undefined) continue;
+      queues += route.settings.queues;
+      if (queues > QUEUES_MAX && routes.length > 0) return accept({ routes, isTruncated: true });
+      routes.push(route);
+    }
+    cursor = listed.value.nextCursor;
+    if (cursor === undefined) return accept({ routes, isTruncated: false });
+  }
+  return accept({ routes, isTruncated: true });
+}
+
 const textOf = (families: readonly Family[]): string => {
   const lines = families.flatMap(({ name, help, samples }) => [
     `# TYPE ${name} gauge`,
@@ -112,17 +154,23 @@ export const metricsOperations: readonly Operation[] = [
     query: nothing,
     async handle(edge, { caller }) {
       const { namespace } = caller;
-      const listed = await edge.broker.topics(namespace, { limit: TOPICS_MAX });
-      if (!listed.ok) return listed;
+      const found = await topicsOf(edge, caller);
+      if (!found.ok) return found;
+      const { routes, isTruncated } = found.value;
       const topics: { topic: string; stats: TopicStats }[] = [];
-      for (const { topic } of listed.value.items) {
-        if (forbids(caller, READERS, topic) !== undefined) continue;
-        const stats = await edge.broker.stats({ namespace, topic });
+      for (let from = 0; from < routes.length; from += AT_ONCE_MAX) {
+        const some = routes.slice(from, from + AT_ONCE_MAX);
+        const all = await Promise.all(
+          some.map(
+            async ({ topic }) => [topic, await edge.broker.stats({ namespace, topic })] as const,
+          ),
+        );
         // One that went away or does not answer is left out: the others' figures still count.
-        if (stats.ok) topics.push({ topic, stats: stats.value });
+        for (const [topic, stats] of all) if (stats.ok) topics.push({ topic, stats: stats.value });
       }
+      const truncated = { ...TRUNCATED, samples: [`${TRUNCATED.name} ${isTruncated ? 1 : 0}`] };
       return accept({
-        body: textOf(familiesOf(topics)),
+        body: textOf([...familiesOf(topics), truncated]),
         contentType: "application/openmetrics-text; version=1.0.0; charset=utf-8",
       });
     },

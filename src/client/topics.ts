@@ -31,6 +31,8 @@ export interface TopicStats {
     /** Since when the bucket has not given what was asked of it. */
     readonly coldUnreachableAt?: number;
     readonly prepared: number;
+    /** Of these, transactions whose last check failed. */
+    readonly failingChecks?: number;
     readonly delayed: number;
   }[];
   readonly groups: readonly (DeliveryStats & {

@@ -54,6 +54,8 @@ export interface TransactionInfo {
   readonly state: TransactionState;
   /** How often was asked. */
   readonly checks: number;
+  /** The last check that decided nothing: `outcome` is `unknown` when that was the answer, else why there was none. */
+  readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly status?: number };
   readonly nextCheckAt?: number;
   readonly decidedBy?: Decider;
   readonly preparedAt: number;

@@ -240,7 +240,9 @@ export class Coordinator implements CoordinatorRpc {
   }
 
   /** Tells the queue how a check ended. When that is lost in the end, the queue ends it as unknown by itself. */
-  async #end(offer: Waiting, { resolution }: Answer): Promise<void> {
+  async #end(offer: Waiting, { resolution, failure, status = 0 }: Answer): Promise<void> {
+    const answered = status === 0 ? {} : { status };
+    const why = failure === undefined ? [] : [{ failure, ...answered }];
     const { clock, log } = this.#ports;
     const { namespace, topic, incarnation, queue, position, attempt } = offer;
     const fields = { namespace, topic, queue, position, attempt, resolution };
@@ -248,7 +250,7 @@ export class Coordinator implements CoordinatorRpc {
       if (tries > 0) await pause(clock, END_BACKOFF_MS * 2 ** (tries - 1));
       try {
         const port = this.#ports.queue(namespace, topic, queue);
-        const call = port.endCheck(incarnation, position, attempt, resolution);
+        const call = port.endCheck(incarnation, position, attempt, resolution, ...why);
         const outcome = await within(clock, END_MS_MAX, call);
         if (outcome?.ok === true) return;
         if (outcome !== undefined && !isRetryable(outcome)) {

@@ -4,8 +4,15 @@
  */
 
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/** What an answer says in headers, beside those that every page may read. */
-const EXPOSED = "x-request-id, retry-after, idempotent-replayed, allow, link";
+/**
+ * What an answer says in headers, beside those that every page may read: what the clients of each dialect look at. The SDKs of SQS
+ * want the request's id, the code of a fault, and the time, to set their clock by when a signature is refused.
+ */
+const EXPOSED = [
+  "x-request-id, retry-after, idempotent-replayed, allow, link, date, www-authenticate",
+  "x-amzn-requestid, x-amzn-query-error",
+  "x-mq-request-id",
+].join(", ");
 /** So long a browser need not ask again. */
 const REMEMBERED_SECONDS = "7200";
 

@@ -1,6 +1,6 @@
 /**
- * A request's bytes, bounded while they come. It never trusts a Content-Length, never holds more than the limit, never
- * waits for ever, and looks at nothing that is in them.
+ * A request's bytes, bounded while they come. It trusts a Content-Length only when that says too much, never holds more than the
+ * limit, never waits for ever, and looks at nothing that is in them.
  */
 import { type Clock, within } from "./clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
@@ -30,9 +30,15 @@ export async function readBytes(request: Request, clock: Clock): Promise<Outcome
   const { headers } = request;
   // What the transport has framed at this length is read in one go; everything else is counted as it comes. To look at
   // `body` makes a stream of it, which costs more than a small body itself.
-  const isSmall = Number(headers.get("content-length") ?? Number.NaN) <= ONE_GO_BYTES_MAX;
+  const announced = Number(headers.get("content-length") ?? Number.NaN);
+  const isSmall = announced <= ONE_GO_BYTES_MAX;
   const stream = isSmall ? undefined : request.body;
   if (stream === null) return accept(NOTHING);
+  if (stream !== undefined && announced > LIMITS.requestBytesMax) {
+    // Who is about to send so much need not; who sends already is read on, so that it comes to see the answer.
+    void counted(stream, clock).catch(() => undefined);
+    return tooLarge(announced);
+  }
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     return refuse("unsupported_media_type", "The body must come without a content encoding", {

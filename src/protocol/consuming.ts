@@ -258,6 +258,8 @@ export interface QueueStats {
   /** Since when the bucket has not given what was asked of it; absent: it gave, or was not asked. */
   readonly coldUnreachableAt?: number;
   readonly prepared: number;
+  /** Of these, transactions whose last check nobody answered as he should. */
+  readonly failingChecks: number;
   readonly delayed: number;
   /** Messages of committed transactions still to be forwarded to other queues. */
   readonly forwarding: number;

@@ -134,6 +134,15 @@ export interface Decided {
   readonly replayed: boolean;
 }
 
+/** A check that decided nothing. */
+export interface LastCheck {
+  readonly at: number;
+  /** `unknown` when that was the answer, else why there was none: `timeout`, `status`, `no_such_binding`, `failed` … */
+  readonly outcome: string;
+  /** The HTTP status, where one came. */
+  readonly status?: number;
+}
+
 export interface TransactionView {
   readonly transactionId: string;
   readonly topic: string;
@@ -141,6 +150,8 @@ export interface TransactionView {
   readonly producerGroup: string;
   readonly state: TransactionState;
   readonly checks: number;
+  /** The last one that decided nothing; absent when there was none. */
+  readonly lastCheck?: LastCheck;
   readonly check: CheckPolicy;
   readonly nextCheckAt?: number;
   readonly decidedBy?: Decider;

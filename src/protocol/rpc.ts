@@ -134,6 +134,8 @@ export interface QueueRpc {
     position: number,
     attempt: number,
     resolution: "commit" | "rollback" | "unknown",
+    /** Why it is unknown though nobody said so. */
+    why?: { readonly failure: string; readonly status?: number },
   ): Promise<Outcome<{ state: TransactionState }>>;
 
   /** A long poll ends with `topic_not_found` or `group_not_found` when what it waits for is deleted. */

@@ -100,14 +100,21 @@ export function checkContent(
 
 export function endCheck(
   store: QueueStore,
-  end: { position: number; attempt: number; resolution: "commit" | "rollback" | "unknown" },
+  end: {
+    position: number;
+    attempt: number;
+    resolution: "commit" | "rollback" | "unknown";
+    why?: { readonly failure: string; readonly status?: number } | undefined;
+  },
   nowMs: number,
 ): Outcome<{ state: TransactionState }> {
   const open = store.halves.open.get(end.position);
   const state = store.halves.stateOf(end.position);
   if (state === undefined) return missing;
   if (open !== undefined && end.resolution === "unknown") {
-    if (end.attempt === open.checks && open.openUntil > 0) store.halves.checkEnded(open);
+    const { failure: outcome = "unknown", status } = end.why ?? {};
+    const last = { at: nowMs, outcome, ...(status === undefined ? {} : { status }) };
+    if (end.attempt === open.checks && open.openUntil > 0) store.halves.checkEnded(open, last);
     return accept({ state });
   }
   if (end.resolution === "unknown") return accept({ state });

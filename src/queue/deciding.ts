@@ -171,7 +171,8 @@ export function settle(
   if (how.to !== "committed")
     for (const [index, message] of half?.messages.entries() ?? [])
       freeDedup(store, { position: open.position, index }, message, nowMs);
-  const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks: open.checks, placed };
+  const { checks, lastCheck } = open;
+  const decided: Decided = { state: how.to, by: how.by, at: nowMs, checks, lastCheck, placed };
   store.halves.decide(open, decided);
   letHalfGo(store, { position: open.position, messages: half?.messages ?? [] }, decided, nowMs);
 }

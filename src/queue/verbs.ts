@@ -161,10 +161,12 @@ export class QueueVerbs implements QueueRpc {
     });
   }
 
-  endCheck(...[incarnation, position, attempt, resolution]: Args<"endCheck">): Rpc<"endCheck"> {
+  endCheck(
+    ...[incarnation, position, attempt, resolution, why]: Args<"endCheck">
+  ): Rpc<"endCheck"> {
     return this.#queue.run((nowMs) =>
       this.#is(incarnation)
-        ? endCheck(this.#queue.store, { position, attempt, resolution }, nowMs)
+        ? endCheck(this.#queue.store, { position, attempt, resolution, why }, nowMs)
         : noTransaction,
     );
   }

@@ -203,7 +203,8 @@ const event = (sequence: number): ChangeEvent => ({
   data: { topic: `t${sequence}` },
 });
 
-const route = (topic: string) => ({ topic, settings: {}, createdAt: 1 }) as never;
+const route = (topic: string, queues = 1) =>
+  ({ topic, settings: { queues }, createdAt: 1 }) as never;
 
 test("changes come as server-sent events and a reader goes on where it was", async () => {
   const answers = [
@@ -275,6 +276,7 @@ const stats = {
       bytes: 10,
       coldBytes: 4,
       prepared: 1,
+      failingChecks: 1,
       delayed: 2,
       forwarding: 0,
       groups: [],
@@ -311,6 +313,7 @@ test("stats show queues, groups and transactions; an inexact lag says so", async
       bytes: 10,
       coldBytes: 4,
       prepared: 1,
+      failingChecks: 1,
       delayed: 2,
       forwarding: 0,
     },
@@ -333,9 +336,36 @@ test("metrics are OpenMetrics text, each family once, of the key's topics only",
     'halfmq_group_oldest_unacked_age_seconds{topic="a-1",group="g"} 1.5\n',
   );
   expect(answer.text).toContain('halfmq_queue_cold_bytes{topic="a-1",queue="0"} 4\n');
+  expect(answer.text).toContain('halfmq_queue_failing_checks{topic="a-1",queue="0"} 1\n');
+  expect(answer.text).toContain("halfmq_metrics_truncated 0\n");
   expect(answer.text).not.toContain('topic="b"');
   const families = Array.from(answer.text.matchAll(/^# TYPE (\S+)/gmu), ([, name]) => name);
   expect(new Set(families).size).toBe(families.length);
+});
+
+test("metrics page through the topics, up to 800 queues, and say when there are more", async () => {
+  const names = Array.from({ length: 250 }, (_, n) => `a-${String(n).padStart(3, "0")}`);
+  const metrics = async (queues: number): Promise<{ topics: number; text: string }> => {
+    const { call } = testEdge({
+      topics: (_namespace, { limit, cursor = "0" }) => {
+        const from = Number(cursor);
+        const items = names.slice(from, from + limit).map((name) => route(name, queues));
+        const isLast = from + limit >= names.length;
+        return Promise.resolve(
+          accept(isLast ? { items } : { items, nextCursor: `${from + limit}` }),
+        );
+      },
+      stats: () => Promise.resolve(accept(stats)),
+    });
+    const { text } = await call("GET", "/metrics");
+    return { topics: text.match(/^halfmq_group_lag_messages/gmu)?.length ?? 0, text };
+  };
+  const all = await metrics(1);
+  expect(all.topics).toBe(250);
+  expect(all.text).toContain("halfmq_metrics_truncated 0\n");
+  const some = await metrics(8);
+  expect(some.topics).toBe(100);
+  expect(some.text).toContain("halfmq_metrics_truncated 1\n");
 });
 
 test("topics out of a key's reach are not in its list", async () => {
@@ -343,5 +373,8 @@ test("topics out of a key's reach are not in its list", async () => {
     topics: () => Promise.resolve(accept({ items: [route("a-1"), route("b")], nextCursor: "n" })),
   });
   const answer = await call("GET", "/v1/topics", undefined, { key: "bound" });
-  expect(answer.json).toEqual({ items: [{ topic: "a-1", createdAt: 1 }], nextCursor: "n" });
+  expect(answer.json).toEqual({
+    items: [{ topic: "a-1", queues: 1, createdAt: 1 }],
+    nextCursor: "n",
+  });
 });

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { readBody } from "../../src/api/read-body.ts";
 import { BODY_WAIT_MS } from "../../src/platform/read-bytes.ts";
+import { LIMITS } from "../../src/protocol/limits.ts";
 import { FakeClock, turns } from "../client/fake-clock.node.ts";
 
 /** A sender of these pieces, which then says nothing more. */
@@ -100,5 +101,21 @@ test("a body that comes slowly is read to its end, and leaves no timer behind", 
   await fake.advance(5 * BODY_WAIT_MS);
   expect(await outcome).toMatchObject({ ok: true, value: { text: '{"a":1}' } });
   await turns();
+  expect(fake.timers).toBe(0);
+});
+
+test("a body that is announced as too large is refused before it comes", async () => {
+  const fake = new FakeClock();
+  const headers = { "content-length": String(LIMITS.requestBytesMax + 1) };
+  const { request, isCancelled } = stalling(['{"body":'], headers);
+  expect(await readBody(request, clockOf(fake))).toMatchObject({
+    ok: false,
+    code: "request_too_large",
+    facts: { field: "body", limit: LIMITS.requestBytesMax, actual: LIMITS.requestBytesMax + 1 },
+  });
+  // Whoever sends all the same is read on for a while, so that it sees the answer.
+  expect(isCancelled()).toBe(false);
+  await fake.advance(BODY_WAIT_MS);
+  expect(isCancelled()).toBe(true);
   expect(fake.timers).toBe(0);
 });

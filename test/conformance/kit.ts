@@ -98,6 +98,7 @@ export interface Transaction extends Prepared {
   readonly topic: string;
   readonly queue: number;
   readonly checks: number;
+  readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly status?: number };
   readonly decidedBy?: string;
   readonly preparedAt: number;
   readonly decidedAt?: number;

@@ -2,7 +2,17 @@
 import { expect } from "vitest";
 import { Webhook } from "standardwebhooks";
 import { asked, type Cases, type Mq, resolution } from "./client.ts";
-import { bodies, type Call, type CallAnswer, gate, SHORT, there, unique, until } from "./kit.ts";
+import {
+  bodies,
+  type Call,
+  type CallAnswer,
+  gate,
+  SHORT,
+  there,
+  type Transaction,
+  unique,
+  until,
+} from "./kit.ts";
 
 const WEBHOOK_HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
@@ -18,7 +28,7 @@ function verify(call: Call, secret: string): unknown {
 async function countsAsUnknown(
   mq: Mq,
   bad: CallAnswer | ((id: string) => CallAnswer),
-): Promise<void> {
+): Promise<Transaction["lastCheck"]> {
   const topic = await mq.topic();
   const producers = await mq.producers((call) => {
     const { attempt, transactionId } = asked(call);
@@ -32,6 +42,7 @@ async function countsAsUnknown(
   const done = await mq.becomes(transactionId, "committed");
   expect(done).toMatchObject({ checks: 2, decidedBy: "check" });
   expect(producers.calls.map((call) => asked(call).attempt)).toEqual([1, 2]);
+  return done.lastCheck;
 }
 
 const COMMIT = JSON.stringify({ resolution: "commit" });
@@ -88,9 +99,16 @@ export const webhooks: Cases = {
   "row 39: a checker that throws or answers nothing counts as unknown and is asked again": async (
     mq,
   ) => {
-    await countsAsUnknown(mq, { status: 500, body: COMMIT });
-    await countsAsUnknown(mq, { status: 200, body: "null" });
-    await countsAsUnknown(mq, { status: 200, body: "" });
+    expect(await countsAsUnknown(mq, { status: 500, body: COMMIT })).toMatchObject({
+      outcome: "status",
+      status: 500,
+    });
+    expect(await countsAsUnknown(mq, { status: 200, body: "null" })).toMatchObject({
+      outcome: "no_resolution",
+    });
+    expect(await countsAsUnknown(mq, { status: 200, body: "" })).toMatchObject({
+      outcome: "not_json",
+    });
   },
 
   "another status than 200 counts as unknown, whatever its body says": async (mq) => {

@@ -50,7 +50,7 @@ test("what fails is told as unknown and logged", async () => {
   await offer(queue().offersOf(1));
   endpoint.asked[0]?.fail("timeout");
   await settle();
-  expect(queue().ends).toEqual([[INCARNATION, 1, 1, "unknown"]]);
+  expect(queue().ends).toEqual([[INCARNATION, 1, 1, "unknown", { failure: "timeout" }]]);
   expect(logged).toEqual(["check.unanswered"]);
   expect(await coordinator.seen()).toMatchObject({ lastOutcome: "timeout" });
 });

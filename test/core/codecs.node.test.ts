@@ -174,17 +174,28 @@ const placed: fc.Arbitrary<Placed> = fc.oneof(
   fc.record({ at: fc.constant("duplicate" as const), id: text }),
   fc.record({ at: fc.constant("remote" as const), queue: number, offset: fc.nat() }),
 );
+const lastCheck = fc.oneof(
+  fc.constant(undefined),
+  fc.record({ at: fc.integer({ min: 1 }), outcome: fc.constantFrom("timeout", "unknown") }),
+  fc.record({
+    at: fc.integer({ min: 1 }),
+    outcome: fc.constant("status"),
+    status: fc.integer({ min: 100, max: 599 }),
+  }),
+);
+
 const decided: fc.Arbitrary<Decided> = fc.record({
   state: fc.constantFrom("committed" as const, "rolledBack" as const, "discarded" as const),
   by: fc.constantFrom(undefined, "producer" as const, "check" as const, "operator" as const),
   at: number,
   checks: number,
+  lastCheck,
   placed: fc.array(placed, { maxLength: 3 }),
 });
 
 test("pages of half messages and of deliveries", () => {
   const at = fc.nat(HALF_PAGE - 1);
-  const progress = fc.record({ checks: number, nextCheckAt: number, openUntil: number });
+  const progress = fc.record({ checks: number, nextCheckAt: number, openUntil: number, lastCheck });
   fc.assert(
     fc.property(
       fc.nat(1_000),

@@ -39,6 +39,14 @@ test("it reads answers, refusals among them, with their headers", async () => {
   });
 });
 
+test("it reads what the clients of each dialect look at", async () => {
+  const { headers } = await crossOrigin(PAGE)(ask("GET", { origin: PAGE }), refused);
+  const exposed = headers.get("access-control-expose-headers")?.split(", ") ?? [];
+  const own = ["x-request-id", "retry-after", "idempotent-replayed", "date", "link", "allow"];
+  const doors = ["x-amzn-requestid", "x-amzn-query-error", "x-mq-request-id"];
+  for (const name of [...own, ...doors]) expect(exposed).toContain(name);
+});
+
 test("nobody else is answered otherwise than before", async () => {
   for (const [origins, request] of [
     [undefined, preflight(PAGE)],

@@ -7,8 +7,9 @@
  */
 import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import type { TransactionState } from "../../protocol/rpc.ts";
+import type { LastCheck, TransactionState } from "../../protocol/rpc.ts";
 import { HalfArchive } from "./archive.ts";
+import { readLastCheck, writeLastCheck } from "./last-check.ts";
 import { DiscardedPages, HalfShelf } from "./shelf.ts";
 import { OpenHalves, type OpenHalf } from "./open.ts";
 import {
@@ -88,6 +89,7 @@ export class Halves implements Page {
       checks: progress?.checks ?? 0,
       nextCheckAt: progress?.nextCheckAt ?? preparedAt + half.policy.timeoutMs,
       openUntil: progress?.openUntil ?? 0,
+      lastCheck: progress?.lastCheck,
       offeredUntil: 0,
     };
     this.open.add(open);
@@ -106,23 +108,22 @@ export class Halves implements Page {
     this.#progress(page, open, { checks: open.checks + 1, nextCheckAt, openUntil });
   }
 
-  checkEnded(open: OpenHalf): void {
+  checkEnded(open: OpenHalf, lastCheck: LastCheck): void {
     const page = this.#page(open.position);
-    this.#journal.change(page).byte(OPERATION.checkEnded).uint(open.position);
-    this.#progress(page, open, {
-      checks: open.checks,
-      nextCheckAt: open.nextCheckAt,
-      openUntil: 0,
-    });
+    const writer = this.#journal.change(page).byte(OPERATION.checkEnded).uint(open.position);
+    writeLastCheck(writer, lastCheck);
+    this.#progress(page, open, { openUntil: 0, lastCheck });
   }
 
   postpone(open: OpenHalf, nextCheckAt: number): void {
     const page = this.#page(open.position);
     this.#journal.change(page).byte(OPERATION.postponed).uint(open.position).uint(nextCheckAt);
-    this.#progress(page, open, { checks: open.checks, nextCheckAt, openUntil: open.openUntil });
+    this.#progress(page, open, { nextCheckAt });
   }
 
-  #progress(page: HalfPage, open: OpenHalf, progress: Progress): void {
+  #progress(page: HalfPage, open: OpenHalf, change: Partial<Progress>): void {
+    const { checks, nextCheckAt, openUntil, lastCheck } = open;
+    const progress = { checks, nextCheckAt, openUntil, lastCheck, ...change };
     page.progress.set(open.position, progress);
     Object.assign(open, progress, { offeredUntil: 0 });
     this.open.schedule(open);
@@ -163,7 +164,7 @@ export class Halves implements Page {
 
   #applyResumed(page: HalfPage, position: number, nextCheckAt: number): void {
     page.decided.delete(position);
-    page.progress.set(position, { checks: 0, nextCheckAt, openUntil: 0 });
+    page.progress.set(position, { checks: 0, nextCheckAt, openUntil: 0, lastCheck: undefined });
   }
 
   #countResumed(position: number): void {
@@ -317,18 +318,19 @@ export class Halves implements Page {
     if (news) this.#journal.restoreDirty(page, seq);
     switch (kind) {
       case OPERATION.checkBegun: {
-        const progress = {
-          checks: reader.uint(),
-          nextCheckAt: reader.uint(),
-          openUntil: reader.uint(),
-        };
-        if (news) page.progress.set(position, progress);
+        const [checks, nextCheckAt] = [reader.uint(), reader.uint()];
+        const change = { checks, nextCheckAt, openUntil: reader.uint() };
+        if (news) replay(page, position, change);
         return;
       }
-      case OPERATION.checkEnded:
+      case OPERATION.checkEnded: {
+        const change = { openUntil: 0, lastCheck: readLastCheck(reader) };
+        if (news && page.progress.has(position)) replay(page, position, change);
+        return;
+      }
       case OPERATION.postponed: {
-        const nextCheckAt = kind === OPERATION.postponed ? reader.uint() : undefined;
-        if (news) this.#replayProgress(page, position, nextCheckAt);
+        const change = { nextCheckAt: reader.uint() };
+        if (news) replay(page, position, change);
         return;
       }
       case OPERATION.decided: {
@@ -354,19 +356,6 @@ export class Halves implements Page {
         throw new CodecError(`unknown half operation ${kind}`);
     }
     if (seq > this.savedSeq) this.#journal.restoreDirty(this, seq);
-  }
-
-  #replayProgress(page: HalfPage, position: number, nextCheckAt: number | undefined): void {
-    const before = page.progress.get(position);
-    if (nextCheckAt === undefined) {
-      if (before !== undefined) page.progress.set(position, { ...before, openUntil: 0 });
-      return;
-    }
-    page.progress.set(position, {
-      checks: before?.checks ?? 0,
-      nextCheckAt,
-      openUntil: before?.openUntil ?? 0,
-    });
   }
 
   /** After the replay: everything in the log that has no decision is open. Reads no bodies, and no archived page. */
@@ -396,4 +385,10 @@ export class Halves implements Page {
       this.#opened(position, half, storedAt, page?.progress.get(position));
     }
   }
+}
+
+/** `nextCheckAt` is in the first change of each. */
+function replay(page: HalfPage, position: number, change: Partial<Progress>): void {
+  const before = { checks: 0, nextCheckAt: 0, openUntil: 0, lastCheck: undefined };
+  page.progress.set(position, { ...before, ...page.progress.get(position), ...change });
 }

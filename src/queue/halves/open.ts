@@ -3,6 +3,7 @@
  * its discard. In memory only: made anew on waking. When something is due is core/half-message.ts's to say.
  */
 import { dueAt, type Undecided } from "../../core/half-message.ts";
+import type { LastCheck } from "../../protocol/rpc.ts";
 import { Heap } from "../../core/heap.ts";
 
 export interface OpenHalf extends Undecided {
@@ -12,6 +13,7 @@ export interface OpenHalf extends Undecided {
   checks: number;
   nextCheckAt: number;
   openUntil: number;
+  lastCheck: LastCheck | undefined;
   /** Offered to its coordinator; offered again if no check has begun by then. Not stored. */
   offeredUntil: number;
 }

@@ -3,11 +3,12 @@
  * or postponed; the decided ones with their decision. State and layout; the rules are in core/half-message.ts.
  */
 import { ByteReader, CodecError, type ByteWriter } from "../../core/bytes.ts";
-import type { Decider } from "../../protocol/rpc.ts";
+import type { Decider, LastCheck } from "../../protocol/rpc.ts";
+import { readLastCheck, writeLastCheck } from "./last-check.ts";
 import type { Page } from "../storage/journal.ts";
 
 export const HALF_PAGE = 1_024;
-const VERSION = 1;
+const VERSION = 2;
 
 /** Where a message of a committed transaction went. */
 export type Placed =
@@ -32,6 +33,7 @@ export interface Decided {
   readonly by: Decider | undefined;
   readonly at: number;
   readonly checks: number;
+  readonly lastCheck?: LastCheck | undefined;
   placed: Placed[];
 }
 
@@ -40,6 +42,7 @@ export interface Progress {
   checks: number;
   nextCheckAt: number;
   openUntil: number;
+  lastCheck: LastCheck | undefined;
 }
 
 const STATES = ["committed", "rolledBack", "discarded"] as const;
@@ -110,6 +113,7 @@ export function writeDecided(writer: ByteWriter, decided: Decided): void {
     .byte(decided.by === undefined ? 0 : DECIDERS.indexOf(decided.by) + 1);
   writer.uint(decided.at).uint(decided.checks).uint(decided.placed.length);
   for (const placed of decided.placed) writePlaced(writer, placed);
+  writeLastCheck(writer, decided.lastCheck);
 }
 
 export function readDecided(reader: ByteReader): Decided {
@@ -121,7 +125,7 @@ export function readDecided(reader: ByteReader): Decided {
   const checks = reader.uint();
   const placed: Placed[] = [];
   for (let left = reader.uint(); left > 0; left--) placed.push(readPlaced(reader));
-  return { state, by, at, checks, placed };
+  return { state, by, at, checks, placed, lastCheck: readLastCheck(reader) };
 }
 
 export class HalfPage implements Page {
@@ -144,12 +148,13 @@ export class HalfPage implements Page {
   encode(writer: ByteWriter): void {
     const base = this.number * HALF_PAGE;
     writer.byte(VERSION).uint(this.progress.size);
-    for (const [position, { checks, nextCheckAt, openUntil }] of this.progress) {
+    for (const [position, { checks, nextCheckAt, openUntil, lastCheck }] of this.progress) {
       writer
         .uint(position - base)
         .uint(checks)
         .uint(nextCheckAt)
         .uint(openUntil);
+      writeLastCheck(writer, lastCheck);
     }
     writer.uint(this.decided.size);
     for (const [position, decided] of this.decided) {
@@ -170,6 +175,7 @@ export class HalfPage implements Page {
         checks: reader.uint(),
         nextCheckAt: reader.uint(),
         openUntil: reader.uint(),
+        lastCheck: readLastCheck(reader),
       });
     }
     for (let left = reader.uint(); left > 0; left--)

@@ -63,6 +63,7 @@ export function view(store: QueueStore, position: number): TransactionView | und
   if (half === undefined || state === undefined) return undefined;
   const open = store.halves.open.get(position);
   const decided = store.halves.decidedAt(position);
+  const lastCheck = open === undefined ? decided?.lastCheck : open.lastCheck;
   return {
     transactionId: idOf(store, position),
     topic: store.route.topic,
@@ -70,6 +71,7 @@ export function view(store: QueueStore, position: number): TransactionView | und
     producerGroup: half.producerGroup,
     state,
     checks: open?.checks ?? decided?.checks ?? 0,
+    ...(lastCheck === undefined ? {} : { lastCheck }),
     check: half.policy,
     ...(open === undefined ? {} : { nextCheckAt: open.nextCheckAt }),
     ...(decided?.by === undefined || open !== undefined ? {} : { decidedBy: decided.by }),

@@ -1,6 +1,7 @@
 /** A queue's figures, and those of its groups: added up over the consumers of a broadcast group, and of each. */
 import { NO_FIGURES, sumOfFigures } from "../../core/figures.ts";
 import type { DeliveryFigures, GroupRoute, QueueStats } from "../../protocol/rpc.ts";
+import { hasFailed } from "../halves/last-check.ts";
 import type { Group } from "../delivery/group.ts";
 import type { QueueStore } from "../store.ts";
 
@@ -16,6 +17,7 @@ export function stats(store: QueueStore, nowMs: number): QueueStats {
       ? {}
       : { coldUnreachableAt: messages.cold.unreachableAt }),
     prepared: halves.open.size,
+    failingChecks: Array.from(halves.open).filter(({ lastCheck }) => hasFailed(lastCheck)).length,
     delayed: store.delayed.count,
     forwarding: store.links.pending,
     groups: Array.from(store.groups.routes(), (route) => groupStats(store, route, nowMs)),
