@@ -32,11 +32,16 @@ export function circumstancesOf(edge: Edge, call: Call): Circumstances {
 type Body = Content["body"];
 const NULL: JsonText = { json: "null" };
 
-/** `at` stands in front of a field's name in a refusal: `messages[3].`. */
+/** Where a message stands in its request: the text in front of its fields' names, or its index in `messages`. */
+type Place = string | number;
+
+const fieldAt = (at: Place, field: string): string =>
+  typeof at === "number" ? `messages[${at}].${field}` : `${at}${field}`;
+
 export function contentOf(
   message: MessageIn,
   bodyText: JsonText | undefined,
-  at: string,
+  at: Place,
   { nowMs, bodyBytesMax, traceparent }: Circumstances,
 ): Outcome<Content> {
   const body = bodyOf(message, bodyText, at, bodyBytesMax);
@@ -64,7 +69,7 @@ export function contentOf(
 function bodyOf(
   message: MessageIn,
   text: JsonText | undefined,
-  at: string,
+  at: Place,
   limit: number,
 ): Outcome<Body> {
   if (message.bodyBase64 === undefined) {
@@ -72,9 +77,9 @@ function bodyOf(
     const { json, utf8 } = body;
     const isShort = json.length * 3 <= limit;
     const actual = utf8?.length ?? (isShort ? json.length : utf8Length(json));
-    return actual > limit ? tooLarge(`${at}body`, limit, actual) : accept(body);
+    return actual > limit ? tooLarge(fieldAt(at, "body"), limit, actual) : accept(body);
   }
-  const field = `${at}bodyBase64`;
+  const field = fieldAt(at, "bodyBase64");
   const bytes = decodeBase64(message.bodyBase64);
   if (bytes === undefined) {
     return refuse("invalid_request", `${field}: not base64 (RFC 4648, with padding)`, { field });
@@ -89,10 +94,10 @@ const tooLarge = (field: string, limit: number, actual: number): Refusal =>
     actual,
   });
 
-function lateFault({ deliverAt = 0 }: MessageIn, at: string, nowMs: number): Refusal | undefined {
+function lateFault({ deliverAt = 0 }: MessageIn, at: Place, nowMs: number): Refusal | undefined {
   const latest = nowMs + LIMITS.delayMsMax;
   if (deliverAt <= latest) return undefined;
-  const field = `${at}deliverAt`;
+  const field = fieldAt(at, "deliverAt");
   return refuse("invalid_request", `${field}: at most 366 days from now`, {
     field,
     limit: latest,
@@ -104,11 +109,11 @@ function lateFault({ deliverAt = 0 }: MessageIn, at: string, nowMs: number): Ref
  * The refusal of a message that would be over before it is delivered. Of a request that comes again it may be true though it
  * was not at first; so what was answered to its key goes before.
  */
-export function overdueFault(message: MessageIn, at: string, nowMs: number): Refusal | undefined {
+export function overdueFault(message: MessageIn, at: Place, nowMs: number): Refusal | undefined {
   const { delayMs = 0, deliverAt = 0, expiresAt } = message;
   const delivery = Math.max(nowMs + delayMs, deliverAt);
   if (expiresAt === undefined || expiresAt > delivery) return undefined;
-  const field = `${at}expiresAt`;
+  const field = fieldAt(at, "expiresAt");
   return refuse("invalid_request", `${field}: not after its delivery`, {
     field,
     limit: delivery,

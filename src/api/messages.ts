@@ -50,7 +50,7 @@ function sendableOf(call: Call, circumstances: Circumstances): Outcome<Sendable>
   const messages: Content[] = [];
   let overdue: Refusal | undefined;
   for (const [index, message] of (isOne ? [body] : body.messages).entries()) {
-    const at = isOne ? "" : `messages[${index}].`;
+    const at = isOne ? "" : index;
     const content = contentOf(message, texts[index], at, circumstances);
     if (!content.ok) return content;
     messages.push(content.value);

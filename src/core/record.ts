@@ -160,9 +160,18 @@ export function encodeRecord(content: Content): Uint8Array<ArrayBuffer> {
 export function frameContents(contents: Iterable<Content>): Uint8Array<ArrayBuffer> {
   const frame = frameScratch.take();
   for (const content of contents) {
+    const bytes = bytesOf(content.body);
+    const flags = flagsOf(content);
+    if (bytes !== undefined && flags <= FLAG.jsonBody) {
+      frame
+        .uint(bytes.length + 2)
+        .byte(VERSION)
+        .byte(flags)
+        .raw(bytes);
+      continue;
+    }
     const fields = scratch.take();
     writeFields(fields, content);
-    const bytes = bytesOf(content.body);
     if (bytes !== undefined) {
       frame
         .uint(fields.length + bytes.length)
