@@ -5,7 +5,7 @@ import { BODY, ROUNDS, Stage, times, to } from "../kit/stage.ts";
 
 const BATCH = `{"messages":[${Array.from({ length: 100 }, () => `{"body":${BODY}}`).join(",")}]}`;
 /** So many requests of 27 kB at once fill the machine. */
-const LOOP = { connections: 16 };
+const LOOP = { connections: 64 };
 
 export const batches: Question = {
   name: "batches",

@@ -7,7 +7,7 @@
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import { nameFault } from "../core/name.ts";
 
-type Members = Readonly<Record<string, unknown>>;
+type Members = Record<string, unknown>;
 
 /** An object of JSON, with the members that it has. */
 const isObject = (value: unknown): value is Members =>
@@ -32,6 +32,8 @@ function isPlainMessage(value: unknown): boolean {
     switch (name) {
       case "body":
         hasBody = true;
+        // Its text is what is kept (core/raw-body.ts). A large value would only be carried through collections until the answer.
+        value[name] = null;
         break;
       case "tag":
       case "messageGroup":
