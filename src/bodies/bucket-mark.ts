@@ -16,19 +16,16 @@ export const hexOf = (bytes: Uint8Array): string =>
 
 export class BucketMark {
   readonly #bucket: Pick<Bucket, "get" | "put">;
-  #own: Promise<string> | undefined;
+  /** The name, never the asking for it: that belongs to one request, and would end with it. */
+  #own: string | undefined;
 
   constructor(bucket: Pick<Bucket, "get" | "put">) {
     this.#bucket = bucket;
   }
 
   /** What new references say. Throws when the bucket does; then it is asked again the next time. */
-  own(): Promise<string> {
-    this.#own ??= this.#readOrMake().catch((error: unknown) => {
-      this.#own = undefined;
-      throw error;
-    });
-    return this.#own;
+  async own(): Promise<string> {
+    return (this.#own ??= await this.#readOrMake());
   }
 
   async #readOrMake(): Promise<string> {

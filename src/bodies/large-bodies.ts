@@ -55,7 +55,8 @@ export class LargeBodies {
   async complete<M extends Message>(messages: readonly M[]): Promise<Filled<M>> {
     const bytes = largeBytesOf(messages);
     if (bytes === 0) return { messages, end: NOTHING_HELD };
-    const isIn = await this.#turnstile.enter(bytes);
+    const leave = await this.#turnstile.enter(bytes);
+    const isIn = leave !== undefined;
     const filled = await Promise.all(
       messages.map(async (message) => {
         const { content } = message;
@@ -63,7 +64,7 @@ export class LargeBodies {
         return body === content.body ? message : { ...message, content: { ...content, body } };
       }),
     );
-    return { messages: filled, end: isIn ? () => this.#turnstile.leave(bytes) : NOTHING_HELD };
+    return { messages: filled, end: leave ?? NOTHING_HELD };
   }
 
   /** The same for the messages of a check, which travel encoded. */
@@ -71,7 +72,8 @@ export class LargeBodies {
     const entries = unframe(check.entries);
     const bytes = largeBytesIn(check.entries);
     if (bytes === 0) return { check, end: NOTHING_HELD };
-    const isIn = await this.#turnstile.enter(bytes);
+    const leave = await this.#turnstile.enter(bytes);
+    const isIn = leave !== undefined;
     const filled = await Promise.all(
       entries.map(async (each) => {
         const { largeBytes: _, record, ...entry } = decodeEntry(each);
@@ -80,8 +82,7 @@ export class LargeBodies {
         return encodeEntry({ ...entry, record: encodeRecord({ ...content, body }) });
       }),
     );
-    const end = isIn ? () => this.#turnstile.leave(bytes) : NOTHING_HELD;
-    return { check: { ...check, entries: frame(filled) }, end };
+    return { check: { ...check, entries: frame(filled) }, end: leave ?? NOTHING_HELD };
   }
 
   async #bodyOf(body: Body, isIn: boolean): Promise<Body> {

@@ -1,19 +1,33 @@
 /**
  * Bounds what is held in memory at a time: whoever does not fit waits for its turn, in order, but not for long. One alone
- * always fits. It counts bytes and holds none.
+ * always fits. It counts bytes and holds none. A request whose client goes away may end anywhere, without a word and with its
+ * timers: what it held or waited for is forgotten after a while, by whoever comes next.
  */
 import type { Clock } from "../platform/clock.ts";
 
-interface Waiter {
+/** Longer than a request holds what it has fetched. A push whose target takes longer is held and counts no more. */
+const HELD_MS_MAX = 60_000;
+
+/** Who is in, or waits: since when, and how much. */
+interface Place {
   readonly bytes: number;
-  readonly enter: (isIn: boolean) => void;
+  readonly sinceMs: number;
 }
+
+interface Waiter extends Place {
+  readonly enter: (leave: Leave | undefined) => void;
+}
+
+/** To be called once; twice does no harm. */
+export type Leave = () => void;
 
 export class Turnstile {
   readonly #bytesMax: number;
   readonly #waitMsMax: number;
   readonly #clock: Clock;
   readonly #waiting: Waiter[] = [];
+  /** The oldest first. */
+  readonly #in = new Set<Place>();
   #bytes = 0;
 
   constructor(clock: Clock, bounds: { readonly bytesMax: number; readonly waitMsMax: number }) {
@@ -22,31 +36,55 @@ export class Turnstile {
     this.#waitMsMax = bounds.waitMsMax;
   }
 
-  /** Whether it is in; then it must leave. */
-  enter(bytes: number): Promise<boolean> {
+  /** How to leave, or undefined for whoever is not let in. */
+  enter(bytes: number): Promise<Leave | undefined> {
+    const sinceMs = this.#clock.nowMs();
+    this.#forgetGone(sinceMs);
     if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#bytes += bytes;
-      return Promise.resolve(true);
+      return Promise.resolve(this.#letIn({ bytes, sinceMs }));
     }
     return new Promise((resolve) => {
       const waiter: Waiter = {
         bytes,
-        enter: (isIn) => {
+        sinceMs,
+        enter: (leave) => {
           cancel();
-          resolve(isIn);
+          resolve(leave);
         },
       };
       const cancel = this.#clock.after(this.#waitMsMax, () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        resolve(false);
+        const place = this.#waiting.indexOf(waiter);
+        if (place >= 0) this.#waiting.splice(place, 1);
+        resolve(undefined);
         this.#admit();
       });
       this.#waiting.push(waiter);
     });
   }
 
-  leave(bytes: number): void {
-    this.#bytes -= bytes;
+  #letIn(place: Place): Leave {
+    this.#in.add(place);
+    this.#bytes += place.bytes;
+    return () => {
+      this.#out(place);
+      this.#admit();
+    };
+  }
+
+  #out(place: Place): void {
+    if (this.#in.delete(place)) this.#bytes -= place.bytes;
+  }
+
+  #forgetGone(nowMs: number): void {
+    for (const place of this.#in) {
+      if (nowMs - place.sinceMs <= HELD_MS_MAX) break;
+      this.#out(place);
+    }
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      // Its own timer would have taken it away.
+      if (nowMs - next.sinceMs <= 2 * this.#waitMsMax) break;
+      this.#waiting.shift();
+    }
     this.#admit();
   }
 
@@ -54,8 +92,7 @@ export class Turnstile {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       if (!this.#fits(next.bytes)) return;
       this.#waiting.shift();
-      this.#bytes += next.bytes;
-      next.enter(true);
+      next.enter(this.#letIn({ bytes: next.bytes, sinceMs: this.#clock.nowMs() }));
     }
   }
 
