@@ -7,7 +7,9 @@ import { within, type Clock } from "../platform/clock.ts";
 import type { QueueRpc } from "../protocol/rpc.ts";
 import type { Fault, SharedAnswer, SharedCall, SharedVerb } from "../protocol/sharing.ts";
 
-/** Others are held up no longer by one that waits for a bucket or for another queue. */
+/** So long after the flush that they share, others are held up no longer by one that waits for a bucket or another queue. */
+const AFTER_FLUSH_MS = 10;
+/** And so long while the flush waits for the commit before it. */
 const LATE_MS = 100;
 /** Bytes of messages that go out together; an answer over RPC has 32 MiB. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
@@ -25,8 +27,10 @@ const GONE: SharedAnswer = {
   fault: { message: "no answer is kept under the ticket" },
 };
 
+type Verbs = Pick<QueueRpc, SharedVerb | "poke">;
+
 export class Shared {
-  readonly #verbs: Pick<QueueRpc, SharedVerb>;
+  readonly #verbs: Verbs;
   readonly #clock: Clock;
   /** Tickets of an object that is gone find nothing in the next. */
   readonly #life: string;
@@ -34,7 +38,7 @@ export class Shared {
   readonly #kept = new Map<string, Kept>();
 
   /** `random`: from 0 to below 1. */
-  constructor(verbs: Pick<QueueRpc, SharedVerb>, clock: Clock, random: () => number) {
+  constructor(verbs: Verbs, clock: Clock, random: () => number) {
     this.#verbs = verbs;
     this.#clock = clock;
     this.#life = Math.floor(random() * 2 ** 48).toString(36);
@@ -44,6 +48,7 @@ export class Shared {
   async answer(calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> {
     const answers: (SharedAnswer | undefined)[] = calls.map(() => undefined);
     let bytesLeft = ANSWER_BYTES_MAX;
+    this.#forgetOld();
     const open = calls.map(async (call, index) => {
       const answer = await this.#make(call);
       const bytes = bytesOf(answer);
@@ -53,8 +58,16 @@ export class Shared {
       }
       return answer;
     });
-    await within(this.#clock, LATE_MS, Promise.all(open));
+    await this.#others(Promise.all(open));
     return open.map((promise, index) => answers[index] ?? this.#keep(promise));
+  }
+
+  /** Until all are there, or those that are not take longer than a flush: a command behind them all is through with theirs. */
+  async #others(all: Promise<unknown>): Promise<void> {
+    const ended = all.then(() => "ended" as const);
+    const flushed = this.#verbs.poke().then(() => "flushed" as const);
+    const first = await within(this.#clock, LATE_MS, Promise.race([ended, flushed]));
+    if (first === "flushed") await within(this.#clock, AFTER_FLUSH_MS, ended);
   }
 
   /** The answer under the ticket, once it is there; it is kept no longer. */
@@ -76,15 +89,24 @@ export class Shared {
   }
 
   #keep(answer: Promise<SharedAnswer>): SharedAnswer {
+    this.#forgetOld();
+    const ticket = `${this.#life}-${++this.#count}`;
+    this.#kept.set(ticket, { answer, atMs: this.#clock.nowMs() });
+    return { is: "late", ticket };
+  }
+
+  #forgetOld(): void {
+    if (this.#kept.size === 0) return;
     const nowMs = this.#clock.nowMs();
     for (const [ticket, { atMs }] of this.#kept) {
-      const isKept = nowMs - atMs <= KEPT_MS && this.#kept.size < KEPT_MAX;
-      if (isKept) break;
+      if (nowMs - atMs <= KEPT_MS && this.#kept.size < KEPT_MAX) break;
       this.#kept.delete(ticket);
     }
-    const ticket = `${this.#life}-${++this.#count}`;
-    this.#kept.set(ticket, { answer, atMs: nowMs });
-    return { is: "late", ticket };
+  }
+
+  /** How many answers wait to be fetched. */
+  get kept(): number {
+    return this.#kept.size;
   }
 }
 

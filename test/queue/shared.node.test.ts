@@ -28,7 +28,7 @@ const unused = (): never => {
   throw new Error("not called here");
 };
 
-function world(verbs: Partial<Pick<QueueRpc, SharedVerb>>) {
+function world(verbs: Partial<Pick<QueueRpc, SharedVerb | "poke">>) {
   const clock = new FakeClock();
   const all = {
     send: unused,
@@ -36,6 +36,8 @@ function world(verbs: Partial<Pick<QueueRpc, SharedVerb>>) {
     decide: unused,
     receive: unused,
     settle: unused,
+    // A flush that waits for the commit before it, unless a test says otherwise.
+    poke: () => new Promise<void>(() => {}),
     ...verbs,
   };
   const life = (random: number): Shared =>
@@ -111,6 +113,29 @@ test("one that takes long is fetched later, once", async () => {
   expect(await shared.late(ticketOf(first))).toMatchObject({ is: "failed" });
 });
 
+test("who is through with the flush waits ten milliseconds for one that is not", async () => {
+  const flush = Promise.withResolvers<void>();
+  const { shared, clock } = world({
+    poke: () => flush.promise,
+    send: async () => {
+      await flush.promise;
+      return stored(1);
+    },
+    receive: () => new Promise(() => {}),
+  });
+  let answers: readonly SharedAnswer[] | undefined;
+  void shared.answer([receive, send(1)]).then((all) => (answers = all));
+  await clock.advance(20);
+  expect(answers).toBeUndefined();
+  flush.resolve();
+  await turns();
+  await clock.advance(9);
+  expect(answers).toBeUndefined();
+  await clock.advance(1);
+  expect(answers?.map(({ is }) => is)).toEqual(["late", "answered"]);
+  expect(clock.timers).toBe(0);
+});
+
 test("what is long is fetched by itself, so that an answer stays within what a call carries", async () => {
   const { shared } = world({ receive: async () => delivered(3 * MIB) });
   const answers = await shared.answer([receive, receive, receive]);
@@ -127,4 +152,16 @@ test("an answer that nobody fetches goes after a minute, and with its object", a
   await turns();
   expect(await shared.late(ticketOf(first))).toMatchObject({ is: "failed" });
   expect(await shared.late(ticketOf(second))).toMatchObject({ is: "answered" });
+});
+
+test("nor does it stay until another is late", async () => {
+  const { shared, clock } = world({
+    receive: async () => delivered(9 * MIB),
+    send: async () => stored(1),
+  });
+  await shared.answer([receive]);
+  expect(shared.kept).toBe(1);
+  await clock.advance(60_001);
+  await shared.answer([send(1)]);
+  expect(shared.kept).toBe(0);
 });
