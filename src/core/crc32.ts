@@ -51,14 +51,20 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
 
 /** A seed that ties a blob to the other columns of its row: the blob does not pass once one of them is another. */
 export function seedOf(...columns: readonly (number | string)[]): number {
-  const text = columns.join("\0");
   const t = TABLES;
   let crc = ~0;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    // Nearly every column is ASCII, whose bytes are its units.
-    if (unit >= 0x80) return crc32(encodeText(text));
-    crc = (crc >>> 8) ^ table(t, (crc ^ unit) & 0xff);
+  let isFirst = true;
+  for (const column of columns) {
+    // As if they were one text, with a zero between them.
+    if (!isFirst) crc = (crc >>> 8) ^ table(t, crc & 0xff);
+    isFirst = false;
+    const text = String(column);
+    for (let at = 0; at < text.length; at++) {
+      const unit = text.charCodeAt(at);
+      // Nearly every column is ASCII, whose bytes are its units.
+      if (unit >= 0x80) return crc32(encodeText(columns.join("\0")));
+      crc = (crc >>> 8) ^ table(t, (crc ^ unit) & 0xff);
+    }
   }
   return ~crc >>> 0;
 }

@@ -6,18 +6,22 @@ import type { Segment } from "./segment.ts";
 
 /** Newest segments. Many queues share one process or isolate, so each keeps little. */
 const TAIL_BYTES = 512 * 1_024;
-/** One stretch read from disk, and how many of them stay. */
+/** One stretch read from disk; how many of them stay, and their bytes, of which the newest has its own in any case. */
 export const STRETCH_BYTES = 512 * 1_024;
-const STRETCHES = 4;
+const STRETCHES_MAX = 32;
+const STRETCHES_BYTES = 4 * STRETCH_BYTES;
 
 /** Consecutive segments. */
 type Stretch = readonly Segment[];
+
+const bytesOf = (stretch: Stretch): number => stretch.reduce((sum, { bytes }) => sum + bytes, 0);
 
 export class SegmentMemory {
   #tail: Segment[] = [];
   #tailBytes = 0;
   /** Used last first. */
   #stretches: Stretch[] = [];
+  #stretchesBytes = 0;
 
   /** A new segment at the end of the log. */
   appended(segment: Segment): void {
@@ -34,8 +38,14 @@ export class SegmentMemory {
   /** What was read from disk; answers the segment that holds the position. */
   loaded(stretch: Stretch, position: number): Segment | undefined {
     this.#stretches.unshift(stretch);
-    this.#stretches.length = Math.min(this.#stretches.length, STRETCHES);
+    this.#stretchesBytes += bytesOf(stretch);
+    while (this.#stretches.length > STRETCHES_MAX || this.#isPastBytes)
+      this.#stretchesBytes -= bytesOf(this.#stretches.pop() ?? []);
     return locate(stretch, position);
+  }
+
+  get #isPastBytes(): boolean {
+    return this.#stretches.length > 1 && this.#stretchesBytes > STRETCHES_BYTES;
   }
 
   find(position: number): Segment | undefined {
@@ -60,6 +70,7 @@ export class SegmentMemory {
 
   forgetBelow(position: number): void {
     this.#stretches = [];
+    this.#stretchesBytes = 0;
     this.#tail = this.#tail.filter((segment) => segment.first >= position);
     this.#tailBytes = this.#tail.reduce((sum, segment) => sum + segment.bytes, 0);
   }
