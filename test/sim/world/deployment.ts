@@ -24,6 +24,7 @@ import {
   type StreamOpening,
 } from "../../../src/protocol/rpc.ts";
 import type { Dice } from "./dice.ts";
+import { Ending } from "./ending.ts";
 import { type Clock, pause } from "../../../src/platform/clock.ts";
 import { LargeBodies } from "../../../src/bodies/large-bodies.ts";
 import { Bucket } from "./bucket.ts";
@@ -63,7 +64,7 @@ export class Deployment {
   readonly #scheduler: Wake;
   #brokers: Broker[] = [];
   /** Requests of an isolate that is gone are never answered. */
-  #process = Promise.withResolvers<never>();
+  #process = new Ending();
 
   constructor(host: Host, dice: Dice, ports: DeploymentPorts) {
     this.#host = host;
@@ -81,8 +82,7 @@ export class Deployment {
   }
 
   #boot(): void {
-    this.#process = Promise.withResolvers<never>();
-    this.#process.promise.catch(() => undefined);
+    this.#process = new Ending();
     this.#brokers = Array.from({ length: ISOLATES }, () =>
       createBroker({
         objects: this.#objects(),
@@ -97,7 +97,7 @@ export class Deployment {
 
   /** A request to whichever isolate takes it; rejects when the process dies first. */
   request<T>(verb: (broker: Broker) => Promise<Outcome<T>>): Promise<Outcome<T>> {
-    return Promise.race([verb(this.#dice.pick(this.#brokers)), this.#process.promise]);
+    return this.#process.before(verb(this.#dice.pick(this.#brokers)));
   }
 
   /** What the Worker does for who wants a stream of a group that it knows. */
@@ -111,12 +111,12 @@ export class Deployment {
         ),
       this.#options(),
     );
-    return Promise.race([opened, this.#process.promise]);
+    return this.#process.before(opened);
   }
 
   /** SIGKILL: every isolate and every object. */
   crash(): void {
-    this.#process.reject(new Error("the process was killed"));
+    this.#process.come(new Error("the process was killed"));
     this.#wakes.gateways.crash();
     this.#host.crash();
     this.#boot();

@@ -68,7 +68,7 @@ export class Gateways {
       return known;
     };
     const kept = keptOn(disk);
-    life.ended.catch(() => this.#ended(name));
+    life.ending.before(new Promise(() => undefined)).catch(() => this.#ended(name));
     const gateway = new Gateway({
       ...this.#outside(life),
       sockets: () => [...this.#linesOf(name)].filter(({ isOpen }) => isOpen).map(socketOf),

@@ -6,6 +6,7 @@ import type { EventClock } from "../../kit/event-clock.node.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { Dice } from "./dice.ts";
 import { Disk, DiskFault } from "./disk.ts";
+import { Ending } from "./ending.ts";
 
 export interface Faults {
   /** A call takes this long one way, at most; seldom `stallMsMax`. */
@@ -31,13 +32,21 @@ class TransportError extends Error {
     super(message);
     this.retryable = retryable;
   }
+
+  /** There are thousands, and nobody asks where from. */
+  static withoutStack(message: string, retryable: boolean): TransportError {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    const error = new TransportError(message, retryable);
+    Error.stackTraceLimit = stackTraceLimit;
+    return error;
+  }
 }
 
 /** One life of an object: from its wake to its eviction or crash. */
 export interface Life {
   isOver: boolean;
-  /** Rejects when the life ends. */
-  readonly ended: Promise<never>;
+  readonly ending: Ending;
   readonly end: () => void;
   /** The object's own timers, which end with it. */
   readonly clock: Clock;
@@ -117,7 +126,7 @@ export class Host {
     };
     let value: T;
     try {
-      value = await Promise.race([run(), life.ended]);
+      value = await life.ending.before(run());
     } catch (error) {
       // A disk that refuses resets the object; any other exception is a bug.
       if (error instanceof DiskFault) life.end();
@@ -136,7 +145,7 @@ export class Host {
   async event<S>(name: string, wake: Wake, run: (verbs: S) => Promise<void>): Promise<void> {
     const { life, woken } = this.#awake(this.#hostedAs(name, wake));
     try {
-      await Promise.race([run(woken.verbs as S), life.ended]);
+      await life.ending.before(run(woken.verbs as S));
     } catch (error) {
       if (error instanceof DiskFault) life.end();
       else if (!(error instanceof TransportError)) this.onError(error);
@@ -157,7 +166,9 @@ export class Host {
   }
 
   #fail(from: Life | undefined, message: string, retryable: boolean): Promise<never> {
-    return from?.isOver === true ? never : Promise.reject(new TransportError(message, retryable));
+    return from?.isOver === true
+      ? never
+      : Promise.reject(TransportError.withoutStack(message, retryable));
   }
 
   hopMs(): number {
@@ -193,11 +204,10 @@ export class Host {
   }
 
   #newLife(hosted: Hosted): Life {
-    const ended = Promise.withResolvers<never>();
-    ended.promise.catch(() => undefined);
+    const ending = new Ending();
     const life: Life = {
       isOver: false,
-      ended: ended.promise,
+      ending,
       end: () => {
         if (life.isOver) return;
         life.isOver = true;
@@ -205,7 +215,7 @@ export class Host {
         hosted.disk.crash();
         if (hosted.ringing !== undefined) hosted.disk.setAlarm(hosted.ringing);
         hosted.ringing = undefined;
-        ended.reject(new TransportError("the object was reset", true));
+        ending.come(TransportError.withoutStack("the object was reset", true));
         this.armed(hosted.name);
       },
       clock: {
