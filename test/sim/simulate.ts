@@ -32,7 +32,7 @@ import { Deployment, tameDigests } from "./world/deployment.ts";
 import { NAMESPACE } from "./world/wakes.ts";
 import { Dice } from "./world/dice.ts";
 import { Endpoint } from "./world/endpoint.ts";
-import { Host } from "./world/host.ts";
+import { type Faults, Host } from "./world/host.ts";
 import { HONEST, Receiver } from "./world/receiver.ts";
 
 export interface Run {
@@ -40,6 +40,8 @@ export interface Run {
   readonly steps: number;
   /** Leaves kinds of strikes and faults out, to see whether a failure needs them. */
   readonly without?: readonly string[];
+  /** How bad the platform is beside what the seed says, to provoke what seldom happens. */
+  readonly faults?: Partial<Faults>;
 }
 
 export interface Ran extends History {
@@ -65,8 +67,10 @@ export async function simulate(run: Run): Promise<Ran> {
     lines: new Dice(run.seed + 3_000_003),
   };
   const drawn = drawPlan(dice, own);
-  const plan =
+  const whole =
     run.without === undefined || run.without.length === 0 ? drawn : reduced(drawn, run.without);
+  const plan =
+    run.faults === undefined ? whole : { ...whole, faults: { ...whole.faults, ...run.faults } };
   const clock = new EventClock();
   const errors: string[] = [];
   const note = (error: unknown): void =>

@@ -9,9 +9,10 @@ const STEPS = 1_500;
 
 const mutation = MUTATIONS.find(({ name }) => name === process.env["MUTATION"]);
 if (mutation === undefined) throw new Error("MUTATION names none of the list");
+const provoked = mutation.faults === undefined ? {} : { faults: mutation.faults };
 let found = "nothing";
 for (let seed = mutation.seed; seed < mutation.seed + SEEDS_MAX && found === "nothing"; seed++) {
-  const violations = check(await simulate({ seed, steps: STEPS }));
+  const violations = check(await simulate({ seed, steps: STEPS, ...provoked }));
   const seen = violations.find(({ invariant }) => mutation.breaks.includes(invariant));
   if (seen !== undefined) found = `seed ${seed}: ${seen.invariant}`;
 }
