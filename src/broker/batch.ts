@@ -93,16 +93,23 @@ export class Batch {
     this.#bell = new BellLine(ground, request, frame, waiting);
   }
 
-  /** Gives back what was leased to a client that is gone. What cannot be told so ends with its lease. */
+  /**
+   * Gives back what was leased to a client that is gone. What cannot be told so ends with its lease, and so does what the
+   * client has asked for again meanwhile with its attempt: it is on the way to it.
+   */
   async release(): Promise<Received> {
     const receipts = this.messages.splice(0).map(({ receipt }) => receipt);
-    await this.#settle(receipts, { verb: "release" });
+    const { attempt } = this.#frame;
+    await this.#settle(receipts, {
+      verb: "release",
+      ...(attempt === undefined ? {} : { attempt }),
+    });
     return { messages: [], paused: this.paused };
   }
 
   async #settle(
     receipts: readonly string[],
-    how: HowToSettle | { readonly verb: "release" },
+    how: HowToSettle | { readonly verb: "release"; readonly attempt?: string },
   ): Promise<void> {
     const { route, group } = this.#frame;
     const { namespace, topic } = route;

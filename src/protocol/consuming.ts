@@ -53,6 +53,8 @@ export interface SettleCall {
   readonly receipts: readonly string[];
   /** nack, and release: not visible before */
   readonly delayMs?: number;
+  /** release: what they were leased under. Once that was repeated, another request answers with them, and they stay leased. */
+  readonly attempt?: string;
   readonly reason?: string;
   readonly retry?: boolean;
   /** nack: the bucket has not the body. Until the queue believes that, it is a release. */

@@ -34,6 +34,7 @@ export function receive(
   const attempt = call.attempt === undefined ? undefined : group.state.attempts.get(call.attempt);
   if (attempt !== undefined && attempt.until > nowMs) {
     const held = attempt.items.flatMap((item) => heldBy(store, group, item, nowMs));
+    if (held.length > 0) attempt.isRepeated = true;
     return { is: "delivered", delivered: delivered(store, group, held) };
   }
   if (call.replayOnly === true || group.isStopped)

@@ -91,6 +91,11 @@ class Settling {
         group.nack(flight, call, this.#nowMs);
         return { receipt: text, ok: true };
       case "release":
+        if (
+          call.attempt !== undefined &&
+          group.state.attempts.get(call.attempt)?.isRepeated === true
+        )
+          return { receipt: text, ok: false, code: "receipt_expired" };
         group.release(flight, this.#nowMs, call.delayMs);
         return { receipt: text, ok: true };
       case "extend": {

@@ -132,6 +132,33 @@ test("a release keeps the attempts that counted, also across a restart", async (
   expect((await receive(made)).attempts).toEqual([2]);
 });
 
+test("who gives up gives back nothing that was asked for again with its attempt", async () => {
+  const made = await bench();
+  await put(made);
+  const giveUp = { stamp: STAMP, group: "g", verb: "release", attempt: "a" } as const;
+  const verbs = new QueueVerbs(made.queue);
+  const first = await receive(made, { attempt: "a" });
+  const again = await receive(made, { attempt: "a" });
+  expect(again.receipts).toEqual(first.receipts);
+  const { receipts } = first;
+  await expect(made.run(verbs.settle({ ...giveUp, receipts }))).resolves.toMatchObject([
+    { ok: false, code: "receipt_expired" },
+  ]);
+  expect((await receive(made)).offsets).toEqual([]);
+  await expect(
+    made.run(verbs.settle({ stamp: STAMP, group: "g", verb: "ack", receipts })),
+  ).resolves.toMatchObject([{ ok: true }]);
+});
+
+test("who gives up before it asks again gives back what its attempt had", async () => {
+  const made = await bench();
+  await put(made);
+  const { receipts } = await receive(made, { attempt: "a" });
+  const giveUp = { stamp: STAMP, group: "g", verb: "release", attempt: "a", receipts } as const;
+  await made.run(new QueueVerbs(made.queue).settle(giveUp));
+  expect(await receive(made)).toMatchObject({ offsets: [0], attempts: [1] });
+});
+
 test("a released message goes to who waits", async () => {
   const made = await bench();
   await put(made);

@@ -13,6 +13,8 @@ const ITEMS_MAX = 65_536;
 export interface Attempt {
   readonly until: number;
   readonly items: readonly { readonly offset: number; readonly generation: number }[];
+  /** Its batch was given again, to whoever holds it now. In memory only: a wake outlasts the request that gave up. */
+  isRepeated?: true;
 }
 
 export class Attempts {
