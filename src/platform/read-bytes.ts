@@ -1,6 +1,7 @@
 /**
- * A request's bytes, bounded while they come. It trusts a Content-Length only when that says too much, never holds more than the
- * limit, never waits for ever, and looks at nothing that is in them.
+ * A request's bytes, bounded while they come. Over HTTP a small Content-Length is the frame, or the runtime shows none; another
+ * Worker of the account, which calls by a binding, is taken at its word. It waits for no body that stalls once another request
+ * comes, and looks at nothing that is in them.
  */
 import { type Clock, within } from "./clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
