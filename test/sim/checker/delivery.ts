@@ -48,20 +48,23 @@ function checkComplete(story: Story, report: Report, plan: GroupPlan, name: stri
   }
 }
 
+/** When its time to live is over. */
+const endOf = (message: SentMessage | undefined, { delivery }: Pick<Given, "delivery">): number =>
+  Math.min(message?.expiresAt ?? Infinity, delivery.storedAt + (message?.ttlMs ?? Infinity));
+
 const isMortal = (message: SentMessage | undefined): boolean =>
   message?.ttlMs !== undefined || message?.expiresAt !== undefined;
 
 function checkContent(story: Story, report: Report, given: readonly Given[], mark: string): void {
   const known = story.messages.get(mark);
   const due = story.dueAt(mark);
-  const { ttlMs = Infinity, expiresAt = Infinity } = known?.message ?? {};
   for (const { op, delivery, grantedWall } of given) {
     if (known === undefined) report("I2", "delivered, and never sent", mark);
     else if (!delivery.isIntact) report("I3", "delivered damaged", mark);
     // The clock may have stepped back since.
     if (due !== undefined && delivery.storedAt < due)
       report("S1", `stored at ${delivery.storedAt}, due at ${due}`, mark);
-    const end = Math.min(expiresAt, delivery.storedAt + ttlMs);
+    const end = endOf(known?.message, { delivery });
     if (op.request.invisibleMs > 0 && grantedWall >= end)
       report("X1", `leased at ${grantedWall}, and over at ${end}`, mark);
   }
@@ -128,34 +131,28 @@ function checkReceipts(story: Story, report: Report, { name, mark, given }: Give
     if (isAgain && !story.redriven.has(name))
       report("L3", `delivered again after its ack, with receipt ${delivery.receipt}`, mark);
   }
-  const byReceipt = new Map(given.toReversed().map((held) => [held.delivery.receipt, held]));
+  if (given.length < 2) return;
+  const byReceipt = new Map<string, Given>();
+  for (const held of given)
+    if (!byReceipt.has(held.delivery.receipt)) byReceipt.set(held.delivery.receipt, held);
   for (const [receipt, held] of byReceipt)
     for (const settling of story.settlings.get(receipt) ?? [])
-      checkReceipt(report, { mark, given, acks }, held, settling);
+      if (settling.ok === true && isSuperseded(given, held, settling.op)) {
+        const { op, verb } = settling;
+        // Once it is acked, or its time to live is over, any receipt of it may ack it.
+        const isDone = acks.some((ack) => ack.op.op !== op.op && ack.op.invokedAt < op.endedAt);
+        const isOver = story.wallMax(op.endedAt) >= endOf(story.messages.get(mark)?.message, held);
+        if (verb !== "ack" || !(isDone || isOver))
+          report("L2", `${verb} with receipt ${receipt} while another holds it`, mark);
+      }
 }
 
-interface Acked extends Pick<Given1, "mark" | "given"> {
-  readonly acks: readonly Settling[];
-}
-
-function checkReceipt(
-  report: Report,
-  { mark, given, acks }: Acked,
-  held: Given,
-  { op: settle, verb, ok }: Settling,
-): void {
-  if (ok !== true) return;
-  const isSuperseded = given.some(
+/** Was it surely given to another in between? */
+const isSuperseded = (given: readonly Given[], held: Given, settle: Settling["op"]): boolean =>
+  given.some(
     ({ op, delivery, grantedWall, leasedAt }) =>
       delivery.receipt !== held.delivery.receipt &&
       grantedWall > held.grantedWall &&
       leasedAt > held.op.endedAt &&
       op.endedAt < settle.invokedAt,
   );
-  // Once it is acked, any receipt of it may ack it again.
-  const isAckedByOther = acks.some(
-    ({ op }) => op.op !== settle.op && op.invokedAt < settle.endedAt,
-  );
-  if (isSuperseded && (verb !== "ack" || !isAckedByOther))
-    report("L2", `${verb} with receipt ${held.delivery.receipt} while another holds it`, mark);
-}
