@@ -25,6 +25,7 @@ test("the end waits for an upload that never came", async () => {
     coldAfterMs: Infinity,
     blockBytes: 400,
     hasSchedules: false,
+    sharesCalls: false,
     bucketDice,
     post: () => Promise.resolve({ status: 500, bodyText: "" }),
     push: () => Promise.resolve({ status: 500, bodyText: "" }),

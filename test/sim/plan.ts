@@ -64,6 +64,8 @@ export interface Plan {
   readonly faults: Faults;
   /** Larger bodies go to the bucket; most bodies have a few dozen bytes more. */
   readonly inlineBytesMax: number;
+  /** Calls of many requests of an isolate go to a queue together. */
+  readonly sharesCalls: boolean;
   /** Age from which old segments go there; infinite where none do. And how many go together. */
   readonly coldAfterMs: number;
   readonly blockBytes: number;
@@ -106,6 +108,7 @@ export interface OwnDice {
   readonly bucket: Dice;
   readonly features: Dice;
   readonly lines: Dice;
+  readonly calls: Dice;
 }
 
 /** Of a seed in which much happens at a time. */
@@ -166,6 +169,7 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     seeks: dice.chance(0.1),
     hostileEndpoints: dice.chance(0.6),
     ...drawBadness(dice),
+    sharesCalls: own.calls.chance(0.4),
     inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(100, 130) : 1_048_576,
     coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
     // From one message on its own to a few dozen.

@@ -65,6 +65,7 @@ export async function simulate(run: Run): Promise<Ran> {
     bucket: new Dice(run.seed + 1_000_003),
     features: new Dice(run.seed + 2_000_003),
     lines: new Dice(run.seed + 3_000_003),
+    calls: new Dice(run.seed + 4_000_003),
   };
   const drawn = drawPlan(dice, own);
   const whole =
@@ -98,6 +99,7 @@ export async function simulate(run: Run): Promise<Ran> {
     blockBytes: plan.blockBytes,
     bucketDice: own.bucket,
     hasSchedules: plan.schedules.length > 0,
+    sharesCalls: plan.sharesCalls,
     post: (question) => endpoint.post(question),
     push: (post) => receiver.post(post),
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),

@@ -7,6 +7,8 @@ import { createBroker } from "../../../src/broker/durable-broker.ts";
 import type { Broker } from "../../../src/broker/broker.ts";
 import type { Objects, Repeat } from "../../../src/broker/objects.ts";
 import { pokeScheduler, sendFiring } from "../../../src/broker/schedules.ts";
+import { SharedCalls } from "../../../src/broker/shared-calls.ts";
+import { callAlone, sharing } from "../../../src/broker/sharing-queue.ts";
 import { callObject } from "../../../src/platform/stub.ts";
 import type { Log } from "../../../src/platform/log.ts";
 import { accept, type Outcome } from "../../../src/protocol/errors.ts";
@@ -23,6 +25,7 @@ import {
   type SchedulerRpc,
   type StreamOpening,
 } from "../../../src/protocol/rpc.ts";
+import { Shared } from "../../../src/queue/shared.ts";
 import type { Dice } from "./dice.ts";
 import { Ending } from "./ending.ts";
 import { type Clock, pause } from "../../../src/platform/clock.ts";
@@ -42,6 +45,8 @@ export interface DeploymentPorts extends WakePorts {
   readonly bucketDice: Dice;
   /** The cron trigger looks after schedules, too. */
   readonly hasSchedules: boolean;
+  /** Calls of many requests of an isolate go together. */
+  readonly sharesCalls: boolean;
 }
 
 const quiet: Log = { info: () => undefined, error: () => undefined };
@@ -62,6 +67,8 @@ export class Deployment {
   readonly bucket: Bucket;
   readonly #wakes: Wakes;
   readonly #scheduler: Wake;
+  /** What each life of a queue keeps for calls that came together. */
+  readonly #shared = new WeakMap<QueueRpc, Shared>();
   #brokers: Broker[] = [];
   /** Requests of an isolate that is gone are never answered. */
   #process = new Ending();
@@ -148,18 +155,56 @@ export class Deployment {
     };
   }
 
+  #atQueue<T>(name: string, call: (queue: QueueRpc) => Promise<T>): Promise<T> {
+    return this.#host.call<QueueRpc, T>(name, this.#wakes.queue, call);
+  }
+
+  /** Each verb is a call of its own. */
+  #stubOf(name: string): QueueRpc {
+    const verbs: Partial<Record<string, unknown>> = {};
+    return new Proxy(verbs as unknown as QueueRpc, {
+      get:
+        (_, verb) =>
+        (...parameters: unknown[]) =>
+          this.#atQueue(name, (queue) => {
+            const method = Reflect.get(queue, verb) as (...given: unknown[]) => Promise<unknown>;
+            return Reflect.apply(method, queue, parameters);
+          }),
+    });
+  }
+
+  /** One for each isolate. */
+  #together(): SharedCalls {
+    const { clock } = this.#host;
+    return new SharedCalls({
+      clock,
+      alone: (name, call) => this.#atQueue(name, (queue) => callAlone(queue, call)),
+      together: (name, calls) =>
+        this.#atQueue(name, (queue) => this.#sharedOf(queue).answer(calls)),
+      late: (name, ticket) => this.#atQueue(name, (queue) => this.#sharedOf(queue).late(ticket)),
+      outlive: () => undefined,
+    });
+  }
+
+  #sharedOf(queue: QueueRpc): Shared {
+    const known = this.#shared.get(queue);
+    if (known !== undefined) return known;
+    const made = new Shared(queue, this.#host.clock, this.#dice.roll);
+    this.#shared.set(queue, made);
+    return made;
+  }
+
   #objects(): Objects {
     const options = (repeat?: Repeat) => this.#options(repeat);
+    const together = this.#ports.sharesCalls ? this.#together() : undefined;
     return {
       queue: ({ namespace, topic, queue }, call, repeat) =>
         callObject(
           () => queueObjectName(namespace, topic, queue),
           (name) =>
-            this.#host.call<QueueRpc, Awaited<ReturnType<typeof call>>>(
-              name,
-              this.#wakes.queue,
-              call,
-            ),
+            together === undefined
+              ? this.#atQueue(name, call)
+              : call(sharing(this.#stubOf(name), (one) => together.ask(name, one))),
           options(repeat),
         ),
       registry: (namespace, call, repeat) =>
