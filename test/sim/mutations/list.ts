@@ -228,4 +228,12 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ["T6"],
     seed: 1,
   },
+  {
+    name: "gives shared calls each other's answers",
+    file: "src/broker/shared-calls.ts",
+    from: "answer(answers[index] ?? NEVER_CAME)",
+    to: "answer(answers[batch.answer.length - 1 - index] ?? NEVER_CAME)",
+    breaks: ["I1", "L1", "L2", "L3"],
+    seed: 9,
+  },
 ];
