@@ -140,7 +140,7 @@ function checkReceipts(story: Story, report: Report, { name, mark, given }: Give
       if (settling.ok === true && isSuperseded(given, held, settling.op)) {
         const { op, verb } = settling;
         // Once it is acked, or its time to live is over, any receipt of it may ack it.
-        const isDone = acks.some((ack) => ack.op.op !== op.op && ack.op.invokedAt < op.endedAt);
+        const isDone = acks.some((ack) => ack !== settling && ack.op.invokedAt < op.endedAt);
         const isOver = story.wallMax(op.endedAt) >= endOf(story.messages.get(mark)?.message, held);
         if (verb !== "ack" || !(isDone || isOver))
           report("L2", `${verb} with receipt ${receipt} while another holds it`, mark);
