@@ -8,6 +8,7 @@ import type { GroupName } from "../../broker/broker.ts";
 import type { GroupRoute, Scope, TopicRoute } from "../../protocol/rpc.ts";
 import type { Asker } from "../leaving.ts";
 import { done, fault, faultOf, type Fault, type Result } from "./faults.ts";
+import type { LeftTasks } from "./left-tasks.ts";
 
 export interface Context extends Asker {
   readonly caller: Principal;
@@ -16,6 +17,8 @@ export interface Context extends Asker {
   /** Of the signature. */
   readonly region: string;
   readonly nowMs: number;
+  /** What this door has begun and not finished. */
+  readonly left: LeftTasks;
   /** Whether the answer's protocol can say a text. */
   readonly says: (text: string) => boolean;
 }

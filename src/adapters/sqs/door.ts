@@ -14,7 +14,9 @@ import type { Context } from "./context.ts";
 import type { Dialect, Encoded } from "./dialect.ts";
 import { done, fault, faultOf, type Result } from "./faults.ts";
 import { actionOf, readJson, writeJson, writeJsonFault } from "./json.ts";
+import { LeftTasks } from "./left-tasks.ts";
 import { holdsForeignSign } from "./message-attributes.ts";
+import { goOn } from "./moving.ts";
 import { isQuery, readQuery } from "./query.ts";
 import { writeXml, writeXmlFault } from "./xml.ts";
 
@@ -36,13 +38,14 @@ const QUERY_DIALECT: Dialect = {
 };
 
 export function sqsDoor(edge: DoorEdge, readSignature: ReadSignature): Door {
+  const left = new LeftTasks();
   return {
     takes: (request) => dialectOf(request) !== undefined,
     async answer(request, outlive) {
       const requestId = edge.newRequestId();
       const dialect = dialectOf(request) ?? JSON_DIALECT;
       const askedAt = edge.clock.nowMs();
-      const asked = { request, outlive, requestId, dialect, readSignature };
+      const asked = { request, outlive, requestId, dialect, readSignature, left };
       const told = await answerTo(edge, asked).catch((error: unknown) =>
         faultOf(unforeseen(edge, "sqs", requestId, error)),
       );
@@ -66,12 +69,13 @@ interface Asked {
   readonly requestId: string;
   readonly dialect: Dialect;
   readonly readSignature: ReadSignature;
+  readonly left: LeftTasks;
 }
 
 /** The signature's first half is judged before the body is read: a stranger's body costs nothing. */
 async function answerTo(
   edge: DoorEdge,
-  { request, outlive, requestId, dialect, readSignature }: Asked,
+  { request, outlive, requestId, dialect, readSignature, left }: Asked,
 ): Promise<Result<{ readonly encoded: Encoded; readonly giveBack: GiveBack | undefined }>> {
   const signed = await readSignature(request);
   if (!signed.ok) return faultOf(signed);
@@ -92,7 +96,9 @@ async function answerTo(
     says: dialect.says,
     outlive,
     signal: request.signal,
+    left,
   };
+  goOn(context);
   const answer = await act(context, said.value.action, said.value.input);
   if (!answer.ok) return answer;
   const encoded = dialect.write(answer.value, said.value, requestId);

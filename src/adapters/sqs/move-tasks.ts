@@ -1,7 +1,7 @@
 /**
  * StartMessageMoveTask, ListMessageMoveTasks, CancelMessageMoveTask: what a dead letter queue holds goes back to where it died,
  * or to another queue. A task is a label of the dead letter queue; the request that starts it works it off as long as a request
- * may live, and each look at the list goes on with one that is not done. Moved is: sent under an id of the delivery, then
+ * may live, and the door's later requests go on, or a look at the list. Moved is: sent under an id of the delivery, then
  * acked.
  */
 import { decodeBase64, encodeBase64 } from "../../core/base64.ts";

@@ -1,6 +1,6 @@
 /**
- * Works off a move task: receives from the dead letter queue, sends where each belongs, acks. Bounded in time; whoever looks at the
- * task later goes on. What it could not send stays in the queue.
+ * Works off a move task: receives from the dead letter queue, sends where each belongs, acks. Bounded in time; the door's next request
+ * goes on, or whoever looks at the task. What it could not send stays in the queue.
  */
 import type { Delivery } from "../../broker/broker.ts";
 import type { Content } from "../../core/record.ts";
@@ -25,6 +25,18 @@ export function workAt(context: Context, name: string, begun: Task): void {
   context.outlive(work);
 }
 
+/** Goes on with a task that was left, beside the answer of whatever request comes next. */
+export function goOn(context: Context): void {
+  const name = context.left.take(context.caller.namespace);
+  if (name === undefined) return;
+  const work = current(context, name).then((queue) => {
+    const task = queue && tasksOf(queue).find(({ status }) => status === "RUNNING");
+    // Somebody else may be at it by now.
+    if (task !== undefined && (task.workedUntil ?? 0) <= context.nowMs) workAt(context, name, task);
+  });
+  context.outlive(work.catch(() => context.left.put(context.caller.namespace, name)));
+}
+
 /** Goes on until the queue is empty, the task is cancelled, or its time is over. */
 async function runTask(context: Context, name: string, begun: Task): Promise<void> {
   const { edge } = context;
@@ -39,6 +51,7 @@ async function runTask(context: Context, name: string, begun: Task): Promise<voi
     if (queue === undefined || known?.status !== "RUNNING") return;
     if (edge.clock.nowMs() >= until) {
       await save(queue, { workedUntil: 0 });
+      context.left.put(context.caller.namespace, name);
       return;
     }
     if (edge.clock.nowMs() - savedAt > SAVED_EVERY_MS) {

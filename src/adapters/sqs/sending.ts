@@ -76,7 +76,8 @@ export async function sendMessageBatch(
     if (outgoing.ok) good.push({ Id, outgoing: outgoing.value });
     else Failed.push(failed(Id, outgoing));
   }
-  if (good.reduce((sum, { outgoing }) => sum + outgoing.size, 0) > BATCH_BYTES_MAX) {
+  // What is wrong with an entry does not make the request shorter.
+  if (input.Entries.reduce((sum, entry) => sum + sizeOf(entry), 0) > BATCH_BYTES_MAX) {
     const detail = `Batch requests cannot be longer than ${BATCH_BYTES_MAX} bytes.`;
     return fault("BatchRequestTooLong", detail);
   }
@@ -94,6 +95,14 @@ export async function sendMessageBatch(
     else Failed.push(failed(Id, each));
   }
   return done({ Successful, Failed });
+}
+
+/** Of an entry, good or not. */
+function sizeOf(entry: object): number {
+  const { MessageBody: text, MessageAttributes: attributes } = entry as Record<string, unknown>;
+  const judged = ENTRIES.SendMessageBatch.shape.MessageAttributes.safeParse(attributes);
+  const size = judged.success ? attributesSize(judged.data ?? {}) : 0;
+  return size + (typeof text === "string" ? utf8Length(text) : 0);
 }
 
 const LOST = fault("ServiceUnavailable", "The message was not stored; send it again.");

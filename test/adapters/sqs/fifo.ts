@@ -222,6 +222,11 @@ export const batches: Cases = {
       [[entry("same"), entry("same")], BatchEntryIdsNotDistinct],
       [[entry("no spaces")], InvalidBatchEntryId],
       [large, BatchRequestTooLong],
+      // One that is wrong by itself is as long.
+      [
+        large.map((one, at) => (at === 0 ? { ...one, DelaySeconds: 9_999 } : one)),
+        BatchRequestTooLong,
+      ],
     ] as const) {
       expect(await errorOf(sendAll(world, made, [...entries]))).toBeInstanceOf(kind);
     }
