@@ -62,12 +62,24 @@ export class Shared {
     return open.map((promise, index) => answers[index] ?? this.#keep(promise));
   }
 
-  /** Until all are there, or those that are not take longer than a flush: a command behind them all is through with theirs. */
+  /** Until all are there, or those that are not take longer than a flush. */
   async #others(all: Promise<unknown>): Promise<void> {
     const ended = all.then(() => "ended" as const);
-    const flushed = this.#verbs.poke().then(() => "flushed" as const);
-    const first = await within(this.#clock, LATE_MS, Promise.race([ended, flushed]));
+    const first = await within(this.#clock, LATE_MS, Promise.race([ended, this.#flushed(ended)]));
     if (first === "flushed") await within(this.#clock, AFTER_FLUSH_MS, ended);
+  }
+
+  /**
+   * A command behind all of them is through with the flush of those that wait for one. It comes a turn later, so that calls which
+   * wait for none, or whose flush is that turn's, cause no other.
+   */
+  #flushed(ended: Promise<unknown>): Promise<"flushed"> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(0, () => {
+        void this.#verbs.poke().then(() => resolve("flushed"));
+      });
+      void ended.then(cancel);
+    });
   }
 
   /** The answer under the ticket, once it is there; it is kept no longer. */

@@ -165,3 +165,14 @@ test("nor does it stay until another is late", async () => {
   await shared.answer([send(1)]);
   expect(shared.kept).toBe(0);
 });
+
+test("calls that wait for no flush cause none", async () => {
+  let pokes = 0;
+  const { shared, clock } = world({
+    send: async () => stored(1),
+    poke: async () => void pokes++,
+  });
+  expect(await shared.answer([send(1), send(2)])).toHaveLength(2);
+  await clock.advance(1_000);
+  expect([pokes, clock.timers]).toEqual([0, 0]);
+});
