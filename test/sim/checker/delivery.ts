@@ -93,8 +93,9 @@ function checkLeases(story: Story, report: Report, given: readonly Given[], mark
     const earlier = inOrder[index - 1];
     if (earlier === undefined) continue;
     const settlings = story.settlings.get(earlier.delivery.receipt) ?? [];
+    // Also by one that was refused: the broker repeats what it got no answer to, and the first may have been done.
     const isGivenUp = settlings.some(
-      ({ op, verb, ok }) => verb === "nack" && ok !== false && op.invokedAt < later.op.endedAt,
+      ({ op, verb }) => verb === "nack" && op.invokedAt < later.op.endedAt,
     );
     const until = heldUntil(earlier, later, settlings);
     if (!isGivenUp && later.grantedWall < until)
