@@ -35,11 +35,9 @@ export async function readBytes(request: Request, clock: Clock): Promise<Outcome
   const isSmall = announced <= ONE_GO_BYTES_MAX;
   const stream = isSmall ? undefined : request.body;
   if (stream === null) return accept(NOTHING);
-  if (stream !== undefined && announced > LIMITS.requestBytesMax) {
-    // Who is about to send so much need not; who sends already is read on, so that it comes to see the answer.
-    void counted(stream, clock).catch(() => undefined);
+  // Who asks first need not send it (RFC 9110, 10.1.1). Who sends already is read to the end, or would not see the answer.
+  if (announced > LIMITS.requestBytesMax && headers.get("expect") !== null)
     return tooLarge(announced);
-  }
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
     return refuse("unsupported_media_type", "The body must come without a content encoding", {

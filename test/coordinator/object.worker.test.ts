@@ -123,7 +123,7 @@ test.each(["QUEUE", "COORDINATOR", "HALFMQ_ROOT_KEY", "constructor", "GONE"])(
       await queue.ended;
       expect(await object.seen()).toMatchObject({ lastOutcome: "no_such_binding" });
     });
-    expect(queue.ends).toContainEqual([1, 1, 1, "unknown"]);
+    expect(queue.ends).toContainEqual([1, 1, 1, "unknown", { failure: "no_such_binding" }]);
   },
 );
 
