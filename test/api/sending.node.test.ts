@@ -192,7 +192,7 @@ test("a request of 8 MiB is taken and a byte more refused, with a length or with
   const { raw } = sender();
   for (const length of [undefined, "10", "12000000"]) {
     for (const [bytes, status] of [
-      [8 * MIB, length === "12000000" ? 413 : 200],
+      [8 * MIB, 200],
       [8 * MIB + 1, 413],
     ] as const) {
       const half = new TextEncoder().encode(paddedTo(bytes));
@@ -214,7 +214,7 @@ test("a request of 8 MiB is taken and a byte more refused, with a length or with
         expect(await answer.json()).toMatchObject({
           code: "request_too_large",
           limit: 8 * MIB,
-          actual: length === "12000000" ? 12_000_000 : 8 * MIB + 1,
+          actual: 8 * MIB + 1,
         });
       }
     }
