@@ -124,7 +124,9 @@ export const checkBack: Question = {
       const webhook = { name: "by webhook, 4 open at a time", measure: () => byWebhook(stage) };
       const poll = { name: `by poll, ${POLLERS} pollers`, measure: () => byPoll(stage) };
       const noop = stage.baseline("Worker → object no-op", times(1, to("/noop", "{}")));
-      const lines = await compare([webhook, poll, noop], ROUNDS);
+      const bare = stage.baseline("bare Worker", times(1, to("/bare", "{}")));
+      // The naive object asks nobody: it has no line here.
+      const lines = await compare([webhook, poll, noop, bare], ROUNDS);
       return reportOf("check-back", "checks", lines);
     }),
 };
