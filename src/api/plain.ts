@@ -88,7 +88,7 @@ export function plainReceive(value: unknown): unknown {
     isWhole(maxMessages, 1, LIMITS.receiveMessagesMax) &&
     isWhole(waitMs, 0, LIMITS.waitMsMax) &&
     (attemptId === undefined || isWord(attemptId)) &&
-    (repeat === undefined || typeof repeat === "boolean");
+    (repeat === undefined || (typeof repeat === "boolean" && attemptId !== undefined));
   if (!isPlain) return undefined;
   return {
     maxMessages,

@@ -6,6 +6,7 @@ import { inTwoWrites } from "../platform/two-writes.ts";
 import { accept, type Outcome } from "../protocol/errors.ts";
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
 import { delayMs, invisibleMs, whole, word, words } from "./fields.ts";
+import { addFault } from "./parse.ts";
 import { receivedJson } from "./message-json.ts";
 import {
   answer,
@@ -21,14 +22,20 @@ import { withoutAbsent } from "./without-absent.ts";
 const PATH = "/v1/topics/{topic}/groups/{group}";
 const REASON_BYTES_MAX = 1_024;
 
-export const receiveBody = z.strictObject({
-  maxMessages: whole(1, LIMITS.receiveMessagesMax).default(DEFAULTS.maxMessages),
-  waitMs: whole(0, LIMITS.waitMsMax).default(0),
-  invisibleMs: invisibleMs.optional(),
-  attemptId: word.optional(),
-  repeat: z.boolean().optional(),
-  consumerId: word.optional(),
-});
+export const receiveBody = z
+  .strictObject({
+    maxMessages: whole(1, LIMITS.receiveMessagesMax).default(DEFAULTS.maxMessages),
+    waitMs: whole(0, LIMITS.waitMsMax).default(0),
+    invisibleMs: invisibleMs.optional(),
+    attemptId: word.optional(),
+    repeat: z.boolean().optional(),
+    consumerId: word.optional(),
+  })
+  .check((payload) => {
+    const { attemptId, repeat } = payload.value;
+    if (repeat === undefined || attemptId !== undefined) return;
+    addFault(payload, { message: "says something of an attemptId only", path: ["repeat"] });
+  });
 
 const receipts = z
   .array(z.string().max(LIMITS.receiptCharsMax))

@@ -143,6 +143,14 @@ export class Batch {
   }
 
   async fromMany(memory: Memory): Promise<Refusal | undefined> {
+    const refusal = await this.#fromMany(memory);
+    // A repeat hears from the queues in another order than its first try did, and answers in the same.
+    if (this.#frame.attempt !== undefined && this.#gave.size > 1)
+      this.messages.sort((one, other) => one.queue - other.queue);
+    return refusal;
+  }
+
+  async #fromMany(memory: Memory): Promise<Refusal | undefined> {
     const { route, group, attempt } = this.#frame;
     const name = `${route.namespace}/${route.incarnation}/${group.number}${this.#whose}`;
     const { repeat } = this.#request;

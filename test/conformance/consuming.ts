@@ -285,12 +285,14 @@ export const consuming: Cases = {
       expect(other.length).toBeGreaterThan(0);
       const known = new Set(first.map(({ id }) => id));
       expect(other.filter(({ id }) => known.has(id))).toEqual([]);
-      const wrong = { attemptId, repeat: "yes" };
-      const answer = await mq.call("POST", `${group.path}/receive`, wrong);
-      expect(answer).toMatchObject({
-        status: 400,
-        json: { code: "invalid_request", field: "repeat" },
-      });
+      const alone = [{ repeat: true }, { repeat: false }, { repeat: false, invisibleMs: 1_000 }];
+      for (const wrong of [{ attemptId, repeat: "yes" }, ...alone]) {
+        const answer = await mq.call("POST", `${group.path}/receive`, wrong);
+        expect(answer).toMatchObject({
+          status: 400,
+          json: { code: "invalid_request", field: "repeat" },
+        });
+      }
     },
 
   "a nack brings the message back after its delay": async (mq) => {
