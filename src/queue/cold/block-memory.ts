@@ -1,6 +1,6 @@
 /**
  * What the queues of one process or isolate hold of blocks, together: they share its memory. What was used longest ago goes
- * first, whosever it is; blocks on their way count, too. It counts, and holds no block. It makes nobody wait: one queue's call
+ * first, whosever it is; blocks on their way count, too. It counts, and keeps no block: those of a queue that was evicted go with it. It makes nobody wait: one queue's call
  * must not be answered from another's.
  */
 
@@ -9,15 +9,23 @@ const BYTES_MAX = 24 * 1024 * 1024;
 /** A call is over long before; one that is not has died with its object. */
 const CALL_MS_MAX = 60_000;
 
+/** A block in somebody's memory. */
+export interface HeldBlock {
+  /** It has to go. */
+  readonly drop: () => void;
+}
+
 interface Held {
   readonly bytes: number;
-  readonly drop: () => void;
+  /** A queue that is gone is not kept by what it held. */
+  readonly block: WeakRef<HeldBlock>;
 }
 
 export class BlockMemory {
   readonly #bytesMax: number;
   /** Used last, last. */
-  readonly #held = new Map<object, Held>();
+  readonly #held = new Set<Held>();
+  readonly #ofBlock = new WeakMap<HeldBlock, Held>();
   #bytes = 0;
   /** By what they were asked for as, in order. */
   readonly #asked = new Map<object, { readonly bytes: number; readonly at: number }>();
@@ -32,24 +40,28 @@ export class BlockMemory {
     return this.#bytes + this.#onTheWay;
   }
 
-  /** A block is held from now on; `drop` is called when it has to go. */
-  hold(block: object, bytes: number, drop: () => void): void {
-    this.#held.set(block, { bytes, drop });
+  /** A block is held from now on, until it is released, dropped, or gone with its queue. */
+  hold(block: HeldBlock, bytes: number): void {
+    const held = { bytes, block: new WeakRef(block) };
+    this.#held.add(held);
+    this.#ofBlock.set(block, held);
     this.#bytes += bytes;
-    this.#shrink(block);
+    this.#shrink(held);
   }
 
-  used(block: object): void {
-    const held = this.#held.get(block);
-    if (held === undefined) return;
-    this.#held.delete(block);
-    this.#held.set(block, held);
+  used(block: HeldBlock): void {
+    const held = this.#ofBlock.get(block);
+    if (held !== undefined && this.#held.delete(held)) this.#held.add(held);
   }
 
   /** It is held no more. */
-  release(block: object): void {
-    this.#bytes -= this.#held.get(block)?.bytes ?? 0;
-    this.#held.delete(block);
+  release(block: HeldBlock): void {
+    const held = this.#ofBlock.get(block);
+    if (held !== undefined) this.#forget(held);
+  }
+
+  #forget(held: Held): void {
+    if (this.#held.delete(held)) this.#bytes -= held.bytes;
   }
 
   /** May so much be asked for now? Then it is on its way until it has `arrived`, whatever is answered. One alone always may. */
@@ -70,11 +82,13 @@ export class BlockMemory {
     this.#asked.delete(call);
   }
 
-  #shrink(newest?: object): void {
-    for (const [block, { drop }] of this.#held) {
-      if (this.bytes <= this.#bytesMax || block === newest) return;
-      this.release(block);
-      drop();
+  #shrink(newest?: Held): void {
+    if (this.bytes <= this.#bytesMax) return;
+    for (const held of this.#held) if (held.block.deref() === undefined) this.#forget(held);
+    for (const held of this.#held) {
+      if (this.bytes <= this.#bytesMax || held === newest) return;
+      this.#forget(held);
+      held.block.deref()?.drop();
     }
   }
 }

@@ -4,7 +4,7 @@
  * never writes.
  */
 import type { Segment } from "../log/segment.ts";
-import type { BlockMemory } from "./block-memory.ts";
+import type { BlockMemory, HeldBlock } from "./block-memory.ts";
 
 /** A reader takes no longer than that for a message, or has its block brought again. */
 const KEPT_MS = 10 * 60_000;
@@ -15,7 +15,7 @@ export interface Fetched {
   readonly segments: readonly Segment[];
 }
 
-interface Kept extends Fetched {
+interface Kept extends Fetched, HeldBlock {
   readAt: number;
 }
 
@@ -51,10 +51,10 @@ export class FetchedBlocks {
 
   put(first: number, block: Fetched, nowMs: number): void {
     this.#delete(first);
-    const kept = { ...block, readAt: nowMs };
+    const kept: Kept = { ...block, readAt: nowMs, drop: () => this.#forget(first, kept) };
     this.#blocks.set(first, kept);
     this.#bytes += block.object.length;
-    this.#memory.hold(kept, block.object.length, () => this.#forget(first, kept));
+    this.#memory.hold(kept, block.object.length);
     for (const oldest of this.#blocks.keys()) {
       if (this.#bytes <= this.#bytesMax || oldest === first) return;
       this.#delete(oldest);
