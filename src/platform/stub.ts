@@ -7,6 +7,7 @@
 import { refuse, type Outcome, type Refusal } from "../protocol/errors.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { log as systemLog, type Log } from "./log.ts";
+import { Outages } from "./outages.ts";
 
 const ATTEMPTS_MAX = 4;
 const FIRST_PAUSE_MS = 20;
@@ -23,7 +24,11 @@ interface CallOptions {
   /** From 0 to below 1. */
   readonly random?: () => number;
   readonly log?: Log;
+  /** Absent: those of this process or isolate. */
+  readonly outages?: Outages;
 }
+
+const allOutages = new Outages();
 
 /** What workerd says of an exception from a stub. */
 interface StubError {
@@ -41,16 +46,22 @@ export async function callObject<S, T>(
   options: CallOptions = {},
 ): Promise<Outcome<T>> {
   const { attemptsMax = ATTEMPTS_MAX, clock = systemClock, random = Math.random } = options;
+  const { log = systemLog, outages = allOutages, object } = options;
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = call(getStub());
       const { timeoutMs } = options;
-      return await (timeoutMs === undefined ? answer : within(clock, timeoutMs, answer));
+      const outcome = await (timeoutMs === undefined ? answer : within(clock, timeoutMs, answer));
+      outages.answered(log, object, clock.nowMs());
+      return outcome;
     } catch (error) {
       const fault = (typeof error === "object" && error !== null ? error : {}) as StubError;
       const canHelp = fault.retryable === true && fault.overloaded !== true;
       if (!canHelp || attempt >= attemptsMax) {
-        return refusalOf(fault, attempt, options);
+        const overloaded = fault.overloaded === true;
+        const failure = { message: fault.message, attempts: attempt, overloaded };
+        outages.failed(log, object, failure, clock.nowMs());
+        return refusalOf(overloaded);
       }
     }
     await pause(clock, pauseMs(attempt, random));
@@ -61,17 +72,10 @@ export async function callObject<S, T>(
 const pauseMs = (attempt: number, random: () => number): number =>
   Math.min(PAUSE_MS_MAX, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
 
-function refusalOf(
-  fault: StubError,
-  attempts: number,
-  { object, log = systemLog }: CallOptions,
-): Refusal {
-  const overloaded = fault.overloaded === true;
-  log.error("object.unreachable", { object, message: fault.message, attempts, overloaded });
-  return overloaded
+const refusalOf = (overloaded: boolean): Refusal =>
+  overloaded
     ? refuse("overloaded", "The object that keeps this has too much to do; come again")
     : refuse("unavailable", "The object that keeps this could not be reached; come again");
-}
 
 const pause = (clock: Clock, delayMs: number): Promise<void> =>
   new Promise((resolve) => {

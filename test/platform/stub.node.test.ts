@@ -1,6 +1,7 @@
 /** Calls to objects: what is tried again, with which stub, and what the caller is told in the end. */
 import { expect, test } from "vitest";
 import type { Clock } from "../../src/platform/clock.ts";
+import { Outages } from "../../src/platform/outages.ts";
 import { callObject } from "../../src/platform/stub.ts";
 import { accept, type Outcome, refuse } from "../../src/protocol/errors.ts";
 
@@ -17,7 +18,8 @@ function makeGround(frozen = false) {
     },
   };
   const log = { info: () => undefined, error: (event: string) => void logged.push(event) };
-  return { pausesMs, logged, options: { clock, log, random: () => 0.5 } };
+  const outages = new Outages();
+  return { pausesMs, logged, options: { clock, log, outages, random: () => 0.5 } };
 }
 
 const fault = (fields: object): Error => Object.assign(new Error("lost"), fields);
@@ -60,6 +62,66 @@ test("at the end of its attempts a call is refused as unavailable, and logged", 
   expect(await callObject(getStub, call, options)).toMatchObject({ code: "unavailable" });
   expect(stubs).toHaveLength(4);
   expect(logged).toEqual(["object.unreachable"]);
+});
+
+test("a failing object is logged once, then now and then, and when it answers again", async () => {
+  const lines: object[] = [];
+  let nowMs = 0;
+  const put = (event: string, fields?: object) => void lines.push({ event, ...fields });
+  const { options } = makeGround();
+  const call = (object: string, isThere: boolean) =>
+    callObject(
+      () => 0,
+      () => (isThere ? Promise.resolve(accept(1)) : Promise.reject(fault({}))),
+      {
+        ...options,
+        object,
+        clock: { ...options.clock, nowMs: () => nowMs },
+        log: { info: put, error: put },
+      },
+    );
+  const taken = () => lines.splice(0).map((line) => ({ ...line, message: undefined }));
+  const failure = { event: "object.unreachable", attempts: 1, overloaded: false };
+  for (nowMs = 0; nowMs < 10_000; nowMs += 100) await call("a", false);
+  await call("b", false);
+  expect(taken()).toEqual([
+    { ...failure, object: "a" },
+    { ...failure, object: "b" },
+  ]);
+  await call("a", false);
+  await call("a", false);
+  expect(taken()).toEqual([{ ...failure, object: "a", heldBack: 99 }]);
+  nowMs = 12_000;
+  await call("a", true);
+  expect(taken()).toEqual([
+    { event: "object.reachable", object: "a", unreachableMs: 12_000, heldBack: 1 },
+  ]);
+  // One that comes and goes is no flood either.
+  for (; nowMs < 20_000; nowMs += 100) await call("a", nowMs % 200 === 0);
+  expect(taken()).toEqual([]);
+  nowMs = 20_100;
+  await call("a", false);
+  expect(taken()).toEqual([{ ...failure, object: "a", heldBack: 40 }]);
+});
+
+test("what is remembered of failing objects is bounded, and forgotten once they answer", async () => {
+  const { options } = makeGround();
+  const { outages } = options;
+  for (let count = 0; count < 1_100; count++)
+    await callObject(
+      () => 0,
+      () => Promise.reject(fault({})),
+      { ...options, object: `${count}` },
+    );
+  expect(outages.size).toBe(1_000);
+  const clock = { ...options.clock, nowMs: () => 20_000 };
+  for (let count = 0; count < 1_100; count++)
+    await callObject(
+      () => 0,
+      () => Promise.resolve(accept(1)),
+      { ...options, clock, object: `${count}` },
+    );
+  expect(outages.size).toBe(0);
 });
 
 test("an overloaded object, and one that threw, is not asked again", async () => {
