@@ -52,10 +52,14 @@ export class LargeBodies {
     this.#turnstile = new Turnstile(clock, bounds);
   }
 
-  async complete<M extends Message>(messages: readonly M[]): Promise<Filled<M>> {
+  /** `heldMsMax`: for how long they may be held; absent: for as long as a request takes. */
+  async complete<M extends Message>(
+    messages: readonly M[],
+    heldMsMax?: number,
+  ): Promise<Filled<M>> {
     const bytes = largeBytesOf(messages);
     if (bytes === 0) return { messages, end: NOTHING_HELD };
-    const leave = await this.#turnstile.enter(bytes);
+    const leave = await this.#turnstile.enter(bytes, heldMsMax);
     const isIn = leave !== undefined;
     const filled = await Promise.all(
       messages.map(async (message) => {
@@ -128,9 +132,10 @@ export async function fillDeliveries(
   bodies: LargeBodies,
   leased: readonly Delivery[],
   settle: (receipts: readonly string[], how: HowToSettle) => Promise<unknown>,
+  heldMsMax?: number,
 ): Promise<FilledDeliveries> {
   if (largeBytesOf(leased) === 0) return { messages: leased, end: NOTHING_HELD, lost: 0, away: 0 };
-  const { messages, end } = await bodies.complete(leased);
+  const { messages, end } = await bodies.complete(leased, heldMsMax);
   // What is given back holds those behind it in its message group: they came as one batch, in order.
   const held = new Set<string>();
   const bad = Map.groupBy(messages, (message) => {

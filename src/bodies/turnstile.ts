@@ -5,13 +5,14 @@
  */
 import type { Clock } from "../platform/clock.ts";
 
-/** Longer than a request holds what it has fetched. A push whose target takes longer is held and counts no more. */
+/** Longer than a request holds what it has fetched; who may hold it for longer says so. */
 const HELD_MS_MAX = 60_000;
 
 /** Who is in, or waits: since when, and how much. */
 interface Place {
   readonly bytes: number;
   readonly sinceMs: number;
+  readonly heldMsMax: number;
 }
 
 interface Waiter extends Place {
@@ -26,7 +27,6 @@ export class Turnstile {
   readonly #waitMsMax: number;
   readonly #clock: Clock;
   readonly #waiting: Waiter[] = [];
-  /** The oldest first. */
   readonly #in = new Set<Place>();
   #bytes = 0;
 
@@ -36,17 +36,18 @@ export class Turnstile {
     this.#waitMsMax = bounds.waitMsMax;
   }
 
-  /** How to leave, or undefined for whoever is not let in. */
-  enter(bytes: number): Promise<Leave | undefined> {
+  /** How to leave, or undefined for whoever is not let in. It counts until it leaves, or for `heldMsMax`. */
+  enter(bytes: number, heldMsMax: number = HELD_MS_MAX): Promise<Leave | undefined> {
     const sinceMs = this.#clock.nowMs();
     this.#forgetGone(sinceMs);
     if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      return Promise.resolve(this.#letIn({ bytes, sinceMs }));
+      return Promise.resolve(this.#letIn({ bytes, sinceMs, heldMsMax }));
     }
     return new Promise((resolve) => {
       const waiter: Waiter = {
         bytes,
         sinceMs,
+        heldMsMax,
         enter: (leave) => {
           cancel();
           resolve(leave);
@@ -77,8 +78,7 @@ export class Turnstile {
 
   #forgetGone(nowMs: number): void {
     for (const place of this.#in) {
-      if (nowMs - place.sinceMs <= HELD_MS_MAX) break;
-      this.#out(place);
+      if (nowMs - place.sinceMs > place.heldMsMax) this.#out(place);
     }
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       // Its own timer would have taken it away.
@@ -92,7 +92,8 @@ export class Turnstile {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       if (!this.#fits(next.bytes)) return;
       this.#waiting.shift();
-      next.enter(this.#letIn({ bytes: next.bytes, sinceMs: this.#clock.nowMs() }));
+      const { bytes, heldMsMax } = next;
+      next.enter(this.#letIn({ bytes, heldMsMax, sinceMs: this.#clock.nowMs() }));
     }
   }
 

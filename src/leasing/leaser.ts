@@ -117,11 +117,13 @@ export class Leaser {
     return joined;
   }
 
-  /** What was leased, with its large bodies; what is without one is settled and left out. */
-  complete(messages: readonly Delivery[]): Promise<Filled<Delivery>> {
-    return fillDeliveries(this.#ports.bodies, messages, (receipts, how) =>
-      this.settle(receipts, how),
-    );
+  /**
+   * What was leased, with its large bodies; what is without one is settled and left out. `heldMsMax`: for how long they may
+   * be held; absent: for as long as a request takes.
+   */
+  complete(messages: readonly Delivery[], heldMsMax?: number): Promise<Filled<Delivery>> {
+    const settle = (receipts: readonly string[], how: Settle) => this.settle(receipts, how);
+    return fillDeliveries(this.#ports.bodies, messages, settle, heldMsMax);
   }
 
   /** From now on the queues ring, until they are told that nobody listens. */

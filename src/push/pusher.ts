@@ -28,6 +28,8 @@ const WATCH_MS = 30_000;
 const REST_MS = 1_000;
 /** A lease is held longer than the call takes, for getting it and for telling its end. */
 const MARGIN_MS = 10_000;
+/** Large bodies count until their call has ended and the queue was told, which takes no longer than that. */
+const SETTLED_MS_MAX = 60_000;
 /** Bytes of messages in calls that are open, beside the first. */
 const OPEN_BYTES_MAX = 16 * 1024 * 1024;
 /**
@@ -282,7 +284,7 @@ export class Pusher implements PusherRpc {
     this.#pump();
     if (!leased.ok || messages.length === 0) return;
     this.#openBytes += leased.value.bytes;
-    const filled = await leaser.complete(messages);
+    const filled = await leaser.complete(messages, push.timeoutMs + SETTLED_MS_MAX);
     try {
       await this.#deliver({ record, push, leaser, messages: filled.messages }, isProbe);
     } finally {

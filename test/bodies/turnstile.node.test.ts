@@ -1,7 +1,7 @@
 /** What is held at a time is bounded, and nobody waits for ever. */
 import { expect, test } from "vitest";
 import { Turnstile } from "../../src/bodies/turnstile.ts";
-import { FakeClock } from "../client/fake-clock.node.ts";
+import { FakeClock, turns } from "../client/fake-clock.node.ts";
 import { EventClock } from "../kit/event-clock.node.ts";
 
 const BOUNDS = { bytesMax: 10, waitMsMax: 1_000 };
@@ -65,4 +65,19 @@ test("what requests held or waited for that are gone is free again after a while
   next?.();
   expect(await turnstile.enter(1)).toBeDefined();
   expect(clock.timers).toBe(0);
+});
+
+test("who may hold what it has for longer counts for as long", async () => {
+  const clock = new FakeClock();
+  const ground = { nowMs: clock.now, after: clock.after };
+  const turnstile = new Turnstile(ground, { ...BOUNDS, waitMsMax: 100_000 });
+  const leave = await turnstile.enter(10, 90_000);
+  await clock.advance(60_001);
+  let isIn = false;
+  void turnstile.enter(10).then(() => (isIn = true));
+  await turns();
+  expect(isIn).toBe(false);
+  leave?.();
+  await turns();
+  expect(isIn).toBe(true);
 });
