@@ -76,7 +76,10 @@ class Settling {
     const call = this.#call;
     const acked = this.#acked.get(group);
     if (call.verb === "ack") {
-      if (flight !== undefined) acked?.add(offset);
+      if (flight !== undefined) {
+        acked?.add(offset);
+        this.#store.bodies.wasFound(offset);
+      }
       return { receipt: text, ok: true };
     }
     if (flight === undefined || acked?.has(offset) === true)
@@ -87,6 +90,7 @@ class Settling {
           group.release(flight, this.#nowMs, call.delayMs);
           return { receipt: text, ok: true };
         }
+        if (call.missing !== true) this.#store.bodies.wasFound(offset);
         traceNacked(this.#store.trace, group.number, flight, call.reason);
         group.nack(flight, call, this.#nowMs);
         return { receipt: text, ok: true };

@@ -56,11 +56,15 @@ function opened(row: Record<string, SqlValue>): Row {
 export class Bodies {
   static readonly schema: readonly string[] = [
     "CREATE TABLE IF NOT EXISTS large_body (state INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL, missing_since INTEGER NOT NULL, seal INTEGER NOT NULL, PRIMARY KEY (state, at, key)) STRICT, WITHOUT ROWID",
+    // Of those that are missing only: others cost nothing.
+    "CREATE INDEX IF NOT EXISTS large_body_missing ON large_body (at) WHERE missing_since <> 0",
   ];
 
   readonly #sql: Sql;
   /** Nothing here costs a statement in a queue without large bodies. */
   #isEmpty: boolean;
+  /** Nor in one of which none is missing. */
+  #isAnyMissing: boolean;
   /** Lowest `at` of a state; absent: not looked at since that row went. */
   readonly #lowest = new Map<State, number>();
   #deadFrom = -1;
@@ -69,6 +73,8 @@ export class Bodies {
   constructor(sql: Sql) {
     this.#sql = sql;
     this.#isEmpty = [...sql.exec("SELECT 1 FROM large_body LIMIT 1")].length === 0;
+    const missing = "SELECT 1 FROM large_body WHERE missing_since <> 0 LIMIT 1";
+    this.#isAnyMissing = !this.#isEmpty && [...sql.exec(missing)].length > 0;
   }
 
   get isEmpty(): boolean {
@@ -192,7 +198,18 @@ export class Bodies {
     if (row.missingSince !== 0) return nowMs - row.missingSince < DOUBT_MS;
     this.#delete(row.state, row.at, row.key);
     this.#insert(row.state, row.at, row.key, Math.max(1, nowMs));
+    this.#isAnyMissing = true;
     return true;
+  }
+
+  /** Somebody was given the message at the offset with its body: when it is missing again, that begins anew. */
+  wasFound(offset: number): void {
+    if (!this.#isAnyMissing) return;
+    for (const { state, at, key } of this.#rows("missing_since <> 0 AND at = ?", offset)) {
+      if (state !== STATE.log && state !== STATE.dead) continue;
+      this.#delete(state, at, key);
+      this.#insert(state, at, key);
+    }
   }
 
   // ------------------------------------------------------------ deleting

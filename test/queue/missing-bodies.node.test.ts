@@ -1,0 +1,64 @@
+/** A large body that its bucket has not: for how long that is not believed, and when that begins anew. */
+import { expect, it } from "vitest";
+import { QueueVerbs } from "../../src/queue/verbs.ts";
+import { Bench, group, records, route } from "./kit.node.ts";
+
+const stamp = { incarnation: 7, version: 1 };
+const MINUTE_MS = 60_000;
+
+const verbs = (bench: Bench): QueueVerbs => new QueueVerbs(bench.queue);
+
+async function started(): Promise<Bench> {
+  const bench = new Bench();
+  await bench.run(bench.queue.configure(route([group("g")]), 0));
+  const ref = await bench.lodge(stamp);
+  const sent = { stamp, records: records({ body: { isJson: false, ref } }) };
+  await bench.run(verbs(bench).send(sent));
+  return bench;
+}
+
+async function lease(bench: Bench): Promise<readonly string[]> {
+  const ask = { maxMessages: 16, invisibleMs: 30_000, waitMs: 0, bytesMax: 1e6 };
+  const { receipts } = await bench.run(verbs(bench).receive({ stamp, group: "g", ...ask }));
+  expect(receipts).toHaveLength(1);
+  return receipts;
+}
+
+const settle = (bench: Bench, receipts: readonly string[], how: object) =>
+  bench.run(verbs(bench).settle({ stamp, group: "g", verb: "nack", receipts, ...how }));
+
+/** Whoever hands it out says that it has no body. */
+const missing = async (bench: Bench): Promise<unknown> =>
+  settle(bench, await lease(bench), {
+    retry: false,
+    reason: "body_missing",
+    missing: true,
+    delayMs: 2_000,
+  });
+
+const deadLetters = async (bench: Bench): Promise<number> =>
+  (await bench.run(verbs(bench).stats(stamp))).groups[0]?.deadLetters ?? -1;
+
+it.each([false, true])(
+  "it has five minutes, and five more when it was back in between (woken: %s)",
+  async (wakes) => {
+    const bench = await started();
+    const rest = async (minutes: number): Promise<void> => {
+      if (wakes) bench.wake();
+      await bench.pass(minutes * MINUTE_MS);
+    };
+    await missing(bench);
+    await rest(4);
+    // It was back: the consumer had it, and failed at it.
+    await settle(bench, await lease(bench), {});
+    await rest(2);
+    await missing(bench);
+    expect(await deadLetters(bench)).toBe(0);
+    await rest(4);
+    await missing(bench);
+    expect(await deadLetters(bench)).toBe(0);
+    await rest(2);
+    await missing(bench);
+    expect(await deadLetters(bench)).toBe(1);
+  },
+);
