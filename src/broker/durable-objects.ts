@@ -1,5 +1,6 @@
 /** The broker's objects as Durable Objects: from a name to a fresh stub for each call. It keeps no stub. */
 import { systemClock } from "../platform/clock.ts";
+import { idSource } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
 import { accept } from "../protocol/errors.ts";
 import {
@@ -46,7 +47,9 @@ export function durableObjects(env: Bindings, outlive: (work: Promise<unknown>) 
   const shared = new SharedCalls({
     clock: systemClock,
     alone: (name, call) => callAlone(queueOf(name), call),
-    together: (name, calls) => queueOf(name).shared(calls),
+    newId: idSource(),
+    together: (name, calls, trip) => queueOf(name).shared(calls, trip),
+    missed: (name, trip) => queueOf(name).missed(trip),
     late: (name, ticket) => queueOf(name).late(ticket),
     outlive,
   });

@@ -7,18 +7,26 @@
  * that made it, whoever fulfils it (`handle_cross_request_promise_resolution`, on since 2024-10-14). What it asks in return:
  * [N1] A request that waits for another has a timer of its own, or workerd takes it for hung.
  * [N2] The request that leads is kept alive although its client goes away; and when it is gone all the same, one of the
- * others leads, or is told after a while that nobody knows.
+ * others leads; had it sent them already, one asks the queue for the answers, and when it has none, all hear that nobody knows.
  * Nothing of a request is shared but the call, which is plain data. It never repeats a call.
  */
 import type { Clock } from "../platform/clock.ts";
-import type { Fault, SharedAnswer, SharedCall } from "../protocol/sharing.ts";
+import type { Fault, SharedAnswer, SharedCall, Trip } from "../protocol/sharing.ts";
 
 export interface SharedCallsPorts {
   readonly clock: Clock;
   /** One call by itself; throws as a stub does. */
   alone(name: string, call: SharedCall): Promise<unknown>;
   /** Many in one; an answer for each. */
-  together(name: string, calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]>;
+  together(
+    name: string,
+    calls: readonly SharedCall[],
+    trip: Trip,
+  ): Promise<readonly SharedAnswer[]>;
+  /** What the calls of that trip were answered, if the queue has it still. */
+  missed(name: string, trip: string): Promise<readonly SharedAnswer[] | undefined>;
+  /** One that no other isolate gives. */
+  newId(): string;
   /** The answer that was not there with the others. */
   late(name: string, ticket: string): Promise<SharedAnswer>;
   /** The request that is at work ends no sooner than this. */
@@ -35,21 +43,38 @@ const GATHER_MS = 2;
 const GATHERING_MS = 50;
 /** After so long another one leads. */
 const LEADER_MS = 1_000;
+/** And after so long one asks for the answers of calls that were sent, and then once more. */
+const ASK_AGAIN_MS = [LEADER_MS, 2_000];
 /** Longer than a queue takes for what is shared. */
 const ANSWER_MS = 30_000;
+/** A way of which nothing was heard for so long leads nowhere. */
+const FORGOTTEN_MS = 60_000;
+/** Trips that the next one says are over; what the queue keeps of others goes with time. */
+const OVER_MAX = 64;
 
 const LOST: Fault = { message: "the answer to a shared call was lost" };
 const NEVER_CAME: SharedAnswer = { is: "failed", fault: LOST };
 
 /** Calls that go together. */
 interface Batch {
+  readonly id: string;
   readonly openedAt: number;
   readonly calls: SharedCall[];
   readonly answer: ((answer: SharedAnswer) => void)[];
   bytes: number;
   isSent: boolean;
+  /** How often the queue was asked for its answers. */
+  asked: number;
   /** Gathers no longer. */
   go: () => void;
+}
+
+/** One of them. */
+interface Place {
+  readonly batch: Batch;
+  /** Its request makes the call. */
+  readonly leads: boolean;
+  readonly resolve: (answer: SharedAnswer) => void;
 }
 
 /** The way to one queue. */
@@ -58,6 +83,9 @@ interface Line {
   /** The last call, until it is back. One that never comes back is forgotten with the next. */
   onItsWay: object | undefined;
   gathering: Batch | undefined;
+  usedAt: number;
+  /** Trips that are back since the last one left. */
+  over: string[];
 }
 
 export class SharedCalls {
@@ -79,11 +107,31 @@ export class SharedCalls {
   }
 
   #lineTo(name: string): Line {
+    const usedAt = this.#ports.clock.nowMs();
     const known = this.#lines.get(name);
-    if (known !== undefined) return known;
-    const line: Line = { name, onItsWay: undefined, gathering: undefined };
+    if (known !== undefined) {
+      known.usedAt = usedAt;
+      return known;
+    }
+    this.#forgetGone(usedAt);
+    const line: Line = { name, onItsWay: undefined, gathering: undefined, usedAt, over: [] };
     this.#lines.set(name, line);
     return line;
+  }
+
+  /** Requests end without a word: what they left behind is looked at as others come, two for each that is new. */
+  #forgetGone(nowMs: number): void {
+    let left = 2;
+    for (const line of this.#lines.values()) {
+      if (left-- === 0) return;
+      this.#lines.delete(line.name);
+      if (nowMs - line.usedAt <= FORGOTTEN_MS) this.#lines.set(line.name, line);
+    }
+  }
+
+  /** How many ways are remembered. */
+  get ways(): number {
+    return this.#lines.size;
   }
 
   async #goAlone(line: Line, call: SharedCall): Promise<unknown> {
@@ -103,29 +151,36 @@ export class SharedCalls {
   }
 
   #forget(line: Line): void {
-    if (this.#lines.get(line.name) === line) this.#lines.delete(line.name);
+    if (line.over.length === 0 && this.#lines.get(line.name) === line)
+      this.#lines.delete(line.name);
   }
 
   #join(line: Line, call: SharedCall, bytes: number): Promise<SharedAnswer> {
     const nowMs = this.#ports.clock.nowMs();
     const { promise, resolve } = Promise.withResolvers<SharedAnswer>();
-    let batch = line.gathering;
-    if (batch === undefined || !takes(batch, bytes, nowMs)) {
-      batch = {
-        openedAt: nowMs,
-        calls: [],
-        answer: [],
-        bytes: 0,
-        isSent: false,
-        go: () => undefined,
-      };
-      line.gathering = batch;
-      this.#ports.outlive(this.#lead(line, batch));
-    }
+    const { gathering } = line;
+    const leads = gathering === undefined || !takes(gathering, bytes, nowMs);
+    const batch = leads ? this.#open(line, nowMs) : gathering;
     batch.calls.push(call);
     batch.answer.push(resolve);
     batch.bytes += bytes;
-    return this.#await(line, batch, promise, resolve);
+    return this.#await(line, { batch, leads, resolve }, promise);
+  }
+
+  #open(line: Line, nowMs: number): Batch {
+    const batch: Batch = {
+      id: this.#ports.newId(),
+      openedAt: nowMs,
+      calls: [],
+      answer: [],
+      bytes: 0,
+      isSent: false,
+      asked: 0,
+      go: () => undefined,
+    };
+    line.gathering = batch;
+    this.#ports.outlive(this.#lead(line, batch));
+    return batch;
   }
 
   async #lead(line: Line, batch: Batch): Promise<void> {
@@ -138,20 +193,43 @@ export class SharedCalls {
   }
 
   /** [N1] [N2] */
-  async #await(
-    line: Line,
-    batch: Batch,
-    promise: Promise<SharedAnswer>,
-    resolve: (answer: SharedAnswer) => void,
-  ): Promise<SharedAnswer> {
-    const { clock } = this.#ports;
-    let cancel = clock.after(LEADER_MS, () => {
-      cancel = clock.after(ANSWER_MS, () => resolve(NEVER_CAME));
-      this.#ports.outlive(this.#send(line, batch));
-    });
+  async #await(line: Line, place: Place, promise: Promise<SharedAnswer>): Promise<SharedAnswer> {
+    const ports = this.#ports;
+    const { batch, resolve } = place;
+    let { leads } = place;
+    let cancel: (() => void) | undefined;
+    const wait = (times: number): void => {
+      const silenceMs = ASK_AGAIN_MS[times];
+      if (silenceMs === undefined) {
+        cancel = ports.clock.after(ANSWER_MS, () => resolve(NEVER_CAME));
+        return;
+      }
+      cancel = ports.clock.after(silenceMs, () => {
+        wait(times + 1);
+        if (!batch.isSent) {
+          leads = true;
+          ports.outlive(this.#send(line, batch));
+        } else if (!leads && batch.asked <= times) {
+          batch.asked = times + 1;
+          ports.outlive(this.#askAgain(line, batch));
+        }
+      });
+    };
+    wait(0);
     const answer = await promise;
-    cancel();
+    cancel?.();
     return answer;
+  }
+
+  /** [N2] For all that went together: the request that sent their calls may be gone. Who is at work has its answer himself. */
+  async #askAgain({ name }: Line, batch: Batch): Promise<void> {
+    const isLast = batch.asked === ASK_AGAIN_MS.length;
+    try {
+      const answers = await this.#ports.missed(name, batch.id);
+      if (answers !== undefined || isLast) tell(batch, answers ?? []);
+    } catch {
+      // Out of reach: then the call itself may still come back.
+    }
   }
 
   /** Never throws: who made a call hears of it as its answer. */
@@ -159,16 +237,22 @@ export class SharedCalls {
     if (batch.isSent) return;
     batch.isSent = true;
     if (line.gathering === batch) line.gathering = undefined;
-    const answers = await this.#answersTo(line, batch.calls);
-    for (const [index, answer] of batch.answer.entries()) answer(answers[index] ?? NEVER_CAME);
+    const answers = await this.#answersTo(line, batch);
+    tell(batch, answers);
   }
 
-  async #answersTo(line: Line, calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> {
+  async #answersTo(line: Line, { calls, id }: Batch): Promise<readonly SharedAnswer[]> {
     const [first] = calls;
     try {
       if (first !== undefined && calls.length === 1)
         return [{ is: "answered", outcome: await this.#goAlone(line, first) }];
-      return await this.#go(line, () => this.#ports.together(line.name, calls));
+      const trip = { id, over: line.over };
+      line.over = [];
+      return await this.#go(line, async () => {
+        const answers = await this.#ports.together(line.name, calls, trip);
+        if (line.over.length < OVER_MAX) line.over.push(id);
+        return answers;
+      });
     } catch (error) {
       const fault = faultOf(error);
       return calls.map(() => ({ is: "failed", fault }));
@@ -181,6 +265,10 @@ export class SharedCalls {
     // A plain value: who calls objects reads fields, not classes (platform/stub.ts).
     throw known.is === "failed" ? known.fault : LOST;
   }
+}
+
+function tell(batch: Batch, answers: readonly SharedAnswer[]): void {
+  for (const [index, answer] of batch.answer.entries()) answer(answers[index] ?? NEVER_CAME);
 }
 
 const takes = ({ calls, bytes, openedAt }: Batch, more: number, nowMs: number): boolean =>

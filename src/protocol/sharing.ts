@@ -25,10 +25,22 @@ export type SharedAnswer =
   /** This call threw; the others did not. */
   | { readonly is: "failed"; readonly fault: Fault };
 
+/** Which calls go together, so that their answers can be asked for again. */
+export interface Trip {
+  readonly id: string;
+  /** Earlier trips of the same isolate whose answers have arrived: nobody asks for them again. */
+  readonly over: readonly string[];
+}
+
 /** RPC of `QueueObject`, beside its verbs. */
 export interface SharingRpc {
   /** Makes each call, in order, as if it had come by itself; an answer for each. */
-  shared(calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]>;
+  shared(calls: readonly SharedCall[], trip: Trip): Promise<readonly SharedAnswer[]>;
   /** The answer that was late, once; it is kept for a minute. */
   late(ticket: string): Promise<SharedAnswer>;
+  /**
+   * What the calls of the trip were answered, for those whose answers were lost with the request that made it. Undefined
+   * when it has not come, or its answers are kept no longer. It makes no call.
+   */
+  missed(trip: string): Promise<readonly SharedAnswer[] | undefined>;
 }

@@ -56,6 +56,10 @@ export class QueueObject extends DurableObject<Env> implements QueueRpc, Sharing
     return this.#shared.answer(...args);
   }
 
+  missed(...args: Parameters<SharingRpc["missed"]>): ReturnType<SharingRpc["missed"]> {
+    return this.#shared.missed(...args);
+  }
+
   late(...args: Parameters<SharingRpc["late"]>): ReturnType<SharingRpc["late"]> {
     return this.#shared.late(...args);
   }

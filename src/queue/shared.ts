@@ -5,7 +5,8 @@
  */
 import { within, type Clock } from "../platform/clock.ts";
 import type { QueueRpc } from "../protocol/rpc.ts";
-import type { Fault, SharedAnswer, SharedCall, SharedVerb } from "../protocol/sharing.ts";
+import type { Fault, SharedAnswer, SharedCall, SharedVerb, Trip } from "../protocol/sharing.ts";
+import { Trips } from "./trips.ts";
 
 /** So long after the flush that they share, others are held up no longer by one that waits for a bucket or another queue. */
 const AFTER_FLUSH_MS = 10;
@@ -36,6 +37,7 @@ export class Shared {
   readonly #life: string;
   #count = 0;
   readonly #kept = new Map<string, Kept>();
+  readonly #trips = new Trips();
 
   /** `random`: from 0 to below 1. */
   constructor(verbs: Verbs, clock: Clock, random: () => number) {
@@ -45,7 +47,18 @@ export class Shared {
   }
 
   /** An answer for each call, in order. */
-  async answer(calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> {
+  answer(calls: readonly SharedCall[], trip: Trip): Promise<readonly SharedAnswer[]> {
+    const answers = this.#makeAll(calls);
+    this.#trips.begin(trip, answers, bytesOf, this.#clock.nowMs());
+    return answers;
+  }
+
+  /** The same again, while it is kept. */
+  missed(trip: string): Promise<readonly SharedAnswer[] | undefined> {
+    return this.#trips.answers(trip);
+  }
+
+  async #makeAll(calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> {
     const answers: (SharedAnswer | undefined)[] = calls.map(() => undefined);
     let bytesLeft = ANSWER_BYTES_MAX;
     this.#forgetOld();

@@ -1,7 +1,7 @@
 /** Calls of many requests in one: each is made once and gets its own answer, and none depends on another request's life. */
 import { expect, test } from "vitest";
 import { SharedCalls } from "../../src/broker/shared-calls.ts";
-import type { Fault, SharedAnswer, SharedCall } from "../../src/protocol/sharing.ts";
+import type { Fault, SharedAnswer, SharedCall, Trip } from "../../src/protocol/sharing.ts";
 import { FakeClock, turns } from "../client/fake-clock.node.ts";
 import * as fc from "../kit/properties.node.ts";
 
@@ -26,6 +26,12 @@ function world() {
   const clock = new FakeClock();
   const ways: Way[] = [];
   const late: string[] = [];
+  /** Trips in order, and what the queue has kept of those that are asked for again; by default nothing. */
+  const trips: Trip[] = [];
+  const asked: string[] = [];
+  const kept = {
+    answer: (): Promise<readonly SharedAnswer[] | undefined> => Promise.resolve(undefined),
+  };
   const travel = (calls: readonly SharedCall[]): Promise<readonly SharedAnswer[]> => {
     const { promise, resolve, reject } = Promise.withResolvers<readonly SharedAnswer[]>();
     const marks = calls.map(markOf);
@@ -33,6 +39,7 @@ function world() {
     ways.push({ marks, back: (answers = own) => resolve(answers), fail: reject });
     return promise;
   };
+  let count = 0;
   /** Requests that are gone: what they wait for never comes. */
   const gone = { isNext: false };
   const shared = new SharedCalls({
@@ -45,7 +52,15 @@ function world() {
       if (answer?.is !== "answered") throw new Error("a lone call is answered");
       return answer.outcome;
     },
-    together: (_, calls) => travel(calls),
+    together: (_, calls, trip) => {
+      trips.push(trip);
+      return travel(calls);
+    },
+    missed: (_, trip) => {
+      asked.push(trip);
+      return kept.answer();
+    },
+    newId: () => `t${++count}`,
     late: async (_, ticket) => {
       late.push(ticket);
       return { is: "answered", outcome: `late ${ticket}` };
@@ -53,7 +68,8 @@ function world() {
     outlive: () => undefined,
   });
   const ask = (mark: number, bytes?: number) => shared.ask("q", send(mark, bytes));
-  return { clock, ways, late, shared, ask, gone, marks: () => ways.map((way) => way.marks) };
+  const marks = () => ways.map((way) => way.marks);
+  return { clock, ways, late, shared, ask, gone, trips, asked, kept, marks };
 }
 
 const isLost = { message: "the answer to a shared call was lost" } satisfies Fault;
@@ -192,8 +208,87 @@ test("when the request that leads is gone another leads, and nobody joins it for
   expect(await Promise.all([third, fourth])).toEqual([3, 4]);
 });
 
+test("when it is gone after it has sent, the others are told what the queue has kept, and nothing is done twice", async () => {
+  const { ask, clock, kept, asked, marks } = world();
+  const answers = [1, 2, 3, 4].map((mark) => ask(mark));
+  await clock.advance(2);
+  kept.answer = () =>
+    Promise.resolve(
+      [2, 3, 4].map((mark): SharedAnswer => ({ is: "answered", outcome: mark * 10 })),
+    );
+  await clock.advance(997);
+  expect(asked).toEqual([]);
+  await clock.advance(1);
+  expect(await Promise.all(answers.slice(1))).toEqual([20, 30, 40]);
+  expect(asked).toEqual(["t1"]);
+  expect(marks()).toEqual([[1], [2, 3, 4]]);
+  expect(clock.timers).toBe(0);
+});
+
+test("when the queue has nothing of it they hear so within three seconds", async () => {
+  const { ask, clock, asked } = world();
+  void ask(1);
+  const others = [2, 3].map((mark) => ask(mark).catch((fault: unknown) => fault));
+  await clock.advance(3_000);
+  expect(await Promise.all(others)).toEqual([isLost, isLost]);
+  expect(asked).toEqual(["t1", "t1"]);
+  expect(clock.timers).toBe(0);
+});
+
+test("who asked and is gone, too, is followed by another", async () => {
+  const { ask, clock, kept, asked } = world();
+  void ask(1);
+  void ask(2);
+  const third = ask(3);
+  kept.answer = () => new Promise(() => {});
+  await clock.advance(1_000);
+  kept.answer = () => Promise.resolve([2, 3].map((outcome) => ({ is: "answered", outcome })));
+  await clock.advance(2_000);
+  expect([await third, asked]).toEqual([3, ["t1", "t1"]]);
+});
+
+test("a call that is slow is not given up by the request that makes it, nor while the queue is out of reach", async () => {
+  const { ask, clock, ways, kept } = world();
+  void ask(1);
+  const answers = [ask(2), ask(3)];
+  kept.answer = () => Promise.reject(new Error("moved"));
+  await clock.advance(10_000);
+  ways[1]?.back();
+  expect(await Promise.all(answers)).toEqual([2, 3]);
+  const lone = ask(4);
+  await clock.advance(10_000);
+  ways[2]?.back();
+  ways[0]?.back();
+  expect(await lone).toBe(4);
+});
+
+test("the queue is told whose answers have arrived, so that it keeps them no longer", async () => {
+  const { ask, ways, trips } = world();
+  const answers = [1, 2, 3].map((mark) => ask(mark));
+  for (const at of [0, 1, 2]) {
+    if (at === 1) answers.push(ask(4), ask(5));
+    ways[at]?.back();
+    await turns();
+  }
+  expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5]);
+  expect(trips).toEqual([
+    { id: "t1", over: [] },
+    { id: "t2", over: ["t1"] },
+  ]);
+});
+
+test("the way to a queue is forgotten though its last request ended without a word", async () => {
+  const { shared, clock } = world();
+  for (let queue = 0; queue < 100; queue++) void shared.ask(`q${queue}`, send(1));
+  expect(shared.ways).toBe(100);
+  await clock.advance(60_001);
+  for (let queue = 0; queue < 60; queue++) void shared.ask(`r${queue}`, send(1));
+  expect(shared.ways).toBe(60);
+});
+
 test("a call that never comes back is given up, and keeps nobody waiting", async () => {
-  const { ways, ask, clock } = world();
+  const { ways, ask, clock, kept } = world();
+  kept.answer = () => new Promise(() => {});
   void ask(1);
   const second = ask(2).catch((fault: unknown) => fault);
   await clock.advance(40_000);

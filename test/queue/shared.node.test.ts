@@ -59,6 +59,12 @@ const delivered = (bytes: number) =>
     more: false,
   });
 
+let trips = 0;
+
+/** As of an isolate whose every trip is lost. */
+const answer = (shared: Shared, calls: readonly SharedCall[], over: readonly string[] = []) =>
+  shared.answer(calls, { id: `t${++trips}`, over });
+
 const ticketOf = (answer: SharedAnswer | undefined): string =>
   answer?.is === "late" ? answer.ticket : "none";
 
@@ -74,7 +80,7 @@ test("the calls are made in order, and answered each by its own", async () => {
       return accept([]);
     },
   });
-  expect(await shared.answer([send(7), settle, send(8)])).toEqual([
+  expect(await answer(shared, [send(7), settle, send(8)])).toEqual([
     { is: "answered", outcome: stored(7) },
     { is: "answered", outcome: accept([]) },
     { is: "answered", outcome: stored(8) },
@@ -88,7 +94,7 @@ test("a call that throws fails alone, with nothing of it but its message", async
     send: async () => stored(1),
     settle: () => Promise.reject(new TypeError("a bug")),
   });
-  expect(await shared.answer([settle, send(1)])).toEqual([
+  expect(await answer(shared, [settle, send(1)])).toEqual([
     { is: "failed", fault: { message: "a bug" } },
     { is: "answered", outcome: stored(1) },
   ]);
@@ -103,7 +109,7 @@ test("one that takes long is fetched later, once", async () => {
       return delivered(10);
     },
   });
-  const answering = shared.answer([receive, send(1)]);
+  const answering = answer(shared, [receive, send(1)]);
   await clock.advance(100);
   const [first, second] = await answering;
   expect(second).toEqual({ is: "answered", outcome: stored(1) });
@@ -124,7 +130,7 @@ test("who is through with the flush waits ten milliseconds for one that is not",
     receive: () => new Promise(() => {}),
   });
   let answers: readonly SharedAnswer[] | undefined;
-  void shared.answer([receive, send(1)]).then((all) => (answers = all));
+  void answer(shared, [receive, send(1)]).then((all) => (answers = all));
   await clock.advance(20);
   expect(answers).toBeUndefined();
   flush.resolve();
@@ -138,17 +144,17 @@ test("who is through with the flush waits ten milliseconds for one that is not",
 
 test("what is long is fetched by itself, so that an answer stays within what a call carries", async () => {
   const { shared } = world({ receive: async () => delivered(3 * MIB) });
-  const answers = await shared.answer([receive, receive, receive]);
+  const answers = await answer(shared, [receive, receive, receive]);
   expect(answers.map(({ is }) => is)).toEqual(["answered", "answered", "late"]);
   expect(await shared.late(ticketOf(answers[2]))).toMatchObject({ is: "answered" });
 });
 
 test("an answer that nobody fetches goes after a minute, and with its object", async () => {
   const { shared, clock, life } = world({ receive: async () => delivered(9 * MIB) });
-  const [first] = await shared.answer([receive]);
+  const [first] = await answer(shared, [receive]);
   expect(await life(0.25).late(ticketOf(first))).toMatchObject({ is: "failed" });
   await clock.advance(60_001);
-  const [second] = await shared.answer([receive]);
+  const [second] = await answer(shared, [receive]);
   await turns();
   expect(await shared.late(ticketOf(first))).toMatchObject({ is: "failed" });
   expect(await shared.late(ticketOf(second))).toMatchObject({ is: "answered" });
@@ -159,10 +165,10 @@ test("nor does it stay until another is late", async () => {
     receive: async () => delivered(9 * MIB),
     send: async () => stored(1),
   });
-  await shared.answer([receive]);
+  await answer(shared, [receive]);
   expect(shared.kept).toBe(1);
   await clock.advance(60_001);
-  await shared.answer([send(1)]);
+  await answer(shared, [send(1)]);
   expect(shared.kept).toBe(0);
 });
 
@@ -172,7 +178,51 @@ test("calls that wait for no flush cause none", async () => {
     send: async () => stored(1),
     poke: async () => void pokes++,
   });
-  expect(await shared.answer([send(1), send(2)])).toHaveLength(2);
+  expect(await answer(shared, [send(1), send(2)])).toHaveLength(2);
   await clock.advance(1_000);
   expect([pokes, clock.timers]).toEqual([0, 0]);
+});
+
+const many = (count: number): SharedCall[] => Array.from({ length: count }, () => send(1));
+
+test("answers are told again until they have arrived, and nothing is made again", async () => {
+  let made = 0;
+  const flush = Promise.withResolvers<void>();
+  const { shared } = world({
+    send: async () => {
+      made++;
+      await flush.promise;
+      return stored(1);
+    },
+  });
+  const trip = { id: "a", over: [] };
+  const first = shared.answer([send(1), send(2)], trip);
+  const again = shared.missed("a");
+  flush.resolve();
+  expect(await again).toEqual(await first);
+  expect(await shared.missed("a")).toEqual(await first);
+  expect(made).toBe(2);
+  await shared.answer([send(3), send(4)], { id: "b", over: ["a"] });
+  expect(await shared.missed("a")).toBeUndefined();
+  expect(await shared.missed("b")).toHaveLength(2);
+  expect(await shared.missed("never came")).toBeUndefined();
+});
+
+test("answers that nobody asks for again go with time, and are bounded in bytes", async () => {
+  const { shared, clock } = world({
+    send: async () => stored(1),
+    receive: async () => delivered(MIB),
+  });
+  await shared.answer(many(2), { id: "old", over: [] });
+  await clock.advance(10_001);
+  await shared.answer(many(2), { id: "young", over: [] });
+  expect(await shared.missed("old")).toBeUndefined();
+  expect(await shared.missed("young")).toHaveLength(2);
+  await shared.answer([receive, send(1)], { id: "long", over: [] });
+  expect(await shared.missed("long")).toBeUndefined();
+  for (let count = 0; count < 100; count++)
+    await shared.answer(many(256), { id: `t${count}`, over: [] });
+  const found = await Promise.all(Array.from({ length: 100 }, (_, at) => shared.missed(`t${at}`)));
+  expect(found.filter((answers) => answers !== undefined)).toHaveLength(8);
+  expect(await shared.missed("t99")).toHaveLength(256);
 });

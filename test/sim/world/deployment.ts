@@ -173,14 +173,19 @@ export class Deployment {
     });
   }
 
+  /** Trips of all isolates. */
+  #trips = 0;
+
   /** One for each isolate. */
   #together(): SharedCalls {
     const { clock } = this.#host;
     return new SharedCalls({
       clock,
       alone: (name, call) => this.#atQueue(name, (queue) => callAlone(queue, call)),
-      together: (name, calls) =>
-        this.#atQueue(name, (queue) => this.#sharedOf(queue).answer(calls)),
+      newId: () => `trip-${++this.#trips}`,
+      together: (name, calls, trip) =>
+        this.#atQueue(name, (queue) => this.#sharedOf(queue).answer(calls, trip)),
+      missed: (name, trip) => this.#atQueue(name, (queue) => this.#sharedOf(queue).missed(trip)),
       late: (name, ticket) => this.#atQueue(name, (queue) => this.#sharedOf(queue).late(ticket)),
       outlive: () => undefined,
     });

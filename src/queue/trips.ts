@@ -1,0 +1,71 @@
+/**
+ * Answers to calls that came together, until the isolate says that it has them: the request that made the call may have died
+ * on the way, and those that went with it ask again. In memory only, and bounded: what is too much or too old for it is lost,
+ * as any answer is on its way. It makes no call.
+ */
+import type { SharedAnswer, Trip } from "../protocol/sharing.ts";
+
+/** Whoever asks again has done so long before. */
+const KEPT_MS = 10_000;
+/** Of all answers kept. */
+const BYTES_MAX = 512 * 1024;
+/** Roughly, beside messages. */
+const ANSWER_BYTES = 256;
+
+type Answers = readonly SharedAnswer[];
+
+interface Kept {
+  readonly answers: Promise<Answers>;
+  readonly atMs: number;
+  bytes: number;
+}
+
+export class Trips {
+  /** The oldest first. */
+  readonly #trips = new Map<string, Kept>();
+  #bytes = 0;
+
+  /** They are under way, and kept once they are there. `bytesOf`: what an answer holds of messages. */
+  begin(
+    { id, over }: Trip,
+    answers: Promise<Answers>,
+    bytesOf: (answer: SharedAnswer) => number,
+    nowMs: number,
+  ): void {
+    for (const ended of over) this.#forget(ended);
+    for (const [old, { atMs }] of this.#trips) {
+      if (nowMs - atMs <= KEPT_MS) break;
+      this.#forget(old);
+    }
+    const kept: Kept = { answers, atMs: nowMs, bytes: 0 };
+    this.#trips.set(id, kept);
+    void answers.then((all) => {
+      if (this.#trips.get(id) !== kept) return;
+      kept.bytes = all.reduce((sum, answer) => sum + bytesOf(answer) + ANSWER_BYTES, 0);
+      this.#bytes += kept.bytes;
+      this.#shrink();
+    });
+  }
+
+  /** Once they are there; undefined when they are not kept. */
+  answers(id: string): Promise<Answers | undefined> {
+    return this.#trips.get(id)?.answers ?? Promise.resolve(undefined);
+  }
+
+  #shrink(): void {
+    for (const [id, { bytes }] of this.#trips) {
+      if (this.#bytes <= BYTES_MAX) return;
+      if (bytes > 0) this.#forget(id);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#bytes -= this.#trips.get(id)?.bytes ?? 0;
+    this.#trips.delete(id);
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#trips.size;
+  }
+}
