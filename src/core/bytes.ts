@@ -27,6 +27,19 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** Texts up to these lengths are written and read here, if they are ASCII: for them, a call of an encoder costs more. */
+const SHORT_CHARS = 48;
+const SHORTEST_BYTES = 10;
+
+function ascii(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (const byte of bytes) {
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
@@ -72,6 +85,7 @@ export class ByteWriter {
   }
 
   text(value: string): this {
+    if (value.length <= SHORT_CHARS && this.#ascii(value)) return this;
     const bytesMax = value.length * 3;
     this.#reserve(bytesMax + 8);
     // Short texts take one length byte; encode straight behind it and only move when the guess was wrong.
@@ -84,6 +98,21 @@ export class ByteWriter {
     }
     const copy = this.#bytes.slice(start, start + written);
     return this.blob(copy);
+  }
+
+  /** Faster than an encoder is called; false, and nothing is written, when the text is not ASCII. */
+  #ascii(value: string): boolean {
+    this.#reserve(value.length + 1);
+    const bytes = this.#bytes;
+    const start = this.#length + 1;
+    for (let index = 0; index < value.length; index++) {
+      const unit = value.charCodeAt(index);
+      if (unit >= 0x80) return false;
+      bytes[start + index] = unit;
+    }
+    bytes[start - 1] = value.length;
+    this.#length = start + value.length;
+    return true;
   }
 
   blob(value: Uint8Array): this {
@@ -165,7 +194,8 @@ export class ByteReader {
   }
 
   text(): string {
-    return decoder.decode(this.blob());
+    const bytes = this.blob();
+    return (bytes.length <= SHORTEST_BYTES ? ascii(bytes) : undefined) ?? decoder.decode(bytes);
   }
 
   /** A view on the next blob, not a copy. */

@@ -22,12 +22,23 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-function table(tables: Int32Array, index: number): number {
+function table(tables: Int32Array | Uint8Array, index: number): number {
   return tables[index] as number;
 }
 
+/** Shorter ones are through before a view on them is made. */
+const LONG_BYTES = 96;
+
 /** The checksum of `bytes`, going on from `seed`: `crc32(b, crc32(a))` is that of a and b in a row. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
+  if (bytes.length >= LONG_BYTES) return crc32OfMany(bytes, seed);
+  let crc = ~seed;
+  for (let at = 0; at < bytes.length; at++)
+    crc = (crc >>> 8) ^ table(TABLES, (crc ^ table(bytes, at)) & 0xff);
+  return ~crc >>> 0;
+}
+
+function crc32OfMany(bytes: Uint8Array, seed: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const t = TABLES;
   let crc = ~seed;
@@ -71,9 +82,11 @@ export function seedOf(...columns: readonly (number | string)[]): number {
 
 /** The bytes with their checksum behind them. */
 export function withCrc(bytes: Uint8Array, seed = 0): Uint8Array<ArrayBuffer> {
-  const sealed = new Uint8Array(bytes.length + CRC_BYTES);
+  const { length } = bytes;
+  const sealed = new Uint8Array(length + CRC_BYTES);
   sealed.set(bytes);
-  new DataView(sealed.buffer).setUint32(bytes.length, crc32(bytes, seed), true);
+  const crc = crc32(bytes, seed);
+  for (let at = 0; at < CRC_BYTES; at++) sealed[length + at] = crc >>> (8 * at);
   return sealed;
 }
 
@@ -82,7 +95,9 @@ export function withoutCrc(sealed: Uint8Array, seed = 0, what = "a blob"): Uint8
   const length = sealed.length - CRC_BYTES;
   if (length < 0) throw new CodecError("too short for its checksum");
   const bytes = sealed.subarray(0, length);
-  const kept = new DataView(sealed.buffer, sealed.byteOffset + length).getUint32(0, true);
-  if (kept !== crc32(bytes, seed)) throw new CodecError(`the checksum of ${what} does not fit`);
+  const crc = crc32(bytes, seed);
+  for (let at = 0; at < CRC_BYTES; at++)
+    if (sealed[length + at] !== ((crc >>> (8 * at)) & 0xff))
+      throw new CodecError(`the checksum of ${what} does not fit`);
   return bytes;
 }

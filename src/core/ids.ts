@@ -38,6 +38,8 @@ export interface ReceiptAddress {
   readonly offset: number;
 }
 
+const [UNDERSCORE, ZERO, NINE, LETTER_A, LETTER_Z] = [0x5f, 0x30, 0x39, 0x61, 0x7a] as const;
+
 const LETTER: Record<Origin, string> = { log: "l", half: "h", delayed: "d", memory: "m" };
 const ORIGIN: Partial<Record<string, Origin>> = { l: "log", h: "half", d: "delayed", m: "memory" };
 
@@ -49,16 +51,30 @@ const join = (prefix: string, parts: readonly number[]): string => {
 
 /** Numbers of a well-formed id; undefined for anything that `join` would not have written. */
 function split(prefix: string, text: string, count: number): number[] | undefined {
-  if (text.length > 120 || !text.startsWith(`${prefix}_`)) return undefined;
-  const parts = text.slice(prefix.length + 1).split("_");
-  if (parts.length !== count) return undefined;
+  if (text.length > 120 || !text.startsWith(prefix)) return undefined;
   const numbers: number[] = [];
-  for (const part of parts) {
-    const value = /^[0-9a-z]{1,11}$/.test(part) ? Number.parseInt(part, 36) : Number.NaN;
-    if (!Number.isSafeInteger(value) || value.toString(36) !== part) return undefined;
+  let at = prefix.length;
+  while (at < text.length) {
+    if (text.charCodeAt(at++) !== UNDERSCORE) return undefined;
+    const from = at;
+    let value = 0;
+    for (; at < text.length; at++) {
+      const digit = digitOf(text.charCodeAt(at));
+      if (digit === undefined) break;
+      value = value * 36 + digit;
+    }
+    // No digit, one 0 too many in front, or more than a number holds.
+    if (at === from || (at - from > 1 && text.charCodeAt(from) === ZERO)) return undefined;
+    if (!Number.isSafeInteger(value)) return undefined;
     numbers.push(value);
   }
-  return numbers;
+  return numbers.length === count ? numbers : undefined;
+}
+
+/** What the character stands for in base 36, capitals aside. */
+function digitOf(unit: number): number | undefined {
+  if (unit >= ZERO && unit <= NINE) return unit - ZERO;
+  return unit >= LETTER_A && unit <= LETTER_Z ? unit - LETTER_A + 10 : undefined;
 }
 
 const hasIndex = (origin: Origin): boolean => origin === "half" || origin === "memory";

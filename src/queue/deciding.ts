@@ -201,17 +201,18 @@ function deliver(
   nowMs: number,
 ): Placed {
   const id = halfId(store, half.position, half.index);
-  const word = dedupWordOf(readRecordHead(message.record));
+  const head = readRecordHead(message.record);
+  const word = dedupWordOf(head);
   if (word !== undefined && message.target === undefined) {
     const { position } = half;
     const first = claim(store, { word, id, position, toldId: message.duplicateOf }, nowMs);
     dismiss(store, half, nowMs);
     if (first !== undefined) return { at: "duplicate", id: first };
   }
-  const dueAt = QueueStore.dueAt(message.record, nowMs);
+  const dueAt = QueueStore.dueAt(head, nowMs);
   const source = { from: "half" as const, position: half.position, index: half.index };
   if (message.target !== undefined) {
-    const group = groupMark(readRecordHead(message.record).messageGroup);
+    const group = groupMark(head.messageGroup);
     store.links.push(message.target, { ...source, deliverAt: dueAt ?? 0, group });
     return { at: "link" };
   }

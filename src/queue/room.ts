@@ -76,10 +76,10 @@ function backlogFull(store: QueueStore, { count, countNew }: Newcomers): Refusal
 
 /** Would it wait for consumers from now on? */
 function isNew(store: QueueStore, batch: Batch, index: number, nowMs: number): boolean {
-  const { records, heads, counted } = batch;
-  const record = records[index];
-  if (record === undefined || counted[index]?.isRepeat === true) return false;
-  if (QueueStore.dueAt(record, nowMs) !== undefined) return false;
-  const word = dedupWordOf(heads[index] ?? {});
+  const { heads, counted } = batch;
+  const head = heads[index];
+  if (head === undefined || counted[index]?.isRepeat === true) return false;
+  if (QueueStore.dueAt(head, nowMs) !== undefined) return false;
+  const word = dedupWordOf(head);
   return word === undefined || firstOf(store, word, nowMs) === undefined;
 }

@@ -173,7 +173,7 @@ function sendOne(
     if (first.half !== undefined) standBy(store, first.half, record, nowMs);
     return { place: undefined, sent: duplicateOf(store, first.id) };
   }
-  const dueAt = QueueStore.dueAt(record, nowMs);
+  const dueAt = QueueStore.dueAt(head, nowMs);
   const place =
     dueAt === undefined ? store.append({ record }, nowMs) : store.delay({ record }, dueAt, nowMs);
   const sent = sentMessage(store, place);

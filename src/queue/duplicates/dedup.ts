@@ -155,7 +155,8 @@ export function comeBack(
   nowMs: number,
 ): boolean {
   store.standIns.settle(delayed);
-  const word = dedupWordOf(readRecordHead(record));
+  const head = readRecordHead(record);
+  const word = dedupWordOf(head);
   const first = word === undefined ? undefined : firstOf(store, word, nowMs);
   if (first !== undefined) {
     if (first.half !== undefined && store.standIns.of(first.half) === undefined) {
@@ -166,7 +167,7 @@ export function comeBack(
   }
   if (word !== undefined) remember(store, word, store.delayedId(delayed, id), nowMs);
   // Its own delay counts from when it was sent.
-  const dueAt = QueueStore.dueAt(record, sentAt) ?? nowMs;
+  const dueAt = QueueStore.dueAt(head, sentAt) ?? nowMs;
   if (dueAt <= nowMs) return true;
   store.delayed.retime(delayed, dueAt);
   return false;

@@ -4,7 +4,8 @@
  */
 import { ByteReader, ByteWriter } from "../../core/bytes.ts";
 
-const PENDING_BYTES = 16 * 1_024;
+const PENDING_BYTES_MIN = 512;
+const PENDING_BYTES_MAX = 16 * 1_024;
 
 export class Segment {
   readonly first: number;
@@ -67,7 +68,13 @@ export function startsOf(body: Uint8Array): Uint32Array {
 /** What the flush under way appended. */
 export class Pending {
   readonly #starts: number[] = [];
-  readonly #writer = new ByteWriter(PENDING_BYTES);
+  readonly #writer: ByteWriter;
+
+  /** `bytes`: about as many as will come. */
+  constructor(bytes: number) {
+    const room = Math.min(PENDING_BYTES_MAX, Math.max(PENDING_BYTES_MIN, bytes));
+    this.#writer = new ByteWriter(room);
+  }
 
   get bytes(): number {
     return this.#writer.length;
