@@ -9,7 +9,6 @@ import type { RedriveOrder, RedriveProgress } from "../protocol/rpc.ts";
 import type { Group } from "./delivery/group.ts";
 import { chosenCount, chosenOffsets } from "./delivery/letter-choice.ts";
 import { offsetsOf, putBack } from "./operating.ts";
-import { readMeta, writeMeta } from "./storage/schema.ts";
 import type { QueueStore } from "./store.ts";
 
 /** One redrive, as it is kept. */
@@ -54,7 +53,7 @@ export class Redrives {
   /** The storage is another one, or was read anew. */
   wake(): void {
     this.#named.clear();
-    const kept = readMeta(this.#store().sql, RUNS) ?? "[]";
+    const kept = this.#store().facts.get(RUNS) ?? "[]";
     this.#runs = new Map(JSON.parse(kept) as [number, Run][]);
   }
 
@@ -137,8 +136,7 @@ export class Redrives {
     nowMs: number,
   ): void {
     this.#named.delete(number);
-    const { sql } = this.#store();
-    if (ids !== undefined) writeMeta(sql, idsFact(number), JSON.stringify(ids));
+    if (ids !== undefined) this.#store().facts.set(idsFact(number), JSON.stringify(ids));
     this.#runs.set(number, {
       state: share > 0 ? "running" : "done",
       ratePerSecond,
@@ -163,7 +161,7 @@ export class Redrives {
   }
 
   #save(): void {
-    writeMeta(this.#store().sql, RUNS, JSON.stringify([...this.#runs]));
+    this.#store().facts.set(RUNS, JSON.stringify([...this.#runs]));
   }
 
   // ------------------------------------------------------------ which letters
@@ -178,7 +176,7 @@ export class Redrives {
   }
 
   #idsOf(number: number): readonly string[] {
-    return JSON.parse(readMeta(this.#store().sql, idsFact(number)) ?? "[]") as string[];
+    return JSON.parse(this.#store().facts.get(idsFact(number)) ?? "[]") as string[];
   }
 
   #offsets(

@@ -5,8 +5,7 @@
 import { messageId } from "../core/ids.ts";
 import { readRecordHead, unframe } from "../core/record.ts";
 import type { SendCall, TopicRoute } from "../protocol/rpc.ts";
-import type { Sql } from "./storage/storage.ts";
-import { readMeta, writeMeta } from "./storage/schema.ts";
+import type { Facts } from "./storage/facts.ts";
 
 /** May the call be answered before its messages are on disk? */
 export function mayBeLost(route: TopicRoute | undefined, call: SendCall): boolean {
@@ -19,11 +18,11 @@ export function mayBeLost(route: TopicRoute | undefined, call: SendCall): boolea
 
 /** Ids of messages that may be lost: an offset may be given again after a crash, so the object's life stands beside it. */
 export class SoftIds {
-  readonly #sql: Sql;
+  readonly #facts: Facts;
   #life: number | undefined;
 
-  constructor(sql: Sql) {
-    this.#sql = sql;
+  constructor(facts: Facts) {
+    this.#facts = facts;
   }
 
   /** The id of a message that gets the offset in this life. */
@@ -39,8 +38,8 @@ export class SoftIds {
   }
 
   #begin(): number {
-    const life = Number(readMeta(this.#sql, "life") ?? 0) + 1;
-    writeMeta(this.#sql, "life", String(life));
+    const life = Number(this.#facts.get("life") ?? 0) + 1;
+    this.#facts.set("life", String(life));
     return life;
   }
 }

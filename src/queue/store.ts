@@ -5,7 +5,7 @@
 import { BlockMemory } from "./cold/block-memory.ts";
 import { messageId } from "../core/ids.ts";
 import { decodeEntry, entryView } from "../core/entry.ts";
-import { readRecordHead, type BodyRef } from "../core/record.ts";
+import { readRecordHead, type BodyRef, type RecordHead } from "../core/record.ts";
 import { ByteReader } from "../core/bytes.ts";
 import type { TopicRoute } from "../protocol/rpc.ts";
 import { Bodies, type BodyPlace } from "./bodies/bodies.ts";
@@ -28,7 +28,8 @@ import { Producers } from "./duplicates/producers.ts";
 import { SoftIds } from "./soft.ts";
 import { Trace } from "./trace/trace.ts";
 import { StorageGauge } from "./storage/gauge.ts";
-import { openStorage, readMeta, writeMeta } from "./storage/schema.ts";
+import type { Facts } from "./storage/facts.ts";
+import { openStorage } from "./storage/schema.ts";
 import { MessageLog } from "./log/message-log.ts";
 import { StandIns } from "./duplicates/stand-ins.ts";
 import type { Sql } from "./storage/storage.ts";
@@ -61,6 +62,7 @@ const FULL_BYTES = 400_000;
 
 export class QueueStore {
   readonly sql: Sql;
+  readonly facts: Facts;
   readonly journal: Journal;
   readonly messages: MessageLog;
   readonly halves: Halves;
@@ -86,8 +88,9 @@ export class QueueStore {
     this.sql = sql;
     this.ports = ports;
     const schemas = [KeyIndex, DueIndex, LongBodies, Bodies, BlockRows].map(({ schema }) => schema);
-    openStorage(sql, schemas.flat());
-    const identity = readMeta(sql, "identity");
+    const storage = openStorage(sql, schemas.flat());
+    this.facts = storage.facts;
+    const identity = this.facts.get("identity");
     this.identity = identity === undefined ? undefined : (JSON.parse(identity) as Identity);
     this.journal = new Journal(sql, bounds.ringDeltas);
     const messagePorts = {
@@ -95,13 +98,13 @@ export class QueueStore {
       hasRoom: () => !this.gauge.isFull,
     };
     const { blockMemory = new BlockMemory() } = ports;
-    this.messages = new MessageLog(sql, messagePorts, bounds.fetchedBytesMax, blockMemory);
-    this.halves = new Halves(sql, this.journal);
-    this.delayed = new Delayed(sql, this.journal);
+    this.messages = new MessageLog(storage, messagePorts, bounds.fetchedBytesMax, blockMemory);
+    this.halves = new Halves(storage, this.journal);
+    this.delayed = new Delayed(storage, this.journal);
     this.links = new Links(this.journal);
     this.deadLetters = new DeadLetters(sql);
     this.bodies = new Bodies(sql);
-    this.#softIds = new SoftIds(sql);
+    this.#softIds = new SoftIds(this.facts);
     this.keys = new KeyIndex(sql, { keysMax: bounds.keysMax });
     this.trace = new Trace(sql, this.journal);
     this.trace.enabled = this.identity?.route.settings.trace === true;
@@ -126,7 +129,8 @@ export class QueueStore {
 
   #wake(): void {
     this.groups.wake(this.identity?.route.groups ?? []);
-    const { pages, deltas } = this.journal.load();
+    const { pages, deltas, hasTraces } = this.journal.load();
+    this.trace.hasPages ||= hasTraces;
     const past = Groups.past(new Journal(this.sql, this.bounds.ringDeltas));
     // Heads first: they say which pages still count.
     for (const { name, seq, data } of pages) {
@@ -190,8 +194,8 @@ export class QueueStore {
   }
 
   #nextConsumer(): number {
-    const number = Number(readMeta(this.sql, "consumers") ?? 0) + 1;
-    writeMeta(this.sql, "consumers", String(number));
+    const number = Number(this.facts.get("consumers") ?? 0) + 1;
+    this.facts.set("consumers", String(number));
     return number;
   }
 
@@ -243,7 +247,7 @@ export class QueueStore {
   saveIdentity(identity: Identity): void {
     this.identity = identity;
     this.trace.enabled = identity.route.settings.trace;
-    writeMeta(this.sql, "identity", JSON.stringify(identity));
+    this.facts.set("identity", JSON.stringify(identity));
   }
 
   /** Does an ordered group still wait here for any of the queues that were there before this one? */
@@ -257,14 +261,14 @@ export class QueueStore {
   }
 
   /** When the message may no longer be delivered; counted from when it gets its offset. */
-  #expiresAt(record: Uint8Array, storedAt: number): number | undefined {
-    const { ttlMs, expiresAt } = readRecordHead(record);
+  #expiresAt({ ttlMs, expiresAt }: RecordHead, storedAt: number): number | undefined {
     return expiresAt ?? (ttlMs === undefined ? undefined : storedAt + ttlMs);
   }
 
   /** Appends to the message log; what belongs to another queue since a growth is sent on instead. */
   append(arrival: Arrival, nowMs: number): Placed {
-    const { messageGroup, bodyRef } = readRecordHead(arrival.record);
+    const head = readRecordHead(arrival.record);
+    const { messageGroup, bodyRef } = head;
     const owner = this.ownerOf(messageGroup);
     if (owner !== this.queue && arrival.source !== undefined) {
       this.links.push(
@@ -273,7 +277,7 @@ export class QueueStore {
       );
       return { at: "link" };
     }
-    const expiresAt = this.#expiresAt(arrival.record, this.messages.storedAt(nowMs));
+    const expiresAt = this.#expiresAt(head, this.messages.storedAt(nowMs));
     const id = arrival.id ?? this.softId(this.messages.next);
     this.#placeBody(arrival, bodyRef, { in: "log", at: this.messages.next });
     const entry = entryView({
@@ -325,9 +329,8 @@ export class QueueStore {
     if (ref !== undefined) this.bodies.place(ref.key, to, from);
   }
 
-  /** When a record that starts counting now is due; undefined for now. */
-  static dueAt(record: Uint8Array, nowMs: number): number | undefined {
-    const { delayMs, deliverAt } = readRecordHead(record);
+  /** When a record with this head that starts counting now is due; undefined for now. */
+  static dueAt({ delayMs, deliverAt }: RecordHead, nowMs: number): number | undefined {
     const dueAt = deliverAt ?? (delayMs === undefined ? undefined : nowMs + delayMs);
     return dueAt === undefined || dueAt <= nowMs ? undefined : dueAt;
   }

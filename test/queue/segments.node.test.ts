@@ -11,13 +11,13 @@ const ENTRY_BYTES = 400;
 /** A log of one message a segment, as it is after waking. */
 function woken(): { log: SegmentLog; sql: TestSql } {
   const sql = new TestSql();
-  openStorage(sql, LongBodies.schema);
-  const written = new SegmentLog(sql, { table: "message_log" });
+  const storage = openStorage(sql, LongBodies.schema);
+  const written = new SegmentLog(storage, { table: "message_log" });
   for (let n = 0; n < ROWS; n++) {
     written.append(new Uint8Array(ENTRY_BYTES).fill(n % 251), n);
     written.commit(undefined);
   }
-  const log = new SegmentLog(sql, { table: "message_log" });
+  const log = new SegmentLog(storage, { table: "message_log" });
   sql.rowsRead = 0;
   return { log, sql };
 }

@@ -54,11 +54,12 @@ export class ColdLog {
   constructor(sql: Sql, fetchedBytesMax: number, memory: BlockMemory) {
     this.#rows = new BlockRows(sql);
     this.#fetched = new FetchedBlocks(fetchedBytesMax, memory);
-    this.#copies = new Set(this.#rows.copies());
+    this.#look();
+    this.#copies = new Set(this.#lowest === undefined ? [] : this.#rows.copies());
     for (const first of this.#copies)
       if (this.#rows.find(first)?.first !== first)
         throw new CodecError(`no block has copy ${first}`);
-    this.#look();
+    if (this.#lowest === undefined) return;
     for (const block of this.#rows.read("ORDER BY first DESC LIMIT 1")) this.#grown(block);
   }
 

@@ -11,7 +11,7 @@ import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
 import { SegmentLog, type BeforeDrop } from "../log/segments.ts";
 import { Archive } from "../storage/archive.ts";
-import type { Sql } from "../storage/storage.ts";
+import type { OpenStorage } from "../storage/facts.ts";
 
 const VERSION = 1;
 /** Saved pages that stay in memory. */
@@ -37,11 +37,11 @@ export class Delayed implements Page {
   /** The oldest flush with a new time that the index's rows lack. */
   #retimedSeq = 0;
 
-  constructor(sql: Sql, journal: Journal) {
-    this.#archive = new Archive(sql, "delayed_archive");
+  constructor(storage: OpenStorage, journal: Journal) {
+    this.#archive = new Archive(storage.sql, "delayed_archive");
     this.#journal = journal;
-    this.index = new DueIndex(sql);
-    this.log = new SegmentLog(sql, {
+    this.index = new DueIndex(storage.sql);
+    this.log = new SegmentLog(storage, {
       table: "delayed_log",
       pageEntries: DELAYED_PAGE,
       summarize: (entries) => this.#summarize(entries),
@@ -196,8 +196,7 @@ export class Delayed implements Page {
    * before rows of the log go, with their positions.
    */
   dropSettled(settledBefore: number, beforeDrop: BeforeDrop): void {
-    for (const { number, until } of this.#archive.oldest(ARCHIVED_LOOKED_AT)) {
-      if (until > settledBefore) continue;
+    for (const { number } of this.#archive.due(ARCHIVED_LOOKED_AT, settledBefore)) {
       beforeDrop(number * DELAYED_PAGE, (number + 1) * DELAYED_PAGE);
       this.#archive.remove(number);
       this.#pages.delete(number);

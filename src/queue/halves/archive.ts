@@ -40,7 +40,8 @@ export class HalfArchive {
     this.#rows.remove(number);
   }
 
-  oldest(): Archived[] {
-    return this.#rows.oldest(OLDEST_MAX);
+  /** Of the lowest numbers, in order: those whose `until` is not behind the instant. */
+  due(atMs: number): Archived[] {
+    return this.#rows.due(OLDEST_MAX, atMs);
   }
 }

@@ -34,7 +34,7 @@ import {
 import type { Journal, Page } from "../storage/journal.ts";
 import { OPERATION } from "../storage/operations.ts";
 import { SegmentLog, type BeforeDrop } from "../log/segments.ts";
-import type { Sql } from "../storage/storage.ts";
+import type { OpenStorage } from "../storage/facts.ts";
 
 const VERSION = 2;
 /** Segments looked at in one go on waking. */
@@ -57,10 +57,10 @@ export class Halves implements Page {
   readonly #shelf = new HalfShelf();
   readonly #discarded = new DiscardedPages();
 
-  constructor(sql: Sql, journal: Journal) {
-    this.#archive = new HalfArchive(sql);
+  constructor(storage: OpenStorage, journal: Journal) {
+    this.#archive = new HalfArchive(storage.sql);
     this.#journal = journal;
-    this.log = new SegmentLog(sql, {
+    this.log = new SegmentLog(storage, {
       table: "half_log",
       pageEntries: HALF_PAGE,
       summarize: summarizeHalves,
@@ -269,8 +269,8 @@ export class Halves implements Page {
    * called before rows of the log go, with their positions.
    */
   dropArchived(decidedBefore: number, nowMs: number, beforeDrop: BeforeDrop): void {
-    for (const { number, until } of this.#archive.oldest()) {
-      const page = until <= decidedBefore ? this.#archive.find(number) : undefined;
+    for (const { number } of this.#archive.due(decidedBefore)) {
+      const page = this.#archive.find(number);
       if (page === undefined) continue;
       for (const { state, at } of page.decided.values())
         if (state === "discarded" && at + LIMITS.keptCopyMs > nowMs) return;

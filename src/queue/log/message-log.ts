@@ -7,7 +7,7 @@ import type { BodyRef } from "../../core/record.ts";
 import { stretchOf, type Block } from "../cold/block.ts";
 import type { BlockMemory } from "../cold/block-memory.ts";
 import { ColdLog, type Stored } from "../cold/cold-log.ts";
-import type { Sql } from "../storage/storage.ts";
+import type { OpenStorage } from "../storage/facts.ts";
 import type { Segment } from "./segment.ts";
 import { SegmentLog } from "./segments.ts";
 
@@ -32,9 +32,14 @@ export class MessageLog {
   /** By their first positions. */
   #ahead = new Map<number, Block>();
 
-  constructor(sql: Sql, ports: MessageLogPorts, fetchedBytesMax: number, memory: BlockMemory) {
-    this.warm = new SegmentLog(sql, { table: "message_log" });
-    this.cold = new ColdLog(sql, fetchedBytesMax, memory);
+  constructor(
+    storage: OpenStorage,
+    ports: MessageLogPorts,
+    fetchedBytesMax: number,
+    memory: BlockMemory,
+  ) {
+    this.warm = new SegmentLog(storage, { table: "message_log" });
+    this.cold = new ColdLog(storage.sql, fetchedBytesMax, memory);
     this.#ports = ports;
   }
 

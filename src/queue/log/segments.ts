@@ -6,7 +6,7 @@
  */
 import { CodecError } from "../../core/bytes.ts";
 import { PART_BYTES } from "./long-bodies.ts";
-import { writeMeta, readMeta } from "../storage/schema.ts";
+import type { Facts, OpenStorage } from "../storage/facts.ts";
 import { Pending, Segment } from "./segment.ts";
 import { SegmentMemory, STRETCH_BYTES } from "./segment-memory.ts";
 import { SegmentRows, type LogTable, type SegmentRow } from "./segment-rows.ts";
@@ -32,11 +32,14 @@ export type BeforeDrop = (from: number, to: number) => void;
 
 export class SegmentLog {
   readonly #sql: Sql;
+  readonly #facts: Facts;
   readonly #options: SegmentOptions;
   readonly #memory = new SegmentMemory();
   readonly #rows: SegmentRows;
   #pending: Pending | undefined;
   #pendingAt = 0;
+  /** Of the last flush. */
+  #lastBytes = 0;
   #first = 0;
   #next = 0;
   #total = 0;
@@ -44,15 +47,16 @@ export class SegmentLog {
   #lastStoredAt = 0;
   #firstStoredAt: number | undefined;
 
-  constructor(sql: Sql, options: SegmentOptions) {
+  constructor({ sql, facts }: OpenStorage, options: SegmentOptions) {
     this.#sql = sql;
+    this.#facts = facts;
     this.#options = options;
     this.#rows = new SegmentRows(sql, options.table);
     this.#wake();
   }
 
   #wake(): void {
-    const base = readMeta(this.#sql, `${this.#options.table}.base`);
+    const base = this.#facts.get(`${this.#options.table}.base`);
     if (base !== undefined) {
       const { next, total, storedAt } = JSON.parse(base) as {
         next: number;
@@ -63,14 +67,11 @@ export class SegmentLog {
       this.#total = total;
       this.#lastStoredAt = storedAt;
     }
-    for (const { first, count, total, storedAt } of this.#rows.read(
-      "ORDER BY first DESC LIMIT 1",
-    )) {
-      this.#next = first + count;
-      this.#total = total;
-      this.#lastStoredAt = storedAt;
-      this.#first = this.#next;
-    }
+    const [last] = this.#rows.read("ORDER BY first DESC LIMIT 1");
+    if (last === undefined) return;
+    this.#next = last.first + last.count;
+    this.#total = last.total;
+    this.#lastStoredAt = last.storedAt;
     for (const { first, storedAt, total, bytes } of this.#rows.read("ORDER BY first LIMIT 1")) {
       this.#first = first;
       this.#firstStoredAt = storedAt;
@@ -135,7 +136,7 @@ export class SegmentLog {
   /** Appends a copy in the flush under way; answers the position. */
   append(entry: Uint8Array, nowMs: number): number {
     this.#pendingAt = Math.max(this.#lastStoredAt, nowMs);
-    this.#pending ??= new Pending();
+    this.#pending ??= new Pending(2 * this.#lastBytes);
     this.#pending.add(entry);
     return this.next - 1;
   }
@@ -148,7 +149,7 @@ export class SegmentLog {
     const first = this.next;
     if (starts.length === 0) return first;
     this.#pendingAt = Math.max(this.#lastStoredAt, nowMs);
-    this.#pending ??= new Pending();
+    this.#pending ??= new Pending(2 * this.#lastBytes);
     this.#pending.addFrame(frame, starts);
     return first;
   }
@@ -183,6 +184,7 @@ export class SegmentLog {
       from = to;
     }
     this.#lastStoredAt = this.#pendingAt;
+    this.#lastBytes = pending.bytes;
     this.#pending = undefined;
     return true;
   }
@@ -262,6 +264,7 @@ export class SegmentLog {
     position: number,
     limit: number,
   ): readonly Pick<SegmentRow, "first" | "count" | "storedAt" | "head">[] {
+    if (position >= this.#next) return [];
     const rows = [...this.#rows.read("WHERE first >= ? ORDER BY first LIMIT ?", position, limit)];
     for (const [index, { first }] of rows.entries()) {
       const before = rows[index - 1];
@@ -360,7 +363,7 @@ export class SegmentLog {
     const { table } = this.#options;
     if (to >= this.#next) {
       const base = { next: this.#next, total: this.#total, storedAt: this.#lastStoredAt };
-      writeMeta(this.#sql, `${table}.base`, JSON.stringify(base));
+      this.#facts.set(`${table}.base`, JSON.stringify(base));
     }
     this.#rows.drop(from, to);
   }

@@ -15,12 +15,15 @@ export interface Archived {
 export class Archive {
   readonly #sql: Sql;
   readonly #table: "half_archive" | "delayed_archive";
+  /** None has a lower `until`. */
+  #soonest = Infinity;
 
   /** Looks at all rows without their pages: a number that is damaged would else be a page that is not here. */
   constructor(sql: Sql, table: "half_archive" | "delayed_archive") {
     this.#sql = sql;
     this.#table = table;
-    for (const row of sql.exec(`SELECT no, until, seal FROM ${table}`)) this.#open(row);
+    for (const row of sql.exec(`SELECT no, until, seal FROM ${table}`))
+      this.#soonest = Math.min(this.#soonest, this.#open(row).until);
   }
 
   #open(row: Record<string, SqlValue>): Archived {
@@ -43,6 +46,7 @@ export class Archive {
 
   put(number: number, until: number, page: Uint8Array): void {
     const seal = seedOf(this.#table, number, until);
+    this.#soonest = Math.min(this.#soonest, until);
     this.#sql.exec(
       `INSERT OR REPLACE INTO ${this.#table} (no, until, seal, data) VALUES (?, ?, ?, ?)`,
       number,
@@ -56,9 +60,13 @@ export class Archive {
     this.#sql.exec(`DELETE FROM ${this.#table} WHERE no = ?`, number);
   }
 
-  /** At most so many, lowest numbers first. */
-  oldest(limit: number): Archived[] {
+  /** Of the lowest so many numbers, in order: those whose `until` is not behind the instant. Most looks read nothing. */
+  due(limit: number, atMs: number): Archived[] {
+    if (this.#soonest > atMs) return [];
     const query = `SELECT no, until, seal FROM ${this.#table} ORDER BY no LIMIT ?`;
-    return Array.from(this.#sql.exec(query, limit), (row) => this.#open(row));
+    const found = Array.from(this.#sql.exec(query, limit), (row) => this.#open(row));
+    if (found.length < limit)
+      this.#soonest = found.reduce((least, { until }) => Math.min(least, until), Infinity);
+    return found.filter(({ until }) => until <= atMs);
   }
 }

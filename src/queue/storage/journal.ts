@@ -36,10 +36,21 @@ export interface SavedDelta {
   readonly operations: Uint8Array;
 }
 
+interface Saved {
+  readonly pages: readonly SavedPage[];
+  readonly deltas: readonly SavedDelta[];
+  /** Is there a page of traces among those that are not here? */
+  readonly hasTraces: boolean;
+}
+
+/** All pages, those that are read one by one without what they hold. */
+const PAGES = `SELECT name, seq, seal, parts,
+  CASE WHEN name GLOB '[dp]:*' OR name GLOB 't[lhd]:*' THEN NULL ELSE data END AS data FROM page`;
+
 export class Journal {
   readonly #sql: Sql;
-  readonly #operations = new ByteWriter(4_096);
-  readonly #scratch = new ByteWriter(4_096);
+  readonly #operations = new ByteWriter(512);
+  readonly #scratch = new ByteWriter(512);
   /** In order of their dirtySeq. */
   readonly #dirty = new Set<Page>();
   readonly #saves = new Set<Page>();
@@ -70,18 +81,21 @@ export class Journal {
     return this.#seq + 1;
   }
 
-  /** Everything saved but pages of delayed messages, producers and traces, which are `read` one by one: the pages, then the deltas in order. The caller applies [J2]. */
-  load(): { pages: SavedPage[]; deltas: SavedDelta[] } {
-    // A name that is damaged would else be a page that was never saved.
-    for (const row of this.#sql.exec("SELECT name, seq, seal FROM page"))
-      if (seedOf(textOf(row["name"]), Number(row["seq"])) !== row["seal"])
-        throw new CodecError(`the name of page ${textOf(row["name"])} is damaged`);
+  /**
+   * Everything saved but pages of delayed messages, producers and traces, which are `read` one by one: the pages, then the
+   * deltas in order. The caller applies [J2].
+   */
+  load(): Saved {
     const pages: SavedPage[] = [];
-    for (const row of this.#sql.exec(
-      "SELECT name, seq, parts, data FROM page WHERE name NOT GLOB '[dp]:*' AND name NOT GLOB 't[lhd]:*'",
-    )) {
-      const name = textOf(row["name"]);
-      pages.push({ name, ...this.#saved(name, row) });
+    let hasTraces = false;
+    for (const row of this.#sql.exec(PAGES)) {
+      const [name, seq] = [textOf(row["name"]), Number(row["seq"])];
+      // A name that is damaged would else be a page that was never saved.
+      if (seedOf(name, seq) !== row["seal"])
+        throw new CodecError(`the name of page ${name} is damaged`);
+      this.#seq = Math.max(this.#seq, seq);
+      if (row["data"] !== null) pages.push({ name, ...this.#saved(name, row) });
+      else hasTraces ||= name.startsWith("t");
     }
     const deltas: SavedDelta[] = [];
     const bySlot = new Map<number, number>();
@@ -97,11 +111,9 @@ export class Journal {
       if (this.#keyedSeq === 0 && keyBytes > 0) this.#keyedSeq = seq;
     }
     for (const delta of deltas) this.#checkChain(delta, bySlot);
-    for (const row of this.#sql.exec("SELECT MAX(seq) AS seq FROM page"))
-      this.#seq = Number(row["seq"] ?? 0);
     for (const { seq } of deltas) this.#seq = Math.max(this.#seq, seq);
     this.#deltaSeq = deltas.at(-1)?.seq ?? 0;
-    return { pages, deltas };
+    return { pages, deltas, hasTraces };
   }
 
   /** A delta whose row is gone was overwritten by a newer one, or is lost. */

@@ -16,9 +16,8 @@
  *             or after 30 days, a held one when somebody decided and its fate is over
  * large_body  one row per body in the bucket; overwritten as its message moves, deleted once the bucket has let it go
  */
-import { CodecError } from "../../core/bytes.ts";
-import { seedOf } from "../../core/crc32.ts";
-import { textOf, type Sql } from "./storage.ts";
+import { Facts, type OpenStorage } from "./facts.ts";
+import type { Sql } from "./storage.ts";
 
 const SEGMENTS = (name: string): string => `
   CREATE TABLE IF NOT EXISTS ${name} (
@@ -34,7 +33,6 @@ const SEGMENTS = (name: string): string => `
   ) STRICT`;
 
 const TABLES: readonly string[] = [
-  "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
   SEGMENTS("message_log"),
   SEGMENTS("half_log"),
   SEGMENTS("delayed_log"),
@@ -50,47 +48,20 @@ const TABLES: readonly string[] = [
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
-/** Rises when a later version could not read what this one writes. Storage of another version is not opened. */
-const SCHEMA_VERSION = 7;
-const SCHEMA = "schema";
+/** Rises when a later version could not read what this one writes, or has another table. Storage of another version is not opened. */
+const SCHEMA_VERSION = "7";
 
-/** Makes the tables, and refuses storage of another version or with a fact that is not as it was written. */
-export function openStorage(sql: Sql, more: readonly string[]): void {
-  for (const statement of [...TABLES, ...more]) sql.exec(statement);
-  let version: string | undefined;
-  for (const row of sql.exec("SELECT name, value FROM meta")) {
-    const [name, value] = [textOf(row["name"]), textOf(row["value"])];
-    // Must be readable whatever it says.
-    if (name === SCHEMA) version = value;
-    else unsealed(name, value);
-  }
-  if (version === undefined) writeRow(sql, SCHEMA, String(SCHEMA_VERSION));
-  else if (version !== String(SCHEMA_VERSION))
+/**
+ * Storage without a version gets the tables: it is written with them, in one stretch. Throws when it has another version, or a
+ * fact that is damaged.
+ */
+export function openStorage(sql: Sql, more: readonly string[]): OpenStorage {
+  const facts = new Facts(sql);
+  const { version } = facts;
+  if (version === SCHEMA_VERSION) return { sql, facts };
+  if (version !== undefined)
     throw new Error(`storage has schema ${version}; this version reads ${SCHEMA_VERSION}`);
-}
-
-export function readMeta(sql: Sql, name: string): string | undefined {
-  for (const row of sql.exec("SELECT value FROM meta WHERE name = ?", name))
-    return unsealed(name, textOf(row["value"]));
-  return undefined;
-}
-
-export function writeMeta(sql: Sql, name: string, value: string): void {
-  writeRow(sql, name, sealed(name, value));
-}
-
-function writeRow(sql: Sql, name: string, value: string): void {
-  sql.exec(
-    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    name,
-    value,
-  );
-}
-
-const sealed = (name: string, value: string): string => `${seedOf(name, value)} ${value}`;
-
-function unsealed(name: string, text: string): string {
-  const value = text.slice(text.indexOf(" ") + 1);
-  if (text !== sealed(name, value)) throw new CodecError(`the fact ${name} is damaged`);
-  return value;
+  for (const statement of [...TABLES, ...more]) sql.exec(statement);
+  facts.setVersion(SCHEMA_VERSION);
+  return { sql, facts };
 }

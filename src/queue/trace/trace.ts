@@ -69,8 +69,9 @@ export class Trace {
   readonly #pages = new Map<string, TracePage>();
   readonly #scratch = new ByteWriter(64);
   #swept = "";
-  /** Whether the topic wants it. */
-  enabled = false;
+  #enabled = false;
+  /** May there be saved pages? */
+  hasPages = false;
   /** Of the flush under way. */
   nowMs = 0;
 
@@ -79,13 +80,23 @@ export class Trace {
     this.#journal = journal;
   }
 
+  /** Whether the topic wants it. */
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  set enabled(enabled: boolean) {
+    this.#enabled = enabled;
+    this.hasPages ||= enabled;
+  }
+
   /** The same happened to consecutive messages. */
   note(
     family: TraceFamily,
     [first, count]: readonly [first: number, count: number],
     what: { kind: Noted["kind"]; group?: number; value?: number; reason?: string },
   ): void {
-    if (!this.enabled) return;
+    if (!this.#enabled) return;
     const size = FAMILIES[family][1];
     const { kind, group = 0, value = 0, reason = "" } = what;
     for (let from = first, end = first + count; from < end;) {
@@ -133,6 +144,7 @@ export class Trace {
 
   /** Drops some pages of messages that are gone; all of them come round in turn. */
   sweep(isGone: (family: TraceFamily, first: number, end: number) => boolean): void {
+    if (!this.hasPages) return;
     let last = "";
     const query =
       "SELECT name FROM page WHERE name > ? AND name GLOB 't[lhd]:*' ORDER BY name LIMIT ?";
@@ -184,6 +196,7 @@ export class Trace {
     const family = NAMES[reader.byte()] ?? "log";
     const page = this.#page(family, reader.uint());
     const event = reader.blob();
+    this.hasPages = true;
     if (seq <= page.savedSeq) return;
     this.#journal.restoreDirty(page, seq);
     page.events.raw(event);

@@ -9,7 +9,6 @@
 import { accept, type Outcome } from "../../protocol/errors.ts";
 import type { GroupRoute, TopicRoute } from "../../protocol/rpc.ts";
 import type { Group } from "../delivery/group.ts";
-import { readMeta, writeMeta } from "../storage/schema.ts";
 import type { QueueStore } from "../store.ts";
 
 /** When a group that still has something visible is told of anew; the alarm of its leases is armed later than that. */
@@ -88,7 +87,7 @@ export class Attendants {
 
   get #listening(): Map<number, number> {
     if (this.#streams !== undefined) return this.#streams;
-    const text = readMeta(this.#ground.store().sql, STREAMS);
+    const text = this.#ground.store().facts.get(STREAMS);
     const numbers = text === undefined ? [] : (JSON.parse(text) as number[]);
     this.#streams = new Map(numbers.map((number) => [number, 0]));
     return this.#streams;
@@ -96,6 +95,6 @@ export class Attendants {
 
   #save(): void {
     const numbers = JSON.stringify([...this.#listening.keys()]);
-    writeMeta(this.#ground.store().sql, STREAMS, numbers);
+    this.#ground.store().facts.set(STREAMS, numbers);
   }
 }

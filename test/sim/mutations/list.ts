@@ -159,7 +159,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "gives two consumers of a broadcast group one number",
     file: "src/queue/store.ts",
-    from: 'writeMeta(this.sql, "consumers", String(number));',
+    from: 'this.facts.set("consumers", String(number));',
     to: "",
     breaks: ["V1"],
     seed: 8,
