@@ -47,6 +47,7 @@ export class EventClock implements Clock {
    */
   async runUntil(promise: Promise<unknown>): Promise<void> {
     const end = { isReached: false };
+    const now = Promise.resolve();
     const reached = promise.finally(() => void (end.isReached = true));
     await new Promise<void>((resolve, reject) => {
       const step = (): void => {
@@ -55,8 +56,8 @@ export class EventClock implements Clock {
         if (timer === undefined) return reject(new Error("everything waits, and no timer is left"));
         this.#nowMs = Math.max(this.#nowMs, timer.atMs);
         timer.run();
-        // As a microtask of its own: ticks that stand in line go before microtasks.
-        queueMicrotask(next);
+        // As a microtask of its own: ticks that stand in line go before microtasks. `queueMicrotask` costs more.
+        void now.then(next);
       };
       const next = (): void => process.nextTick(step);
       next();

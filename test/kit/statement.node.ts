@@ -37,7 +37,8 @@ export class Statement {
 
   #named(values: readonly SqlValue[]): Row {
     const row = { ...this.#blank };
-    for (const [index, name] of this.#columns.entries()) row[name] = values[index] ?? null;
+    let index = 0;
+    for (const name of this.#columns) row[name] = values[index++] ?? null;
     return row;
   }
 }

@@ -170,7 +170,7 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     hostileEndpoints: dice.chance(0.6),
     ...drawBadness(dice),
     sharesCalls: own.calls.chance(0.4),
-    inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(100, 130) : 1_048_576,
+    inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(70, 100) : 1_048_576,
     coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
     // From one message on its own to a few dozen.
     blockBytes: own.bucket.int(300, 2_000),

@@ -51,7 +51,10 @@ export interface Ran extends History {
 
 /** All must have drained within this much of invented time after the last fault. */
 const DRAIN_MS_MAX = 600_000;
+/** The longer it takes, the longer it looks away. */
 const DRAIN_LOOK_MS = 1_000;
+const DRAIN_LOOK_SHARE = 0.2;
+const DRAIN_LOOK_MS_MAX = 10_000;
 const PUSH_URL = "https://shop.example/messages";
 const PUSH_TIMEOUT_MS = 1_000;
 /** Long enough for a schedule that is deleted and does not know it. */
@@ -283,7 +286,9 @@ async function drain(scene: Scene): Promise<string | undefined> {
       await scene.deployment.watchdog();
       pokeAt += WATCHDOG_MS;
     }
-    await scene.host.clock.pause(DRAIN_LOOK_MS);
+    const tookMs = scene.host.clock.nowMs() - from;
+    const lookMs = Math.max(DRAIN_LOOK_MS, DRAIN_LOOK_SHARE * tookMs);
+    await scene.host.clock.pause(Math.min(lookMs, DRAIN_LOOK_MS_MAX));
     const why = await unrest(scene);
     if (why === undefined || scene.host.clock.nowMs() > until) return why;
   }

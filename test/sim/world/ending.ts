@@ -11,7 +11,16 @@ export class Ending {
     if (this.#reason !== undefined) return Promise.reject(this.#reason);
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject);
-      promise.finally(() => void this.#waiting.delete(reject)).then(resolve, reject);
+      promise.then(
+        (value) => {
+          this.#waiting.delete(reject);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#waiting.delete(reject);
+          reject(error);
+        },
+      );
     });
   }
 
