@@ -57,10 +57,10 @@ export class EventClock implements Clock {
         this.#nowMs = Math.max(this.#nowMs, timer.atMs);
         timer.run();
         // As a microtask of its own: ticks that stand in line go before microtasks. `queueMicrotask` costs more.
-        void now.then(next);
+        void now.then(toStep);
       };
-      const next = (): void => process.nextTick(step);
-      next();
+      const toStep = (): void => process.nextTick(step);
+      toStep();
     });
     await reached;
   }
