@@ -23,7 +23,7 @@ export interface Page {
   encode(writer: ByteWriter): void;
 }
 
-export interface SavedPage {
+interface SavedPage {
   readonly name: string;
   readonly seq: number;
   readonly data: Uint8Array;
