@@ -9,8 +9,9 @@ import type { SharedAnswer, Trip } from "../protocol/sharing.ts";
 const KEPT_MS = 10_000;
 /** Of all answers kept. */
 const BYTES_MAX = 512 * 1024;
-/** Roughly, beside messages. */
+/** Roughly, beside messages; and each item of its lists, as the receipts that are settled. */
 const ANSWER_BYTES = 256;
+const ITEM_BYTES = 64;
 
 type Answers = readonly SharedAnswer[];
 
@@ -41,8 +42,11 @@ export class Trips {
     this.#trips.set(id, kept);
     void answers.then((all) => {
       if (this.#trips.get(id) !== kept) return;
-      kept.bytes = all.reduce((sum, answer) => sum + bytesOf(answer) + ANSWER_BYTES, 0);
-      this.#bytes += kept.bytes;
+      const bytes = all.reduce((sum, answer) => sum + bytesOf(answer) + besides(answer), 0);
+      // It would be the last to go, after all others.
+      if (bytes > BYTES_MAX) return this.#forget(id);
+      kept.bytes = bytes;
+      this.#bytes += bytes;
       this.#shrink();
     });
   }
@@ -68,4 +72,17 @@ export class Trips {
   get size(): number {
     return this.#trips.size;
   }
+}
+
+/** What an answer holds beside messages, roughly: most are short, but for those with lists. */
+function besides(answer: SharedAnswer): number {
+  if (answer.is !== "answered") return ANSWER_BYTES;
+  const { value } = answer.outcome as { value?: unknown };
+  if (typeof value !== "object" || value === null) return ANSWER_BYTES;
+  const lists: unknown[] = Array.isArray(value) ? [value] : Object.values(value);
+  const items = lists.reduce<number>(
+    (sum, list) => sum + (Array.isArray(list) ? list.length : 0),
+    0,
+  );
+  return ANSWER_BYTES + ITEM_BYTES * items;
 }

@@ -104,6 +104,29 @@ test("a failing object is logged once, then now and then, and when it answers ag
   expect(taken()).toEqual([{ ...failure, object: "a", heldBack: 40 }]);
 });
 
+test("an outage of more objects than are remembered is no flood either", async () => {
+  const lines: object[] = [];
+  const { options } = makeGround();
+  const log = {
+    info: () => undefined,
+    error: (_: string, fields?: object) => void lines.push({ ...fields }),
+  };
+  const failAll = async (nowMs: number) => {
+    for (let count = 0; count < 1_100; count++)
+      await callObject(
+        () => 0,
+        () => Promise.reject(fault({})),
+        { ...options, log, clock: { ...options.clock, nowMs: () => nowMs }, object: `${count}` },
+      );
+    return lines.splice(0);
+  };
+  expect(await failAll(0)).toHaveLength(1_000);
+  expect(await failAll(1_000)).toHaveLength(0);
+  const later = await failAll(10_000);
+  expect(later).toHaveLength(1_000);
+  expect(later[0]).toMatchObject({ object: "0", heldBack: 1, ofOthers: 200 });
+});
+
 test("what is remembered of failing objects is bounded, and forgotten once they answer", async () => {
   const { options } = makeGround();
   const { outages } = options;

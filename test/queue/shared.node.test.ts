@@ -220,9 +220,23 @@ test("answers that nobody asks for again go with time, and are bounded in bytes"
   expect(await shared.missed("young")).toHaveLength(2);
   await shared.answer([receive, send(1)], { id: "long", over: [] });
   expect(await shared.missed("long")).toBeUndefined();
+  // What is too long by itself takes nobody else's with it.
+  expect(await shared.missed("young")).toHaveLength(2);
   for (let count = 0; count < 100; count++)
     await shared.answer(many(256), { id: `t${count}`, over: [] });
   const found = await Promise.all(Array.from({ length: 100 }, (_, at) => shared.missed(`t${at}`)));
   expect(found.filter((answers) => answers !== undefined)).toHaveLength(8);
   expect(await shared.missed("t99")).toHaveLength(256);
+});
+
+test("answers with many receipts count for what they hold", async () => {
+  const receipts = Array.from({ length: 1_000 }, (_, at) => ({
+    receipt: `r_${at}`,
+    ok: true as const,
+  }));
+  const { shared } = world({ settle: async () => accept(receipts) });
+  for (let count = 0; count < 100; count++)
+    await shared.answer([settle, settle], { id: `t${count}`, over: [] });
+  const found = await Promise.all(Array.from({ length: 100 }, (_, at) => shared.missed(`t${at}`)));
+  expect(found.filter((answers) => answers !== undefined)).toHaveLength(4);
 });

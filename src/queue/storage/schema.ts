@@ -1,6 +1,6 @@
 /**
- * The tables of a queue object, with who writes each and when its rows die. No table has a secondary index: each would
- * cost another written row. [W1] Every row is sealed: a checksum stands over its blob, seeded with the row's other columns, so that
+ * The tables of a queue object, with who writes each and when its rows die. No table has a secondary index, which would cost
+ * another written row for each, but for one over the few bodies that are missing. [W1] Every row is sealed: a checksum stands over its blob, seeded with the row's other columns, so that
  * whatever is read as it was not written shows. Layouts carry versions of their own.
  *
  * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
