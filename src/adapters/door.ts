@@ -28,9 +28,13 @@ export interface Door {
   answer(request: Request, outlive: Outlive): Promise<Response>;
 }
 
-/** The door that takes a request; none: it is for the native API. */
+/**
+ * The door that takes a request; none: it is for the native API. So is what came with a Host that makes no URL, such as `[`: workerd
+ * hands it on as it stands, a door would throw at it, and the native API reads nothing of it but the path.
+ */
 export function doorOf(doors: readonly Door[], request: Request): Door | undefined {
   const { url } = request;
   if (url.startsWith("/v1/", url.indexOf("/", url.indexOf("://") + 3))) return undefined;
+  if (!URL.canParse(url)) return undefined;
   return doors.find((door) => door.takes(request));
 }

@@ -108,6 +108,27 @@ test("tricks with paths reach nothing that the plain path would not", () =>
       }
   }));
 
+test("a Host that is none is no failure on any path, with and without a key", () =>
+  leavesNoTrace(async () => {
+    for (const host of ["[", "a b", "x:99999", "%", "x/y", "x?y", "127.0.0.1:1*"])
+      for (const path of [
+        "/",
+        "*",
+        "/metrics",
+        "/openapi.json",
+        "/v1/topics",
+        "/accounts/a/queues",
+      ])
+        for (const key of ["", `Authorization: Bearer ${server.rootKey}\r\n`]) {
+          const line = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${key}\r\n`;
+          const answer = await exchange(line);
+          const said = `${host} ${path}: ${answer.slice(0, 300)}`;
+          expect(statusOf(answer), said).toBeGreaterThan(0);
+          expect(statusOf(answer), said).toBeLessThan(500);
+          if (key === "") expect(answer, said).toContain('"unauthenticated"');
+        }
+  }));
+
 test("a body shorter than its length, or of no sound length, stores nothing", () =>
   leavesNoTrace(async () => {
     const path = stage.at("/v1/topics/{topic}/messages");
