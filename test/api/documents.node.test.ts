@@ -76,3 +76,9 @@ test("the scopes are those of the code", () => {
     ]),
   );
 });
+
+test("each rule of the protocol has a number of its own", () => {
+  const numbers = [...protocol.matchAll(/^\*\*(P\d+)\.\*?/gmu)].map(([, number]) => number);
+  expect(numbers.length).toBeGreaterThan(50);
+  expect(numbers).toEqual([...new Set(numbers)]);
+});

@@ -25,7 +25,7 @@ export function checkStorage(story: Story, report: Report): void {
   checkOffsets(story, report);
   checkCounters(story, report);
   for (const { topic, faults } of story.history.rest.topics)
-    for (const fault of faults) report("A", `the audit of ${topic} finds ${fault}`);
+    for (const fault of faults) report("A3", `the audit of ${topic} finds ${fault}`);
   checkDedup(story, report);
 }
 
