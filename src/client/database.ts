@@ -63,9 +63,13 @@ export function withoutWaiting<R>(result: R | Promise<R>): R {
 
 const WORD = /^[\x21-\x7e]{1,255}$/u;
 
-/** A key of our tables: what any of the databases stores and compares byte by byte. */
-export function keyText(what: string, text: string): string {
-  if (WORD.test(text)) return text;
+/**
+ * A key of our tables: what any of the databases stores and compares byte by byte. Callers without types hand over what they like: the
+ * `undefined` of an id that is not there would be one key for all.
+ */
+export function keyText(what: string, text: unknown, prefix = ""): string {
+  const isText = typeof text === "string" && text !== "";
+  if (isText && WORD.test(prefix + text)) return prefix + text;
   throw new RangeError(`${what}: 1 to 255 visible ASCII characters`);
 }
 

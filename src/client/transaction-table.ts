@@ -97,7 +97,7 @@ export class TransactionTable<Tx> {
   }
 
   #key(id: string): string {
-    return keyText("the transaction's id", this.#prefix + id);
+    return keyText("the transaction's id", id, this.#prefix);
   }
 }
 

@@ -45,6 +45,26 @@ test("work that returns a promise is refused, and what it wrote before that is g
   expect(await once(onSqlite(db), { id: "m" }, () => 1, { handler: "h" })).toBe(true);
 });
 
+test("what has no id is refused, and is not one transaction with all others that have none", async () => {
+  const db = opened();
+  const table = new TransactionTable(onSqlite(db), { prefix: "a:" });
+  await table.create();
+  await createOnceTable(onSqlite(db));
+  let works = 0;
+  const work = (): number => ++works;
+  // As a program without types may call it: the id for the transaction, the check or the message.
+  for (const wrong of ["tx_1", {}, { id: "" }, { transactionId: 5, id: 5 }] as unknown as {
+    id: string;
+    transactionId: string;
+  }[]) {
+    await expect(table.run(wrong, work)).rejects.toThrow(RangeError);
+    await expect(table.answer(wrong)).rejects.toThrow(RangeError);
+    await expect(once(onSqlite(db), wrong, work, { handler: "h" })).rejects.toThrow(RangeError);
+  }
+  expect(works).toBe(0);
+  expect(db.prepare("SELECT * FROM halfmq_transaction").all()).toEqual([]);
+});
+
 test("a check on another connection that cannot wait for the local transaction is no answer", async () => {
   const folder = await mkdtemp(join(tmpdir(), "halfmq-once-"));
   const [local, checker] = [opened(join(folder, "db")), opened(join(folder, "db"))];
