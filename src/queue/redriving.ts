@@ -24,7 +24,7 @@ interface Run {
   readonly paidUntil: number;
   /** The delivery state and the offset of the last letter that was looked at. */
   readonly at: readonly [number, number];
-  /** Only these letters; they stand in a fact of their own, which is written once. */
+  /** Only these letters; they stand in a fact of their own, which is written once, and goes when the run is done. */
   readonly isNamed: boolean;
 }
 
@@ -73,6 +73,7 @@ export class Redrives {
       // The group is gone: so are its dead letters.
       if (groups === undefined) this.#runs.delete(number);
       else this.#runs.set(number, this.#step(number, run, groups, nowMs));
+      if (this.#runs.get(number)?.state !== "running") this.#forgetNamed(number);
       this.#save();
     }
   }
@@ -135,8 +136,9 @@ export class Redrives {
     { ids, ratePerSecond, share, delayMs }: Extract<RedriveOrder, { verb: "start" }>,
     nowMs: number,
   ): void {
-    this.#named.delete(number);
-    if (ids !== undefined) this.#store().facts.set(idsFact(number), JSON.stringify(ids));
+    this.#forgetNamed(number);
+    if (ids !== undefined && share > 0)
+      this.#store().facts.set(idsFact(number), JSON.stringify(ids));
     this.#runs.set(number, {
       state: share > 0 ? "running" : "done",
       ratePerSecond,
@@ -158,6 +160,11 @@ export class Redrives {
     const choice = { deadBy: startedAt, ids: run.isNamed ? this.#idsOf(number) : undefined };
     const remaining = state === "done" ? 0 : this.#count(number, at, choice);
     return { state, ratePerSecond, startedAt, redriven, remaining };
+  }
+
+  #forgetNamed(number: number): void {
+    this.#named.delete(number);
+    this.#store().facts.remove(idsFact(number));
   }
 
   #save(): void {

@@ -111,6 +111,8 @@ it.each([false, true])("moves the named letters only (woken: %s)", async (wakes)
     remaining: 3,
   });
   expect(await start(consumer, 1, named)).toMatchObject({ redriven: 1, remaining: 2 });
+  const kept = "SELECT name FROM meta WHERE name LIKE 'redrive:%'";
+  expect([...consumer.bench.sql.exec(kept)]).toHaveLength(1);
   if (wakes) consumer.bench.wake();
   await consumer.bench.pass(1_000);
   if (wakes) consumer.bench.wake();
@@ -118,6 +120,8 @@ it.each([false, true])("moves the named letters only (woken: %s)", async (wakes)
   expect(await order(consumer, { verb: "read" })).toMatchObject({ state: "done", redriven: 3 });
   expect(await consumer.offsets()).toEqual([1, 2, 4]);
   expect((await consumer.deadLetters()).items.map(({ offset }) => offset)).toEqual([0, 3, 5]);
+  // What it was told is read at each waking: it is not kept for longer than it is needed.
+  expect([...consumer.bench.sql.exec(kept)]).toEqual([]);
 });
 
 it("stops, says what it has not come to, and another takes its place", async () => {

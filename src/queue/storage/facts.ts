@@ -52,6 +52,12 @@ export class Facts {
     this.#values.set(name, value);
   }
 
+  /** Nothing, if there is no such fact. */
+  remove(name: string): void {
+    if (!this.#values.delete(name)) return;
+    this.#sql.exec("DELETE FROM meta WHERE name = ?", name);
+  }
+
   #write(name: string, text: string): void {
     this.#sql.exec(
       "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

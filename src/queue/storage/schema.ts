@@ -3,7 +3,7 @@
  * another written row for each, but for one over the few bodies that are missing. [W1] Every row is sealed: a checksum stands over its blob, seeded with the row's other columns, so that
  * whatever is read as it was not written shows. Layouts carry versions of their own.
  *
- * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic
+ * meta        one row per fact (schema version, route, log base); overwritten; dies with the topic, the letters named by a redrive once it is done
  * *_log       segments: one row per flush that appended; die by retention (message), or with their archived page
  * cold_log    one row per block of old segments that are in the bucket instead; rewritten when retention comes into it, dies by it
  * block_copy  the object of a block with a message in flight; deleted when there is none any more
