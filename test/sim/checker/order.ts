@@ -1,4 +1,4 @@
-/** O1, O2: a message is given only when the one before it in its message group is done, or in the same batch before it. */
+/** O1: a message is given only when the one before it in its message group is done, or in the same batch before it. */
 import { nameOf, type GroupPlan } from "../history.ts";
 import type { Report } from "./check.ts";
 import type { Story } from "./story.ts";
