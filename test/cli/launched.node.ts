@@ -36,8 +36,13 @@ export class Launched {
   #stdout = "";
   #stderr = "";
 
-  constructor(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
-    this.#child = spawn(process.execPath, [START, ...args], {
+  /** `command`: what is run, the launcher itself unless it says otherwise. */
+  constructor(
+    env: Readonly<Record<string, string>>,
+    args: readonly string[] = [],
+    [program, ...before]: readonly [string, ...string[]] = [process.execPath, START],
+  ) {
+    this.#child = spawn(program, [...before, ...args], {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] ?? "", PORT: "0", ...env },

@@ -18,6 +18,14 @@ describe("a start", () => {
     expect(await answer.json()).toEqual({ status: "ok", version: "0.1.0" });
   });
 
+  test("by npm ends with npm when that is asked to", async () => {
+    const launched = new Launched({ HALFMQ_DATA: await dataFolder() }, [], ["npm", "start"]);
+    const url = urlIn(await launched.greeting());
+    launched.signal("SIGTERM");
+    await launched.nothingLeft();
+    expect(await listens(url)).toBe(false);
+  });
+
   test("makes a root key that only its owner can read, and prints it", async () => {
     const data = await dataFolder();
     const greeting = await new Launched({ HALFMQ_DATA: data }).greeting();
