@@ -69,6 +69,37 @@ it("a filter that passes over a long stretch writes no page of it, and does not 
   expect(bench.queue.store.groups.get("g")?.state.cursor).toBeGreaterThan(24_000);
 });
 
+it("what a filter passed over before retention took it does not wait again after waking", async () => {
+  for (const ordered of [true, false]) {
+    const bench = new Bench();
+    const settings = { ordered, filter: { tags: ["wanted"] } };
+    await bench.run(
+      bench.queue.configure(route([group("g", settings)], { retentionMs: 60_000 }), 0),
+    );
+    await sendAll(bench, 3, "wanted");
+    await sendAll(bench, 2, "other");
+    for (let n = 0; n < 3; n++) {
+      await receiveAs(bench, "g");
+      await bench.run(
+        bench.queue.run(() => {
+          bench.queue.store.groups.get("g")?.ack([n]);
+          return accept(undefined);
+        }),
+      );
+    }
+    await receiveAs(bench, "g");
+    const lag = (): number | undefined => bench.queue.store.groups.get("g")?.lag;
+    expect(lag()).toBe(0);
+    await bench.clock.advance(120_000);
+    await bench.run(bench.queue.run(() => accept(undefined)));
+    expect(bench.queue.store.messages.first).toBe(5);
+    bench.wake();
+    expect(lag()).toBe(0);
+    const { expired } = bench.queue.store.groups.get("g")?.state ?? {};
+    expect(expired).toBe(0);
+  }
+});
+
 it("retention writes nothing for groups that are past what it drops", async () => {
   const bench = new Bench();
   const groups = Array.from({ length: 100 }, (_, n) => group(`g${n}`, {}, n + 1));

@@ -106,7 +106,7 @@ export class GroupMemory {
     this.flow.limit(this.route.settings, this.ports.seat());
     this.filter = filter === undefined ? undefined : makeFilter(filter);
     this.clear();
-    this.state.settle(!this.apart && filter !== undefined);
+    this.state.settle(!this.apart && filter !== undefined, this.ports.log.first);
     this.state.due.clear();
     const flying: { flight: Flight; place: number }[] = [];
     for (const flight of this.state.flights()) flying.push({ flight, place: flight.offset });

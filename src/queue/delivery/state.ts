@@ -370,8 +370,12 @@ export class GroupState extends Head implements Page {
     if (cut !== undefined && seq > cut.savedSeq) this.#journal.restoreDirty(cut, seq);
   }
 
-  /** After the replay. Without order or filter gaps, what lies below the cursor and is not in flight was passed over. */
-  settle(skipsAreDone: boolean): void {
+  /**
+   * After the replay. Without order or filter gaps, what lies below the cursor and is not in flight was passed over. So was what
+   * seems open below the log's first offset: what retention took from the group it wrote down.
+   */
+  settle(skipsAreDone: boolean, first: number): void {
+    if (this.#pages.openBelow(first) > 0) this.#applyTruncate(first);
     if (skipsAreDone) this.#pages.passOver(this.cursor);
     this.#retirePages();
   }
