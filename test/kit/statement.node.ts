@@ -28,7 +28,8 @@ export class Statement {
       ? bindings.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value))
       : (bindings as readonly Exclude<SqlValue, ArrayBuffer>[]);
     if (this.#columns.length === 0) {
-      this.#statement.run(...values);
+      // `run` would count, and tell.
+      this.#statement.get(...values);
       return [];
     }
     const rows = this.#statement.all(...values) as unknown as SqlValue[][];

@@ -69,6 +69,8 @@ export interface TransactionStory {
   readonly asked: Of<Event, "asked">[];
 }
 
+const NONE: readonly never[] = [];
+
 export class Story {
   readonly history: History;
   readonly ops = new Map<number, Op>();
@@ -159,8 +161,11 @@ export class Story {
   }
 
   /** What was done with the receipts of a message in a group. */
-  settled(group: string, mark: string): Settling[] {
+  settled(group: string, mark: string): readonly Settling[] {
     const given = this.given.get(group)?.get(mark) ?? [];
+    const [only] = given;
+    if (only === undefined) return NONE;
+    if (given.length === 1) return this.settlings.get(only.delivery.receipt) ?? NONE;
     const receipts = new Set(given.map(({ delivery }) => delivery.receipt));
     return [...receipts].flatMap((receipt) => this.settlings.get(receipt) ?? []);
   }

@@ -23,7 +23,7 @@ export interface Scene {
   readonly endpoint: Endpoint;
   readonly receiver: Receiver;
   readonly events: Event[];
-  /** Work goes on until so many things have happened: requests, ends, checks, strikes. */
+  /** About so many things happen: requests, ends, checks, strikes. The last of them while all drains. */
   readonly steps: number;
   nextOp: number;
   /** Faults are over: everything is taken to its end. */
@@ -51,6 +51,8 @@ const RETRYABLE: ReadonlySet<string> = new Set([
 ]);
 
 const RETRY_MS_MAX = 200;
+/** Of the steps; what is left when work ends takes about as many as the rest. */
+const WORK_SHARE = 0.8;
 
 export class Client extends Actor {
   readonly scene: Scene;
@@ -70,7 +72,8 @@ export class Client extends Actor {
 
   /** May another operation begin? */
   get goesOn(): boolean {
-    return !this.scene.isDraining && this.scene.events.length < this.scene.steps;
+    const { isDraining, events, steps } = this.scene;
+    return !isDraining && events.length < steps * WORK_SHARE;
   }
 
   keyed(text: string): Keyed {

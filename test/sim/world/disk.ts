@@ -58,11 +58,11 @@ export class Disk {
     // What begins with it is undone with it.
     const isFirst = this.#landing === undefined;
     this.#begin();
-    if (!isFirst) this.#marks.inner.run();
+    if (!isFirst) this.#marks.inner.get();
     const { alarmAt } = this;
     try {
       const value = body();
-      if (!isFirst) this.#marks.kept.run();
+      if (!isFirst) this.#marks.kept.get();
       return value;
     } catch (error) {
       this.#database.exec(isFirst ? "ROLLBACK TO outer" : "ROLLBACK TO inner; RELEASE inner");
@@ -100,7 +100,7 @@ export class Disk {
   crash(): void {
     this.#failsIn = Infinity;
     if (this.#landing === undefined) return;
-    if (this.#dice.chance(0.5)) this.#marks.landed.run();
+    if (this.#dice.chance(0.5)) this.#marks.landed.get();
     else {
       this.#database.exec("ROLLBACK TO outer; RELEASE outer");
       // An alarm that became earlier is told before the commit, so it may ring for nothing; never is one missed.
@@ -119,10 +119,10 @@ export class Disk {
 
   #begin(): void {
     if (this.#landing !== undefined) return;
-    this.#marks.outer.run();
+    this.#marks.outer.get();
     const { promise, resolve } = Promise.withResolvers<void>();
     const land = (): void => {
-      this.#marks.landed.run();
+      this.#marks.landed.get();
       this.#landedAlarmAt = this.alarmAt;
       this.#landing = undefined;
       resolve();
