@@ -236,4 +236,12 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ["I1", "L1", "L2", "L3"],
     seed: 9,
   },
+  {
+    name: "lets what a filter passed over and retention took wait for ever once it has woken",
+    file: "src/queue/delivery/state.ts",
+    from: "if (this.#pages.openBelow(first) > 0) this.#applyTruncate(first);",
+    to: "void first;",
+    breaks: ["V1"],
+    seed: 20067,
+  },
 ];
