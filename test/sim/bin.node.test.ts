@@ -26,6 +26,7 @@ test("the end waits for an upload that never came", async () => {
     blockBytes: 400,
     hasSchedules: false,
     sharesCalls: false,
+    callDice: new Dice(1),
     bucketDice,
     post: () => Promise.resolve({ status: 500, bodyText: "" }),
     push: () => Promise.resolve({ status: 500, bodyText: "" }),

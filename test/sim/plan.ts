@@ -96,6 +96,7 @@ export const CALM: Faults = {
   stalls: 0,
   lostCalls: 0,
   lostAnswers: 0,
+  lostTrips: 0,
   commitMsMax: 3,
   lateAlarms: 0,
   lateAlarmMsMax: 0,
@@ -168,8 +169,8 @@ export function drawPlan(dice: Dice, own: OwnDice): Plan {
     deduped: dice.chance(0.4) ? dice.roll() * 0.4 : 0,
     seeks: dice.chance(0.1),
     hostileEndpoints: dice.chance(0.6),
-    ...drawBadness(dice),
     sharesCalls: own.calls.chance(0.4),
+    ...drawBadness(dice, own.calls),
     inlineBytesMax: own.bucket.chance(0.5) ? own.bucket.int(70, 100) : 1_048_576,
     coldAfterMs: own.bucket.chance(0.4) ? own.bucket.int(1, 3_000) : Infinity,
     // From one message on its own to a few dozen.
@@ -243,7 +244,7 @@ function drawRetention(dice: Dice): Pick<Plan, "retention" | "mortal"> {
 }
 
 /** One seed in eight is calm: what goes wrong there is no fault's fault. */
-function drawBadness(dice: Dice): Pick<Plan, "strikeEveryMs" | "strikes" | "faults"> {
+function drawBadness(dice: Dice, calls: Dice): Pick<Plan, "strikeEveryMs" | "strikes" | "faults"> {
   if (dice.chance(0.125))
     return {
       strikeEveryMs: Infinity,
@@ -260,6 +261,7 @@ function drawBadness(dice: Dice): Pick<Plan, "strikeEveryMs" | "strikes" | "faul
       stalls: some(0.02),
       lostCalls: some(0.05),
       lostAnswers: some(0.05),
+      lostTrips: calls.chance(0.5) ? 0.3 : 0,
       commitMsMax: dice.roll() * 40,
       lateAlarms: some(0.5),
       lateAlarmMsMax: dice.roll() * 5_000,

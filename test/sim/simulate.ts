@@ -103,6 +103,7 @@ export async function simulate(run: Run): Promise<Ran> {
     bucketDice: own.bucket,
     hasSchedules: plan.schedules.length > 0,
     sharesCalls: plan.sharesCalls,
+    callDice: own.calls,
     post: (question) => endpoint.post(question),
     push: (post) => receiver.post(post),
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),

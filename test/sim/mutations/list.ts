@@ -16,6 +16,8 @@ export interface Mutation {
   readonly seed: number;
   /** What makes it show, where it else does so in one seed of many. */
   readonly faults?: Partial<Faults>;
+  /** Where it takes longer than most. */
+  readonly steps?: number;
 }
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -237,11 +239,21 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 9,
   },
   {
+    name: "mixes up the answers that it kept of calls whose leader is gone",
+    file: "src/broker/shared-calls.ts",
+    from: "tell(batch, answers ?? [])",
+    to: "tell(batch, (answers ?? []).toReversed())",
+    breaks: ["I1", "L1", "L2", "L3", "P1", "T2", "T4"],
+    seed: 6,
+    faults: { lostTrips: 0.9 },
+  },
+  {
     name: "lets what a filter passed over and retention took wait for ever once it has woken",
     file: "src/queue/delivery/state.ts",
     from: "if (this.#pages.openBelow(first) > 0) this.#applyTruncate(first);",
     to: "void first;",
     breaks: ["V1"],
     seed: 20067,
+    steps: 2_000,
   },
 ];

@@ -12,7 +12,7 @@ if (mutation === undefined) throw new Error("MUTATION names none of the list");
 const provoked = mutation.faults === undefined ? {} : { faults: mutation.faults };
 let found = "nothing";
 for (let seed = mutation.seed; seed < mutation.seed + SEEDS_MAX && found === "nothing"; seed++) {
-  const violations = check(await simulate({ seed, steps: STEPS, ...provoked }));
+  const violations = check(await simulate({ seed, steps: mutation.steps ?? STEPS, ...provoked }));
   const seen = violations.find(({ invariant }) => mutation.breaks.includes(invariant));
   if (seen !== undefined) found = `seed ${seed}: ${seen.invariant}`;
 }

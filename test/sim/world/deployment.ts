@@ -47,8 +47,10 @@ export interface DeploymentPorts extends WakePorts {
   readonly hasSchedules: boolean;
   /** Calls of many requests of an isolate go together. */
   readonly sharesCalls: boolean;
+  readonly callDice: Dice;
 }
 
+const never = new Promise<never>(() => undefined);
 const quiet: Log = { info: () => undefined, error: () => undefined };
 
 const digest = (_algorithm: string, bytes: Uint8Array): Promise<ArrayBuffer> =>
@@ -184,7 +186,9 @@ export class Deployment {
       alone: (name, call) => this.#atQueue(name, (queue) => callAlone(queue, call)),
       newId: () => `trip-${++this.#trips}`,
       together: (name, calls, trip) =>
-        this.#atQueue(name, (queue) => this.#sharedOf(queue).answer(calls, trip)),
+        this.#atQueue(name, (queue) => this.#sharedOf(queue).answer(calls, trip)).then((answers) =>
+          this.#ports.callDice.chance(this.#host.faults.lostTrips) ? never : answers,
+        ),
       missed: (name, trip) => this.#atQueue(name, (queue) => this.#sharedOf(queue).missed(trip)),
       late: (name, ticket) => this.#atQueue(name, (queue) => this.#sharedOf(queue).late(ticket)),
       outlive: () => undefined,

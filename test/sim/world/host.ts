@@ -16,6 +16,8 @@ export interface Faults {
   /** Probability that a call gets lost on its way there, and its answer on its way back. */
   readonly lostCalls: number;
   readonly lostAnswers: number;
+  /** Probability that whoever led calls that went together is gone when their answers come. */
+  readonly lostTrips: number;
   readonly commitMsMax: number;
   /** Of an alarm. */
   readonly lateAlarms: number;
