@@ -1,6 +1,9 @@
 /** A group that pushes is told of when it has something, and of nothing that its pusher must not know. */
 import { expect, test } from "vitest";
 import { QueueVerbs } from "../../src/queue/verbs.ts";
+import { Facts } from "../../src/queue/storage/facts.ts";
+import { Attendants } from "../../src/queue/waiting/attendants.ts";
+import { TestSql } from "../kit/sqlite.node.ts";
 import { PUSH_DEFAULTS, type PushSettings } from "../../src/protocol/topic.ts";
 import { Bench, group, records, route } from "./kit.node.ts";
 
@@ -118,4 +121,28 @@ test("what is released with a delay comes again after it, with the same attempt"
   expect((await bench.run(verbs.receive(ASK))).offsets).toEqual([]);
   await bench.pass(1);
   expect(await bench.run(verbs.receive(ASK))).toMatchObject({ offsets: [0], attempts: [1] });
+});
+
+test("[A2] an answer that comes late says nothing of who has come since, however many are on their way", async () => {
+  const facts = new Facts(new TestSql());
+  const answers: ((isHeard: boolean) => void)[] = [];
+  const attendants = new Attendants(
+    {
+      push: () => Promise.resolve(),
+      stream: () => new Promise((resolve) => void answers.push(resolve)),
+      streamEnded: () => Promise.resolve(),
+    },
+    { store: () => ({ facts }), run: (command) => Promise.resolve(command()) },
+  );
+  const topic = route([group("g")]);
+  const [listened = group("g")] = topic.groups;
+  attendants.listen(listened.number);
+  const told = [0, 1].map(() => attendants.tell(topic, listened, 0));
+  answers[0]?.(false);
+  await told[0];
+  expect(attendants.has(listened)).toBe(false);
+  attendants.listen(listened.number);
+  answers[1]?.(false);
+  await told[1];
+  expect(attendants.has(listened)).toBe(true);
 });

@@ -196,10 +196,10 @@ async function play(
     flips: 0,
   };
   receiver.habits = HONEST;
+  // What was sent twice and got stuck arrives before all goes on, and before it is counted.
+  await host.clock.pause(LATE_MS_MAX);
   await operator.unpauseAll();
   if (plan.pacedRedrives) await operator.redriveAll();
-  // What was sent twice and got stuck arrives before all is counted.
-  await host.clock.pause(LATE_MS_MAX);
   const why = await drain(scene);
   scene.isOver = true;
   await Promise.all(working);

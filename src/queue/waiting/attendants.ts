@@ -23,7 +23,7 @@ export interface AttendantPorts {
 }
 
 interface Ground {
-  readonly store: () => QueueStore;
+  readonly store: () => Pick<QueueStore, "facts">;
   run(command: () => Outcome<undefined>): Promise<unknown>;
 }
 
@@ -33,8 +33,10 @@ const pushes = ({ settings: { push }, paused }: GroupRoute): boolean =>
 export class Attendants {
   readonly #ports: AttendantPorts;
   readonly #ground: Ground;
-  /** Numbers of groups whose gateway listens, and the count of calls that said so; read from the store when first needed. */
+  /** Numbers of groups whose gateway listens, and which call said so last; read from the store when first needed. */
   #streams: Map<number, number> | undefined;
+  /** Calls that said so. No two have a number, also where somebody went in between: what is said of the one holds not of the other. */
+  #calls = 0;
 
   constructor(ports: AttendantPorts, ground: Ground) {
     this.#ports = ports;
@@ -49,9 +51,9 @@ export class Attendants {
   /** Fulfilled when everybody who delivers for the group knows that this queue has something. */
   async tell(route: TopicRoute, group: GroupRoute, queue: number): Promise<void> {
     const pushed = pushes(group) ? this.#ports.push(route, group, queue) : undefined;
-    const count = this.#listening.get(group.number);
-    const isHeard = count === undefined || (await this.#ports.stream(route, group, queue));
-    if (!isHeard) await this.#ground.run(() => this.#unlisten(group.number, count));
+    const call = this.#listening.get(group.number);
+    const isHeard = call === undefined || (await this.#ports.stream(route, group, queue));
+    if (!isHeard) await this.#ground.run(() => this.#unlisten(group.number, call));
     await pushed;
   }
 
@@ -62,9 +64,9 @@ export class Attendants {
 
   /** [A2] Inside a flush. */
   listen(group: number): void {
-    const count = this.#listening.get(group);
-    this.#listening.set(group, (count ?? 0) + 1);
-    if (count === undefined) this.#save();
+    const isNew = !this.#listening.has(group);
+    this.#listening.set(group, ++this.#calls);
+    if (isNew) this.#save();
   }
 
   /** The group is gone, inside a flush; the returned call tells who listened. */
@@ -80,8 +82,8 @@ export class Attendants {
   }
 
   /** Unless somebody came while the last one was asked. */
-  #unlisten(group: number, count: number): Outcome<undefined> {
-    if (this.#listening.get(group) === count && this.#listening.delete(group)) this.#save();
+  #unlisten(group: number, call: number): Outcome<undefined> {
+    if (this.#listening.get(group) === call && this.#listening.delete(group)) this.#save();
     return accept(undefined);
   }
 
