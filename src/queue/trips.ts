@@ -7,7 +7,7 @@ import type { SharedAnswer, Trip } from "../protocol/sharing.ts";
 
 /** Whoever asks again has done so long before. */
 const KEPT_MS = 10_000;
-/** Of all answers kept. */
+/** Of all answers kept but the newest. */
 const BYTES_MAX = 512 * 1024;
 /** Roughly, beside messages; and each item of its lists, as the receipts that are settled. */
 const ANSWER_BYTES = 256;
@@ -18,7 +18,10 @@ type Answers = readonly SharedAnswer[];
 interface Kept {
   readonly answers: Promise<Answers>;
   readonly atMs: number;
-  bytes: number;
+  /** Once they are there. */
+  all: Answers | undefined;
+  /** What they count for; undefined until somebody else's are kept, for nearly all are gone by then. */
+  bytes: number | undefined;
 }
 
 export class Trips {
@@ -38,17 +41,25 @@ export class Trips {
       if (nowMs - atMs <= KEPT_MS) break;
       this.#forget(old);
     }
-    const kept: Kept = { answers, atMs: nowMs, bytes: 0 };
+    this.#count(bytesOf);
+    const kept: Kept = { answers, atMs: nowMs, all: undefined, bytes: undefined };
     this.#trips.set(id, kept);
     void answers.then((all) => {
-      if (this.#trips.get(id) !== kept) return;
-      const bytes = all.reduce((sum, answer) => sum + bytesOf(answer) + besides(answer), 0);
+      kept.all = all;
       // It would be the last to go, after all others.
-      if (bytes > BYTES_MAX) return this.#forget(id);
-      kept.bytes = bytes;
-      this.#bytes += bytes;
-      this.#shrink();
+      const bytes = all.reduce((sum, answer) => sum + bytesOf(answer), 0);
+      if (bytes > BYTES_MAX && this.#trips.get(id) === kept) this.#forget(id);
     });
+  }
+
+  #count(bytesOf: (answer: SharedAnswer) => number): void {
+    for (const [id, kept] of this.#trips) {
+      if (kept.bytes !== undefined || kept.all === undefined) continue;
+      kept.bytes = kept.all.reduce((sum, answer) => sum + bytesOf(answer) + besides(answer), 0);
+      this.#bytes += kept.bytes;
+      if (kept.bytes > BYTES_MAX) this.#forget(id);
+    }
+    this.#shrink();
   }
 
   /** Once they are there; undefined when they are not kept. */
@@ -59,7 +70,7 @@ export class Trips {
   #shrink(): void {
     for (const [id, { bytes }] of this.#trips) {
       if (this.#bytes <= BYTES_MAX) return;
-      if (bytes > 0) this.#forget(id);
+      if (bytes !== undefined) this.#forget(id);
     }
   }
 

@@ -225,7 +225,7 @@ test("answers that nobody asks for again go with time, and are bounded in bytes"
   for (let count = 0; count < 100; count++)
     await shared.answer(many(256), { id: `t${count}`, over: [] });
   const found = await Promise.all(Array.from({ length: 100 }, (_, at) => shared.missed(`t${at}`)));
-  expect(found.filter((answers) => answers !== undefined)).toHaveLength(8);
+  expect(found.filter((answers) => answers !== undefined)).toHaveLength(8 + 1);
   expect(await shared.missed("t99")).toHaveLength(256);
 });
 
@@ -238,5 +238,5 @@ test("answers with many receipts count for what they hold", async () => {
   for (let count = 0; count < 100; count++)
     await shared.answer([settle, settle], { id: `t${count}`, over: [] });
   const found = await Promise.all(Array.from({ length: 100 }, (_, at) => shared.missed(`t${at}`)));
-  expect(found.filter((answers) => answers !== undefined)).toHaveLength(4);
+  expect(found.filter((answers) => answers !== undefined)).toHaveLength(4 + 1);
 });
