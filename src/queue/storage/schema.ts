@@ -48,7 +48,7 @@ const TABLES: readonly string[] = [
     PRIMARY KEY (grp, offset)) STRICT, WITHOUT ROWID`,
 ];
 
-/** Rises when a later version could not read what this one writes, or has another table. Storage of another version is not opened. */
+/** Rises when a later version could not read what this one writes, or has another table or index: those of storage that has its version are not made again. Storage of another version is not opened. */
 const SCHEMA_VERSION = "7";
 
 /**

@@ -51,7 +51,7 @@ const RETRYABLE: ReadonlySet<string> = new Set([
 ]);
 
 const RETRY_MS_MAX = 200;
-/** Of the steps; what is left when work ends takes about as many as the rest. */
+/** Of the steps, before all drains; the drain takes about the rest of them. */
 const WORK_SHARE = 0.8;
 
 export class Client extends Actor {
