@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { wholeBody } from "./request-body.node.ts";
 
 export const S3_CREDENTIALS = {
   AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
@@ -62,8 +63,8 @@ class Bucket {
   bytesPut = 0;
 
   async answer(request: IncomingMessage, response: ServerResponse, delayMs: number): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = await wholeBody(request);
+    if (body === undefined) return;
     if (delayMs > 0) await pause(delayMs);
     // From here on in one stretch: a condition and its write are one step, as in a real store.
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://s3");
@@ -80,9 +81,7 @@ class Bucket {
       case "PUT":
       case "DELETE":
         if (!isMet(request, stored)) return fail(response, 412, "PreconditionFailed");
-        return verb === "PUT"
-          ? this.#put(response, name, Buffer.concat(chunks))
-          : this.#delete(response, name);
+        return verb === "PUT" ? this.#put(response, name, body) : this.#delete(response, name);
       default:
         return fail(response, 501, "NotImplemented");
     }
