@@ -1,7 +1,7 @@
 /**
- * A request's bytes, bounded while they come. Over HTTP a small Content-Length is the frame, or the runtime shows none; another
- * Worker of the account, which calls by a binding, is taken at its word. It waits for no body that stalls once another request
- * comes, and looks at nothing that is in them.
+ * A request's bytes, bounded while they come. Over HTTP a small Content-Length is the frame, or the runtime shows none; one that
+ * another Worker of the account, which calls by a binding, makes up decides only how its body is read: what counts is what came. It
+ * waits for no body that stalls once another request comes, and looks at nothing that is in them.
  */
 import { type Clock, within } from "./clock.ts";
 import { accept, refuse, type Outcome, type Refusal } from "../protocol/errors.ts";

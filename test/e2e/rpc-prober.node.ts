@@ -68,6 +68,14 @@ const stories = {
       return "refused";
     }
   },
+  // HTTP over a binding, of which nobody but the caller says how long its body is.
+  lengthened: async (env, { topic, key, contentLength, mebibytes, isStream }) => {
+    const text = '{"body":"' + "x".repeat(mebibytes * 2 ** 20) + '"}';
+    const headers = { authorization: "Bearer " + key, "content-type": "application/json", "content-length": contentLength };
+    const body = isStream ? new Blob([text]).stream() : text;
+    const answer = await env.EDGE.fetch("http://halfmq.test/v1/topics/" + topic + "/messages", { method: "POST", headers, body });
+    return [answer.status, (await answer.json()).code ?? "stored"];
+  },
   stubs: async (env, { topic }) => {
     const results = [
       await env.HALFMQ.send(topic, { body: () => 1 }),

@@ -87,6 +87,7 @@ beforeAll(async () => {
           serviceBindings: {
             HALFMQ: bound({ scopes: SCOPES }),
             BARE: bound(),
+            EDGE: "halfmq",
             WRONG: bound({ scopes: ["everything"] }),
             SENDER: bound({ scopes: ["send"], topics: ["mine-*"] }),
             OTHER: bound({ scopes: SCOPES, namespace: "other" }),
@@ -313,6 +314,20 @@ test("a poll that is given up ends with the signal's reason, and is leased nothi
 test("changes are followed over the binding", async () => {
   expect(await tell<string[]>("changes", { topic: unique("rpc") })).toEqual(["topic.created"]);
 });
+
+test.each(["0", "5", "500", "300000", "9000000", "99999999999", "-1", "many"])(
+  "a Content-Length of %s, which a Worker makes up, decides nothing: what counts is the body",
+  async (contentLength) => {
+    for (const isStream of [false, true]) {
+      const sent = { topic: unique("rpc"), key: KEY, contentLength, isStream };
+      expect(await tell("lengthened", { ...sent, mebibytes: 0.5 })).toEqual([200, "stored"]);
+      const tooLarge = [413, "request_too_large"];
+      expect(await tell("lengthened", { ...sent, mebibytes: 9 })).toEqual(tooLarge);
+      const stored = await mq.all<{ body: string }>(`/v1/topics/${sent.topic}/messages`);
+      expect(stored.map(({ body }) => body.length)).toEqual([0.5 * 2 ** 20]);
+    }
+  },
+);
 
 test("stubs of the caller's own objects, and what JSON cannot say, are refused or left out", async () => {
   const topic = unique("rpc");
