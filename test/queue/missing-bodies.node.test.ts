@@ -62,3 +62,50 @@ it.each([false, true])(
     expect(await deadLetters(bench)).toBe(1);
   },
 );
+
+/** How many statements look for what is missing. */
+async function looksIn(bench: Bench, work: () => Promise<unknown>): Promise<number> {
+  let looks = 0;
+  bench.sql.onStatement = (query) => {
+    if (query.startsWith("SELECT") && query.includes("missing_since <> 0")) looks++;
+  };
+  await work();
+  bench.sql.onStatement = () => {};
+  return looks;
+}
+
+it("once it is back, an ack looks for it no more", async () => {
+  const bench = await started();
+  const again = async (): Promise<unknown> => {
+    await bench.pass(5 * MINUTE_MS);
+    return settle(bench, await lease(bench), {});
+  };
+  await missing(bench);
+  expect(await looksIn(bench, again)).toBe(1);
+  // Whether it was the only one is asked once.
+  expect(await looksIn(bench, again)).toBe(1);
+  expect(await looksIn(bench, again)).toBe(0);
+});
+
+it("and while another is missing, it is looked for", async () => {
+  const bench = await started();
+  const ref = await bench.lodge(stamp);
+  await missing(bench);
+  const sent = { stamp, records: records({ body: { isJson: false, ref } }) };
+  await bench.run(verbs(bench).send(sent));
+  await bench.run(
+    verbs(bench).settle({
+      stamp,
+      group: "g",
+      verb: "ack",
+      receipts: await lease(bench),
+    }),
+  );
+  await bench.pass(4 * MINUTE_MS);
+  await settle(bench, await lease(bench), {});
+  await bench.pass(2 * MINUTE_MS);
+  await missing(bench);
+  await bench.pass(4 * MINUTE_MS);
+  await missing(bench);
+  expect(await deadLetters(bench)).toBe(0);
+});

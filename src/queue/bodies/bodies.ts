@@ -63,8 +63,8 @@ export class Bodies {
   readonly #sql: Sql;
   /** Nothing here costs a statement in a queue without large bodies. */
   #isEmpty: boolean;
-  /** Nor in one of which none is missing. */
-  #isAnyMissing: boolean;
+  /** Nor in one of which none is missing. Undefined: not looked at since a row went. */
+  #isAnyMissing: boolean | undefined;
   /** Lowest `at` of a state; absent: not looked at since that row went. */
   readonly #lowest = new Map<State, number>();
   #deadFrom = -1;
@@ -73,8 +73,6 @@ export class Bodies {
   constructor(sql: Sql) {
     this.#sql = sql;
     this.#isEmpty = [...sql.exec("SELECT 1 FROM large_body LIMIT 1")].length === 0;
-    const missing = "SELECT 1 FROM large_body WHERE missing_since <> 0 LIMIT 1";
-    this.#isAnyMissing = !this.#isEmpty && [...sql.exec(missing)].length > 0;
   }
 
   get isEmpty(): boolean {
@@ -204,6 +202,7 @@ export class Bodies {
 
   /** Somebody was given the message at the offset with its body: when it is missing again, that begins anew. */
   wasFound(offset: number): void {
+    this.#isAnyMissing ??= this.#lookForMissing();
     if (!this.#isAnyMissing) return;
     for (const { state, at, key } of this.#rows("missing_since <> 0 AND at = ?", offset)) {
       if (state !== STATE.log && state !== STATE.dead) continue;
@@ -246,6 +245,12 @@ export class Bodies {
     this.#isEmpty = [...this.#sql.exec("SELECT 1 FROM large_body LIMIT 1")].length === 0;
   }
 
+  #lookForMissing(): boolean {
+    if (this.#isEmpty) return false;
+    const query = "SELECT 1 FROM large_body WHERE missing_since <> 0 LIMIT 1";
+    return [...this.#sql.exec(query)].length > 0;
+  }
+
   #insert(state: State, at: number, key: Uint8Array, missingSince = 0): void {
     this.#isEmpty = false;
     this.#sql.exec(
@@ -263,6 +268,8 @@ export class Bodies {
   #delete(state: State, at: number, key: Uint8Array): void {
     this.#sql.exec("DELETE FROM large_body WHERE state = ? AND at = ? AND key = ?", state, at, key);
     if (this.#lowest.get(state) === at) this.#lowest.delete(state);
+    // None comes but by being doubted, so that what was false stays so.
+    if (this.#isAnyMissing === true) this.#isAnyMissing = undefined;
   }
 
   #has(state: State, at: number, key: Uint8Array): boolean {
