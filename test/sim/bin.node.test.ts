@@ -31,6 +31,7 @@ test("the end waits for an upload that never came", async () => {
     post: () => Promise.resolve({ status: 500, bodyText: "" }),
     push: () => Promise.resolve({ status: 500, bodyText: "" }),
     onBegun: () => undefined,
+    onCommitted: () => undefined,
   });
   const at = { namespace: NAMESPACE, topic: "t" };
   const message = { body: { bytes: new Uint8Array(20) }, properties: {} };

@@ -184,6 +184,13 @@ export type Event =
       readonly transactionId: string;
       readonly attempt: number;
     }
+  /** A queue's flush commits the transaction. What of it a crash takes back is followed by another one. */
+  | {
+      readonly at: number;
+      readonly wall: number;
+      readonly is: "committed";
+      readonly transactionId: string;
+    }
   /** A producer was asked, and what it said. */
   | {
       readonly at: number;

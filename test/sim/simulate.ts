@@ -107,6 +107,7 @@ export async function simulate(run: Run): Promise<Ran> {
     post: (question) => endpoint.post(question),
     push: (post) => receiver.post(post),
     onBegun: (transactionId, attempt) => record({ is: "begun", transactionId, attempt }),
+    onCommitted: (transactionId) => record({ is: "committed", transactionId }),
   });
   const scene: Scene = {
     plan,

@@ -67,6 +67,8 @@ export interface TransactionStory {
   readonly decides: Op<"decide">[];
   readonly begun: Of<Event, "begun">[];
   readonly asked: Of<Event, "asked">[];
+  /** Place in the history at which it was committed for good, where queues tell. */
+  committedPlace: number | undefined;
 }
 
 const NONE: readonly never[] = [];
@@ -87,6 +89,7 @@ export class Story {
   readonly #strikes: number[] = [];
   readonly #checks: Of<Event, "begun">[] = [];
   readonly #asked: Of<Event, "asked">[] = [];
+  readonly #committedPlaces = new Map<string, number>();
 
   constructor(history: History) {
     this.history = history;
@@ -95,6 +98,8 @@ export class Story {
     // A check may come before the answer to its prepare.
     for (const event of this.#checks) this.transactions.get(event.transactionId)?.begun.push(event);
     for (const event of this.#asked) this.transactions.get(event.transactionId)?.asked.push(event);
+    for (const [transactionId, transaction] of this.transactions)
+      transaction.committedPlace = this.#committedPlaces.get(transactionId);
   }
 
   of<K extends Request["is"]>(kind: K): Op<K>[] {
@@ -184,6 +189,10 @@ export class Story {
       case "asked":
         this.#asked.push(event);
         return;
+      // Whatever was committed once more had been taken back.
+      case "committed":
+        this.#committedPlaces.set(event.transactionId, place);
+        return;
       case "fault":
         if (event.fault === "clock") this.#clockSteps.push(event.at);
         else this.#strikes.push(event.at);
@@ -229,6 +238,7 @@ export class Story {
       decides: [],
       begun: [],
       asked: [],
+      committedPlace: undefined,
     });
   }
 

@@ -43,15 +43,11 @@ function checkDecision(report: Report, transaction: TransactionStory, state: str
 function checkMessages(
   story: Story,
   report: Report,
-  { prepare, transactionId, decides, asked }: TransactionStory,
+  transaction: TransactionStory,
   state: string,
 ): void {
-  const commits = decides.filter(({ request }) => request.decision === "commit");
-  const causedAt = Math.min(
-    ...commits.map(({ invokedAt }) => invokedAt),
-    ...asked.filter(({ said }) => said === "commit").map(({ at }) => at),
-    Infinity,
-  );
+  const { prepare, transactionId, committedPlace = -1 } = transaction;
+  const causedAt = causedAtOf(transaction);
   for (const { mark, topic, dedupId } of prepare.request.messages) {
     const rest = story.history.rest.topics.find((each) => each.topic === topic);
     const isStored = rest?.log.some((entry) => entry.mark === mark) === true;
@@ -65,8 +61,20 @@ function checkMessages(
       for (const { op } of marks.get(mark) ?? [])
         if (op.endedAt < causedAt)
           report("T1", `of ${transactionId}, delivered before anybody committed`, mark);
+        else if (op.endedPlace < committedPlace)
+          report("T1", `of ${transactionId}, delivered before it was committed`, mark);
   }
 }
+
+/** When somebody first said that it should be committed. */
+const causedAtOf = ({ decides, asked }: TransactionStory): number =>
+  Math.min(
+    ...decides
+      .filter(({ request }) => request.decision === "commit")
+      .map(({ invokedAt }) => invokedAt),
+    ...asked.filter(({ said }) => said === "commit").map(({ at }) => at),
+    Infinity,
+  );
 
 /** So late may a first check be when nothing goes wrong. */
 const LATE_MS_MAX = 1_000;

@@ -62,6 +62,22 @@ export const MUTATIONS: readonly Mutation[] = [
     seed: 1,
   },
   {
+    name: "shows a message when a commit comes, and commits when it comes again",
+    file: "src/queue/deciding.ts",
+    from: "const outcome = apply(store, call, nowMs);",
+    to: `const half = store.halves.open.get(call.position);
+      if (half !== undefined && call.decision === "commit" && !("isShown" in half)) {
+        Object.assign(half, { isShown: true });
+        const { preparedAt, position } = half;
+        for (const [index, message] of store.halves.read(position)?.messages.entries() ?? [])
+          deliver(store, { position, index, preparedAt }, message, nowMs);
+        return refuse("unavailable", "Once more.");
+      }
+      const outcome = apply(store, call, nowMs);`,
+    breaks: ["T1"],
+    seed: 1,
+  },
+  {
     name: "takes silence for a commit",
     file: "src/queue/checking.ts",
     from: '{ to: "discarded", by: undefined }',

@@ -26,6 +26,8 @@ import {
 import type { PushPost } from "../../../src/push/ports.ts";
 import { Pusher } from "../../../src/push/pusher.ts";
 import { BOUNDS, type QueueBounds } from "../../../src/queue/bounds.ts";
+import { Halves } from "../../../src/queue/halves/halves.ts";
+import { idOf } from "../../../src/queue/halves/transaction-view.ts";
 import { Queue } from "../../../src/queue/queue.ts";
 import { QueueVerbs } from "../../../src/queue/verbs.ts";
 import { Registry } from "../../../src/registry/registry.ts";
@@ -50,6 +52,8 @@ export interface WakePorts {
   readonly push: (post: PushPost) => Promise<PostAnswer>;
   /** A check has begun. */
   readonly onBegun: (transactionId: string, attempt: number) => void;
+  /** A flush commits a transaction; a crash may still take it back. */
+  readonly onCommitted: (transactionId: string) => void;
 }
 
 const quiet: Log = { info: () => undefined, error: () => undefined };
@@ -166,8 +170,18 @@ export class Wakes {
       life.clock,
       quiet,
     );
+    this.#tellCommits(queue);
     return { verbs: new QueueVerbs(queue), alarm: () => queue.alarm() };
   };
+
+  #tellCommits({ store }: Queue): void {
+    const { halves } = store;
+    const value: typeof halves.decide = (open, decided) => {
+      if (decided.state === "committed") this.#ports.onCommitted(idOf(store, open.position));
+      Halves.prototype.decide.call(halves, open, decided);
+    };
+    Object.defineProperty(halves, "decide", { value });
+  }
 
   readonly registry: Wake = (name, life) => {
     const { disk } = life;
