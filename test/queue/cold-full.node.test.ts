@@ -8,6 +8,7 @@ import {
   COUNT,
   drain,
   fill,
+  filled,
   HOUR_MS,
   MINUTE_MS,
   objects,
@@ -67,10 +68,8 @@ it("goes on moving though the queue could not hear that a block was put", async 
 });
 
 it("lets a poll wait for its block, however many flushes come meanwhile", async () => {
-  const consumer = await coldConsumer();
+  const consumer = await filled();
   const { bench } = consumer;
-  await fill(consumer, COUNT);
-  await cool(consumer);
   expect(await drain(consumer)).toEqual(all.map(textOf));
   bench.wake();
   const polled = consumer.verbs.receive(consumer.call({ waitMs: MINUTE_MS }));

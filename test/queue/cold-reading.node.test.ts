@@ -160,10 +160,8 @@ describe("a long poll", () => {
 
 describe("many at once", () => {
   it("share a fetch, a few of which are under way, and memory stays bounded", async () => {
-    const consumer = await coldConsumer({}, { fetchedBytesMax: 2_400 });
+    const consumer = await filled({}, { fetchedBytesMax: 2_400 });
     const { bench, stamp } = consumer;
-    await fill(consumer, COUNT);
-    await cool(consumer);
     const { bucket } = bench;
     const gate = Promise.withResolvers<void>();
     bucket.before = () => gate.promise;

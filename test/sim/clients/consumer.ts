@@ -1,7 +1,6 @@
 /** Receives, and acks, nacks, extends, forgets or comes late. While all is drained it acks everything at once. */
-import type { Delivery as BrokerDelivery } from "../../../src/broker/broker.ts";
 import type { Delivery } from "../history.ts";
-import { read } from "../world/mark.ts";
+import { deliveryOf } from "../wire.ts";
 import { Member } from "./member.ts";
 
 /** Long enough that an idle group costs little, and that the bell has to bring what comes late. */
@@ -59,20 +58,4 @@ export class Consumer extends Member {
     });
     return ended.is === "ok" ? ended.value.messages.map(deliveryOf) : [];
   }
-}
-
-function deliveryOf(message: BrokerDelivery): Delivery {
-  const { id, queue, offset, storedAt, deliveryAttempt, receipt, invisibleUntil, transactionId } =
-    message;
-  return {
-    ...read(message.content),
-    id,
-    queue,
-    offset,
-    storedAt,
-    deliveryAttempt,
-    receipt,
-    invisibleUntil,
-    ...(transactionId === undefined ? {} : { transactionId }),
-  };
 }
