@@ -29,6 +29,8 @@ import type { Attached } from "./session.ts";
 const CALL_TIMEOUT_MS = 10_000;
 /** What a socket that broke off is closed with. */
 const ABNORMAL = 1006;
+/** What stands for a Close without a code, for none at all, and for a failed handshake of TLS. */
+const UNSENDABLE: ReadonlySet<number> = new Set([1005, ABNORMAL, 1015]);
 
 type Rpc<K extends keyof GatewayRpc> = ReturnType<GatewayRpc[K]>;
 type Args<K extends keyof GatewayRpc> = Parameters<GatewayRpc[K]>;
@@ -65,7 +67,10 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
   }
 
   override webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    return this.#leave(socket, code);
+    const left = this.#leave(socket, code);
+    // Before anything is awaited: the other end waits for its goodbye to be answered.
+    answerClose(socket, code);
+    return left;
   }
 
   override webSocketError(socket: WebSocket): Promise<void> {
@@ -149,6 +154,16 @@ async function seatOf(
   if (group === undefined) return accept(undefined);
   const stamp = { incarnation, version };
   return accept({ namespace, topic, stamp, queues: settings.queues, group });
+}
+
+/** RFC 6455, 5.5.1: a Close is answered by one. A code that cannot be sent stands for none. */
+function answerClose(socket: WebSocket, code: number): void {
+  try {
+    if (UNSENDABLE.has(code)) socket.close();
+    else socket.close(code);
+  } catch {
+    // This end closed first, or the line is gone.
+  }
 }
 
 function socketOver(socket: WebSocket): Socket {

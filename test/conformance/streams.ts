@@ -135,6 +135,17 @@ export const streams: Cases = {
     expect(new Set(all).size, "nobody gets what another has").toBe(60);
   },
 
+  "a goodbye of the client is answered, whatever it says": async (mq) => {
+    const topic = await mq.topic();
+    for (const [code, answered] of [[1000], [4321], [undefined, 1005]] as const) {
+      const stream = await streamOf(topic.group());
+      stream.say({ credit: 1 });
+      await stream.settle({ ack: ["nonsense"] });
+      stream.socket.close(code);
+      expect(await stream.socket.closed).toBe(answered ?? code);
+    }
+  },
+
   "a socket that says goodbye gives its messages back at once, and that does not count": async (
     mq,
   ) => {
