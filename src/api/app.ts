@@ -60,9 +60,16 @@ function answerOf(
   { body, status = 200, contentType = "application/json", headers: more, upgraded }: Answer,
   headers: Headers,
 ): Response {
-  if (upgraded !== undefined) return upgraded;
+  if (upgraded !== undefined) return switching(upgraded, headers);
   headers["content-type"] = contentType;
   return new Response(body, { status, headers: Object.assign(headers, more) });
+}
+
+/** A 101 keeps its socket and what was agreed on; what came from an object cannot be written to. */
+function switching(upgraded: Response, headers: Headers): Response {
+  const answer = new Response(null, upgraded);
+  for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
+  return answer;
 }
 
 function unknown(context: Context, headers: Headers): Refusal {

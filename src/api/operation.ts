@@ -62,7 +62,7 @@ export interface Answer {
   /** Absent: application/json. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Another protocol begins: this goes out as it is, and the rest is of no use. */
+  /** Another protocol begins: this goes out beside the headers of the request's own, and the rest is of no use. */
   readonly upgraded?: Response;
 }
 

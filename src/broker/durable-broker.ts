@@ -8,6 +8,7 @@ import { pollChecks } from "./checks.ts";
 import { DeadLetterBox } from "./dead-letters.ts";
 import { Lanes } from "./lanes.ts";
 import { Lists } from "./lists.ts";
+import { Members } from "./members.ts";
 import { Messages } from "./messages.ts";
 import type { Ground } from "./objects.ts";
 import { Receiver } from "./receive.ts";
@@ -27,7 +28,8 @@ export function createBroker(ground: Ground): Broker {
   const routes = new Routes(ground);
   const lanes = new Lanes();
   const sender = new Sender(ground, routes, lanes);
-  const receiver = new Receiver(ground, routes);
+  const members = new Members(ground);
+  const receiver = new Receiver(ground, routes, members);
   const settler = new Settler(ground, routes);
   const deadLetters = new DeadLetterBox(ground, routes);
   const lists = new Lists(ground, routes);
@@ -48,7 +50,10 @@ export function createBroker(ground: Ground): Broker {
     openStream: (at, request) =>
       routes.useOrMakeGroup(
         at,
-        () => ground.objects.openStream({ ...at, ...request }),
+        async (route, group) => {
+          const joined = await members.join(route, group, request.consumerId, false);
+          return joined.ok ? ground.objects.openStream({ ...at, ...request }) : joined;
+        },
         () => true,
       ),
     settle: (at, request) => settler.settle(at, request),

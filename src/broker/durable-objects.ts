@@ -2,7 +2,7 @@
 import { systemClock } from "../platform/clock.ts";
 import { idSource } from "../platform/random.ts";
 import { callObject } from "../platform/stub.ts";
-import { accept } from "../protocol/errors.ts";
+import { accept, type Refusal } from "../protocol/errors.ts";
 import {
   coordinatorObjectName,
   groupObjectName,
@@ -87,7 +87,10 @@ export function durableObjects(env: Bindings, outlive: (work: Promise<unknown>) 
       const init = { headers: { upgrade: "websocket" } };
       return callObject(
         () => env.GATEWAY.getByName(name) as Fetcher,
-        async (gateway) => accept(await gateway.fetch(url, init)),
+        async (gateway) => {
+          const answer = await gateway.fetch(url, init);
+          return answer.status === 101 ? accept(answer) : answer.json<Refusal>();
+        },
         optionsOf(name),
       );
     },

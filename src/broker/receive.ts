@@ -10,7 +10,7 @@ import type { GroupRoute, TopicRoute } from "../protocol/rpc.ts";
 import { hashOf } from "./attempt.ts";
 import { Batch, type Memory, newMemory } from "./batch.ts";
 import type { GroupName, Received, ReceiveRequest } from "./broker.ts";
-import { Members } from "./members.ts";
+import type { Members } from "./members.ts";
 import type { Ground } from "./objects.ts";
 import type { Routes } from "./routes.ts";
 import { Waiting } from "./waiting.ts";
@@ -24,10 +24,10 @@ export class Receiver {
   readonly #members: Members;
   #memory: Memory | undefined;
 
-  constructor(ground: Ground, routes: Routes) {
+  constructor(ground: Ground, routes: Routes, members: Members) {
     this.#ground = ground;
     this.#routes = routes;
-    this.#members = new Members(ground);
+    this.#members = members;
   }
 
   async receive(at: GroupName, request: ReceiveRequest): Promise<Outcome<Received>> {

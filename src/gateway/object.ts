@@ -3,7 +3,6 @@
  * sockets hibernate: while nothing is held and nothing comes, no memory is kept. Only the Worker reaches it.
  */
 import { DurableObject } from "cloudflare:workers";
-import { problemOf } from "../core/problem.ts";
 import { largeBodiesOf } from "../bodies/large-bodies.ts";
 import { systemClock } from "../platform/clock.ts";
 import { log } from "../platform/log.ts";
@@ -51,10 +50,8 @@ export class GatewayObject extends DurableObject<Env> implements GatewayRpc {
     const asked = new URL(request.url).searchParams.get("opening") ?? "{}";
     const { consumerId, key, protocol, ...at } = JSON.parse(asked) as StreamOpening;
     const admitted = await this.#gateway.admit(at);
-    if (!admitted.ok) {
-      const problem = problemOf(admitted);
-      return Response.json(problem, { status: Number(problem["status"]) });
-    }
+    // To the Worker alone, which makes an answer of it as of any other refusal.
+    if (!admitted.ok) return Response.json(admitted);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     this.#gateway.join(this.#socketOf(server), { consumerId, key });

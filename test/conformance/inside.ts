@@ -67,6 +67,7 @@ async function connect(
   socket.accept();
   const connection: Connection = {
     protocol: answer.headers.get("sec-websocket-protocol") ?? "",
+    requestId: answer.headers.get("x-request-id") ?? undefined,
     send: (frame) => socket.send(frame),
     close: (code) => socket.close(code),
     onFrame: (next) => {

@@ -26,6 +26,8 @@ export type Connected =
 
 export interface Connection {
   readonly protocol: string;
+  /** What the 101 says in `X-Request-Id`. */
+  readonly requestId: string | undefined;
   send(frame: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
   /** Calls back with each frame, also with those that came before. */

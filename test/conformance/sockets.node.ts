@@ -1,6 +1,17 @@
 /** WebSockets from Node, with headers: what `connect` of a target is there. */
+import { subscribe } from "node:diagnostics_channel";
 import { request } from "node:http";
 import type { Connected, Connection } from "./kit.ts";
+
+/** Node's client shows the headers of a 101 here alone. */
+const requestIds = new WeakMap<object, string>();
+subscribe("undici:websocket:open", (message) => {
+  const { websocket, handshakeResponse } = message as {
+    readonly websocket: WebSocket;
+    readonly handshakeResponse: { readonly headers: Readonly<Record<string, string>> };
+  };
+  requestIds.set(websocket, handshakeResponse.headers["x-request-id"] ?? "");
+});
 
 /** Node's own client says nothing of a refused upgrade, so that one is asked for once more as plain HTTP. */
 export async function connectTo(
@@ -33,6 +44,9 @@ function over(socket: WebSocket): Connection {
   return {
     get protocol() {
       return socket.protocol;
+    },
+    get requestId() {
+      return requestIds.get(socket);
     },
     send: (frame) => socket.send(frame),
     close: (code) => socket.close(code),

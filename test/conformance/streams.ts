@@ -135,6 +135,31 @@ export const streams: Cases = {
     expect(new Set(all).size, "nobody gets what another has").toBe(60);
   },
 
+  "the answer that opens a stream carries the id of its request": async (mq) => {
+    const path = `${(await mq.topic()).group().path}/stream`;
+    const headers = { authorization: `Bearer ${mq.key}`, ...mq.headers };
+    for (const given of ["stream-17", undefined]) {
+      const more: Record<string, string> = given === undefined ? {} : { "x-request-id": given };
+      const answer = await connect(mq, path, { ...headers, ...more });
+      if (answer.is !== "open") throw new Error("not let in");
+      const { requestId } = answer.socket;
+      answer.socket.close(1000);
+      if (given === undefined) expect(requestId).toMatch(/./u);
+      else expect(requestId).toBe(given);
+    }
+  },
+
+  "a stream of a broadcast group says who it is of, or is refused": async (mq) => {
+    const topic = await mq.topic();
+    const group = await topic.group().make({ mode: "broadcast" });
+    const refused = { is: "refused", status: 400, code: "invalid_request" };
+    expect(await connect(mq, `${group.path}/stream`)).toEqual(refused);
+    await topic.send({ body: 1 });
+    const stream = await streamOf(group, "?consumerId=a");
+    stream.say({ credit: 1 });
+    await stream.count(1);
+  },
+
   "a goodbye of the client is answered, whatever it says": async (mq) => {
     const topic = await mq.topic();
     for (const [code, answered] of [[1000], [4321], [undefined, 1005]] as const) {
