@@ -1,9 +1,10 @@
 /**
- * `/openapi.json`: the catalogue as OpenAPI 3.1, its schemas taken from those that check the requests. It is made at the
- * first request for it and is the same for everybody.
+ * `/openapi.json`: the catalogue as OpenAPI 3.1. What it says of requests is taken from the schemas that check them, of
+ * answers from answers.ts. It is made at the first request for it and is the same for everybody.
  */
 import { z } from "zod";
 import { accept, ERRORS } from "../protocol/errors.ts";
+import { ANSWER_COMPONENTS, ANSWERS, TEXT_ANSWERS } from "./answers.ts";
 import { nothing } from "./fields.ts";
 import { operation, type Operation } from "./operation.ts";
 import { scopesOf } from "./scopes.ts";
@@ -74,13 +75,23 @@ function parametersOf(each: Operation): unknown[] {
   return [...inPath, ...inQuery, ...inHeader];
 }
 
+/** What comes with a status; nothing with a 101, after which there are frames. */
+function answered({ method, path }: Operation, status: number): Record<string, unknown> {
+  const route = `${method} ${path}`;
+  const description = "Done";
+  const schema = ANSWERS[route];
+  const type = TEXT_ANSWERS[route] ?? (schema === undefined ? undefined : "application/json");
+  if (type === undefined || status === 101) return { description };
+  return { description, content: { [type]: { schema: schema ?? { type: "string" } } } };
+}
+
 function describe(each: Operation): unknown {
   const scopes = scopesOf(each);
   const problem = {
     description: "A refusal",
     content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
   };
-  const answers = each.statuses.map((status) => [String(status), { description: "Done" }] as const);
+  const answers = each.statuses.map((status) => [String(status), answered(each, status)] as const);
   const body = each.body === undefined ? undefined : schemaOf(each.body, "input");
   return {
     summary: each.summary,
@@ -109,7 +120,7 @@ function documentOf(operations: readonly Operation[], version: string): unknown 
     info: { title: "HalfMQ", version },
     paths,
     components: {
-      schemas: { Problem: PROBLEM },
+      schemas: { Problem: PROBLEM, ...ANSWER_COMPONENTS },
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };

@@ -1,6 +1,16 @@
-/** The description of the interface says no more than what the routes do. */
+/** The description of the interface says no more than what the routes do, and says what each answers. */
 import { expect, test } from "vitest";
+import { ANSWERS, TEXT_ANSWERS } from "../../src/api/answers.ts";
+import { CATALOGUE } from "../../src/api/catalogue.ts";
 import { testEdge } from "./edge.node.ts";
+
+test("the description shows what every route answers, and no route that is not there", () => {
+  const withAnswers = CATALOGUE.filter(({ statuses }) => !statuses.includes(101));
+  const described = [...Object.keys(ANSWERS), ...Object.keys(TEXT_ANSWERS)];
+  expect(described.toSorted()).toEqual(
+    withAnswers.map(({ method, path }) => `${method} ${path}`).toSorted(),
+  );
+});
 
 test("the description shows an idempotency key where one counts, and nowhere else", async () => {
   const { call } = testEdge();

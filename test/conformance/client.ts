@@ -1,5 +1,6 @@
 /** A client of the wire contract, for tests: it speaks HTTP only and checks what must hold of every answer. */
 import { expect, onTestFinished } from "vitest";
+import { describedBy } from "./described.ts";
 import {
   type Answerer,
   type Call,
@@ -68,8 +69,12 @@ export class Mq {
     if (text !== undefined && !headers.has("content-type"))
       headers.set("content-type", "application/json");
     const init = { method, headers, ...(text === undefined ? {} : { body: text }) };
-    const answer = await this.target.fetch(path, init);
-    return new Answer(answer.status, answer.headers, await answer.text());
+    const got = await this.target.fetch(path, init);
+    const answer = new Answer(got.status, got.headers, await got.text());
+    const isJson = answer.headers.get("content-type") === "application/json";
+    if (got.status < 300 && isJson && answer.text !== "")
+      (await describedBy(this.target))(method, path, got.status, answer.json);
+    return answer;
   }
 
   /** A call that must succeed. */

@@ -1,0 +1,135 @@
+/**
+ * What each route answers when it is done, as JSON Schema: the half of the description that no request is checked by. Made
+ * only for the description, and compared with every answer that the conformance suite gets. It never shapes an answer:
+ * fields may be added there, and here at the same time.
+ */
+import {
+  audit,
+  blocked,
+  byName,
+  callTarget,
+  content,
+  decided,
+  delivery,
+  FLAG,
+  found,
+  group,
+  groupOptions,
+  key,
+  keyOptions,
+  letter,
+  list,
+  message,
+  object,
+  oneOf,
+  page,
+  part,
+  prepared,
+  producerGroup,
+  pushState,
+  question,
+  redrive,
+  results,
+  schedule,
+  sent,
+  shared,
+  stats,
+  TEXT,
+  topic,
+  transaction,
+  WHOLE,
+  type Members,
+  type Schema,
+} from "./answer-schema.ts";
+
+/** Beside the problem; several routes answer with each. */
+export const ANSWER_COMPONENTS: Members = {
+  Topic: topic,
+  Message: object(message, content),
+  Delivery: object(delivery, content),
+  DeadLetter: object(letter, { ...content, consumerId: TEXT }),
+  Transaction: transaction,
+  ProducerGroup: object(producerGroup, { check: callTarget, secret: TEXT }),
+  Group: object(group, { ...groupOptions, secret: TEXT, pushState }),
+  Results: results,
+  Redrive: redrive,
+  Schedule: schedule,
+  Key: object(key, keyOptions),
+};
+
+const TOPIC = "/v1/topics/{topic}";
+const GROUP = `${TOPIC}/groups/{group}`;
+const deleted = (name: string): Schema => object({ [name]: TEXT, deleted: { const: true } });
+const waiting = object({ ...decided, nextCheckAt: WHOLE });
+
+/** By method and path, of what is JSON. */
+export const ANSWERS: Members = {
+  "GET /v1/health": object({ status: oneOf("ok"), version: TEXT }),
+  "GET /v1/topics": page(shared("Topic")),
+  [`PUT ${TOPIC}`]: shared("Topic"),
+  [`GET ${TOPIC}`]: shared("Topic"),
+  [`DELETE ${TOPIC}`]: deleted("topic"),
+  [`GET ${TOPIC}/stats`]: stats,
+  [`GET ${TOPIC}/audit`]: audit,
+  [`POST ${TOPIC}/messages`]: object({ messages: list(sent) }),
+  [`GET ${TOPIC}/messages`]: page(shared("Message")),
+  "GET /v1/messages/{id}": found,
+  "PATCH /v1/messages/{id}": object({ id: TEXT, deliverAt: WHOLE }),
+  "DELETE /v1/messages/{id}": object({ id: TEXT, state: oneOf("recalled") }),
+  [`POST ${TOPIC}/transactions`]: prepared,
+  [`GET ${TOPIC}/transactions`]: page(shared("Transaction")),
+  "GET /v1/transactions/{id}": shared("Transaction"),
+  "POST /v1/transactions/{id}/commit": object({ ...decided, messages: list(part) }),
+  "POST /v1/transactions/{id}/rollback": object(decided),
+  "POST /v1/transactions/{id}/unknown": waiting,
+  "POST /v1/transactions/{id}/resume": waiting,
+  "GET /v1/producer-groups": page(shared("ProducerGroup")),
+  "PUT /v1/producer-groups/{group}": shared("ProducerGroup"),
+  "GET /v1/producer-groups/{group}": shared("ProducerGroup"),
+  "DELETE /v1/producer-groups/{group}": deleted("group"),
+  "POST /v1/producer-groups/{group}/secret": shared("ProducerGroup"),
+  "POST /v1/producer-groups/{group}/checks/receive": object({ checks: list(question) }),
+  [`GET ${TOPIC}/groups`]: page(shared("Group")),
+  [`PUT ${GROUP}`]: shared("Group"),
+  [`GET ${GROUP}`]: shared("Group"),
+  [`DELETE ${GROUP}`]: deleted("group"),
+  [`POST ${GROUP}/seek`]: object({ group: TEXT, offsets: byName(WHOLE) }),
+  [`POST ${GROUP}/secret`]: shared("Group"),
+  [`DELETE ${GROUP}/push`]: shared("Group"),
+  [`POST ${GROUP}/pause`]: shared("Group"),
+  [`POST ${GROUP}/resume`]: shared("Group"),
+  [`POST ${GROUP}/receive`]: object({ messages: list(shared("Delivery")) }, { paused: FLAG }),
+  [`POST ${GROUP}/ack`]: shared("Results"),
+  [`POST ${GROUP}/nack`]: shared("Results"),
+  [`POST ${GROUP}/extend`]: shared("Results"),
+  [`GET ${GROUP}/dead-letters`]: page(shared("DeadLetter")),
+  // Without a rate all at once, with one its progress.
+  [`POST ${GROUP}/dead-letters/redrive`]: {
+    anyOf: [object({ redriven: WHOLE }), shared("Redrive")],
+  },
+  [`GET ${GROUP}/dead-letters/redrive`]: shared("Redrive"),
+  [`DELETE ${GROUP}/dead-letters/redrive`]: shared("Redrive"),
+  [`DELETE ${GROUP}/dead-letters`]: object({ purged: WHOLE }),
+  [`GET ${GROUP}/blocked`]: page(blocked),
+  [`POST ${GROUP}/blocked/retry`]: object({ retried: WHOLE }),
+  [`POST ${GROUP}/blocked/skip`]: object({ skipped: WHOLE }),
+  "GET /v1/schedules": page(shared("Schedule")),
+  "PUT /v1/schedules/{name}": shared("Schedule"),
+  "GET /v1/schedules/{name}": shared("Schedule"),
+  "DELETE /v1/schedules/{name}": deleted("name"),
+  "POST /v1/schedules/{name}/pause": shared("Schedule"),
+  "POST /v1/schedules/{name}/resume": shared("Schedule"),
+  "GET /v1/keys": page(shared("Key")),
+  "PUT /v1/keys/{name}": object({ ...key, key: TEXT }, keyOptions),
+  "GET /v1/keys/{name}": shared("Key"),
+  "DELETE /v1/keys/{name}": deleted("name"),
+  "GET /v1/signing-pair": object({ accessKeyId: TEXT, secretAccessKey: TEXT }),
+  "GET /openapi.json": { type: "object" },
+};
+
+/** What is not JSON. */
+export const TEXT_ANSWERS: Readonly<Record<string, string>> = {
+  "GET /metrics": "application/openmetrics-text",
+  "GET /v1/changes": "text/event-stream",
+  [`GET ${TOPIC}/tail`]: "text/event-stream",
+};
