@@ -1,5 +1,6 @@
 /** The demo's broker: a real server on one port and one data folder, which can be killed and comes back there. */
 import { type Server, startServer } from "../src/cli/server.ts";
+import { freePort } from "./free-port.ts";
 
 const LOG_CHARS = 20_000;
 
@@ -16,7 +17,7 @@ export class Broker {
   }
 
   static async start(dataFolder: string): Promise<Broker> {
-    const { server, log } = await serve(dataFolder, 0);
+    const { server, log } = await serve(dataFolder, await freePort());
     return new Broker(dataFolder, server, log);
   }
 

@@ -2,12 +2,12 @@
  * One run from an empty folder to the verdict: who is started, who is killed when, and when it is over. Whatever happens, all
  * that it started has ended when `run` settles.
  */
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { HalfMQ } from "../src/client/index.ts";
 import { Broker } from "./broker.ts";
 import { differences, type Listed } from "./compare.ts";
+import { freePort } from "./free-port.ts";
 import { KeptService, type Report } from "./kept-service.ts";
 import { orderDeaths, stockDeaths } from "./kill-plan.ts";
 import type { Options } from "./options.ts";
@@ -174,14 +174,4 @@ export class Play {
     stock.close();
     return { rows, faults };
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once("error", reject).listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -23,7 +23,7 @@ const THEMES: Readonly<Record<string, Behaviours>> = {
   callers,
 };
 
-const TEST_MS_MAX = 60_000;
+const TEST_MS_MAX = 120_000;
 
 /** Registers every behaviour that the door has, and the reason for each that it has not. They wait a lot, so they wait together. */
 export function brokerSuite(name: string, make: Make, capabilities: Capabilities): void {

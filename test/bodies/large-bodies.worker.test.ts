@@ -155,7 +155,7 @@ test("a push carries it, signed", async () => {
   const topic = await mq.topic();
   const pushed = await pushing(topic, () => ({ status: 200 }));
   await sendLarge(topic, "pushed");
-  await vi.waitFor(() => expect(pushed.calls.length).toBeGreaterThan(0), 10_000);
+  await vi.waitFor(() => expect(pushed.calls.length).toBeGreaterThan(0), 30_000);
   const call = there(pushed.calls[0]);
   verify(call, pushed.secret);
   expect(messagesIn(call).map(wordOf)).toEqual(["pushed"]);

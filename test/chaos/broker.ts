@@ -96,7 +96,9 @@ export class ChaosBroker {
     const folder = join(this.#dataFolder, "objects", "halfmq-queue");
     const sizes = new Map<string, number>();
     for (const name of readdirSync(folder))
-      if (name.endsWith("-wal")) sizes.set(name, statSync(join(folder, name)).size);
+      // SQLite may take a log away meanwhile.
+      if (name.endsWith("-wal"))
+        sizes.set(name, statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
     return sizes;
   }
 

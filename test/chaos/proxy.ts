@@ -152,7 +152,7 @@ export class Proxy {
     };
     for (const socket of [client, upstream]) {
       this.#streams.add(socket);
-      socket.once("error", end).once("close", end);
+      socket.on("error", end).once("close", end);
     }
     const lines = [`${request.method} ${request.url} HTTP/1.1`];
     for (let at = 0; at < request.rawHeaders.length; at += 2)
@@ -181,7 +181,7 @@ export class Proxy {
         path: request.url,
         headers: { ...headers, "content-length": String(body.length) },
       });
-      upstream.once("error", reject);
+      upstream.on("error", reject);
       upstream.once("response", (incoming) => {
         buffer(incoming).then((answered) => {
           tell("answered");

@@ -51,7 +51,8 @@ export class Launched {
     this.#child.stdout?.on("data", (data: Buffer) => (this.#stdout += data.toString()));
     this.#child.stderr?.on("data", (data: Buffer) => (this.#stderr += data.toString()));
     this.ended = new Promise((resolve) => {
-      this.#child.once("exit", (code) => resolve({ code, stderr: this.#stderr }));
+      // Its exit may be heard of before its last words are read.
+      this.#child.once("close", (code) => resolve({ code, stderr: this.#stderr }));
     });
     groups.push(this);
   }

@@ -4,10 +4,12 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { freePort } from "../../demo/free-port.ts";
 import { startServer } from "../../src/cli/server.ts";
 import { dataFolder, Launched, listens, until, urlIn } from "./launched.node.ts";
 
-const GIVEN_KEY = "a-root-key-given-by-the-environment";
+/** Of this process alone: another run looks for its own among all processes. */
+const GIVEN_KEY = `a-root-key-given-by-the-environment-of-${process.pid}`;
 
 describe("a start", () => {
   test("serves on the address that it prints", async () => {
@@ -23,7 +25,7 @@ describe("a start", () => {
     const url = urlIn(await launched.greeting());
     launched.signal("SIGTERM");
     await launched.nothingLeft();
-    expect(await listens(url)).toBe(false);
+    await until(async () => !(await listens(url)));
   });
 
   test("makes a root key that only its owner can read, and prints it", async () => {
@@ -280,7 +282,7 @@ describe("a lock left behind", () => {
 describe("startServer", () => {
   test("starts anew on the folder of a killed server", async () => {
     const data = await dataFolder();
-    const first = await startServer({ dataFolder: data });
+    const first = await startServer({ dataFolder: data, port: await freePort() });
     await first.kill();
     expect(await listens(first.url)).toBe(false);
     const second = await startServer({ dataFolder: data, port: first.port });
@@ -307,12 +309,4 @@ async function expectRefusal(launched: Launched, words: string): Promise<void> {
   expect(stderr).toContain(words);
   expect(code).toBe(1);
   await launched.nothingLeft();
-}
-
-async function freePort(): Promise<number> {
-  const holder = createServer().listen(0, "127.0.0.1");
-  await until(() => holder.listening);
-  const { port } = holder.address() as { port: number };
-  holder.close();
-  return port;
 }

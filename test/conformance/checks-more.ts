@@ -3,6 +3,12 @@ import { expect } from "vitest";
 import { asked, type Cases, resolution } from "./client.ts";
 import { bodies, gate, SHORT, sorted, there, until } from "./kit.ts";
 
+/** Of row 66; who is decided by its producer may be asked for before, on a slow machine. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  "check commits": "commit",
+  "check rolls back": "rollback",
+};
+
 export const checksMore: Cases = {
   "row 34: a commit after the discard is refused; resumed it can be committed": async (mq) => {
     const topic = await mq.topic();
@@ -153,7 +159,7 @@ export const checksMore: Cases = {
     async (mq) => {
       const topic = await mq.topic();
       const producers = await mq.producers((call) =>
-        resolution(asked(call).messages[0]?.body === "check commits" ? "commit" : "rollback"),
+        resolution(ANSWERS[String(asked(call).messages[0]?.body)] ?? "unknown"),
       );
       const made = { producerGroup: producers.group, check: { ...SHORT, timeoutMs: 500 } };
       const one = await topic.prepare({ body: "commit" }, made);
@@ -176,7 +182,7 @@ export const checksMore: Cases = {
     const topic = await mq.topic();
     const check = { timeoutMs: 100, intervalMs: 1_000, maxChecks: 50 };
     const { transactionId, producerGroup } = await topic.prepare({ body: 1 }, { check });
-    const [first] = await mq.checks(producerGroup, 5_000);
+    const [first] = await mq.checks(producerGroup, 20_000);
     expect(first?.attempt).toBe(1);
     const due = there((await mq.transaction(transactionId)).nextCheckAt);
     expect((await mq.decide(transactionId, "unknown", { by: "check" })).status).toBe(200);

@@ -282,7 +282,7 @@ export class Group {
 
   /** Exactly one message; waits for it. */
   async one(options: Json = {}): Promise<Message> {
-    const [message] = await this.receive({ maxMessages: 1, waitMs: 10_000, ...options });
+    const [message] = await this.receive({ maxMessages: 1, waitMs: 20_000, ...options });
     return there(message);
   }
 

@@ -31,7 +31,7 @@ export const cloudEvents: Cases = {
   "a native consumer sees the event's data as the body and its attributes as words": async (mq) => {
     const topic = await mq.topic();
     await emit(topic, event({ id: "1", subject: "order-17", data: { a: 1 } }), Mode.BINARY);
-    const [message] = await topic.group().receive({ waitMs: 5_000 });
+    const [message] = await topic.group().receive({ waitMs: 20_000 });
     expect(message).toMatchObject({
       body: { a: 1 },
       tag: "order.paid",

@@ -35,7 +35,7 @@ export const consuming: Cases = {
     const waiting = topic.group().receive({ waitMs: 15_000 });
     await topic.send({ body: "woken" });
     expect(bodies(await waiting)).toEqual(["woken"]);
-    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(Date.now() - began).toBeLessThan(12_000);
   },
 
   "a long poll over four queues is woken by a send to any of them": async (mq) => {
@@ -48,7 +48,7 @@ export const consuming: Cases = {
       const sent = await topic.sendOne({ body: round, messageGroup: `g${round}` });
       const got = await waiting;
       expect(bodies(got)).toEqual([round]);
-      expect(Date.now() - began).toBeLessThan(5_000);
+      expect(Date.now() - began).toBeLessThan(12_000);
       await group.ack(...got);
       queues.add(sent.queue);
     }
@@ -82,7 +82,7 @@ export const consuming: Cases = {
     const sent = await topic.sendOne({ body: "new queue", messageGroup: "zzz7" });
     expect(sent.queue, "the message group does not hash to queue 0").toBeGreaterThan(0);
     expect(bodies(await waiting)).toEqual(["new queue"]);
-    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(Date.now() - began).toBeLessThan(12_000);
   },
 
   "a long poll ends at once when its group is deleted, and does not make it anew": async (mq) => {
@@ -99,7 +99,7 @@ export const consuming: Cases = {
         return ended[0];
       });
       expect((await waiting).json).toMatchObject({ status: 404, code: "group_not_found" });
-      expect(Date.now() - began).toBeLessThan(10_000);
+      expect(Date.now() - began).toBeLessThan(12_000);
       expect(await mq.all(`${topic.path}/groups`)).toEqual([]);
     }
   },
@@ -116,7 +116,7 @@ export const consuming: Cases = {
       });
       await mq.ok("DELETE", topic.path);
       expect((await waiting).json).toMatchObject({ status: 404, code: "topic_not_found" });
-      expect(Date.now() - began).toBeLessThan(10_000);
+      expect(Date.now() - began).toBeLessThan(12_000);
     }
   },
 
@@ -126,7 +126,7 @@ export const consuming: Cases = {
     const began = Date.now();
     expect(await topic.group().receive({ waitMs: 500 })).toEqual([]);
     expect(Date.now() - began).toBeGreaterThanOrEqual(450);
-    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(Date.now() - began).toBeLessThan(8_000);
   },
 
   "many waiting consumers share what comes, each message once": async (mq) => {
@@ -161,7 +161,7 @@ export const consuming: Cases = {
     const topic = await mq.topic();
     const group = await topic.group().make();
     await topic.send({ body: 1 });
-    const first = await group.one({ invisibleMs: 500 });
+    const first = await group.one({ invisibleMs: 2_000 });
     expect(first.deliveryAttempt).toBe(1);
     await group.nothing(0);
     const second = await group.one();
@@ -301,13 +301,13 @@ export const consuming: Cases = {
     await topic.send({ body: 1 });
     const first = await group.one();
     const began = Date.now();
-    expect(await group.nack(first, { delayMs: 500, reason: "busy" })).toEqual({
+    expect(await group.nack(first, { delayMs: 1_500, reason: "busy" })).toEqual({
       receipt: first.receipt,
       ok: true,
     });
     await group.nothing(0);
     const second = await group.one();
-    expect(Date.now() - began).toBeGreaterThanOrEqual(490);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_490);
     expect(second).toMatchObject({ id: first.id, deliveryAttempt: 2 });
     await group.nack(second, { delayMs: 0 });
     expect(await group.one()).toMatchObject({ deliveryAttempt: 3 });
@@ -331,7 +331,7 @@ export const consuming: Cases = {
         message = await group.one();
         const tookMs = Date.now() - began;
         expect(tookMs, `${group.name}, ${delayMs}`).toBeGreaterThanOrEqual(delayMs * 0.75);
-        expect(tookMs, `${group.name}, ${delayMs}`).toBeLessThan(delayMs * 1.3 + 1_000);
+        expect(tookMs, `${group.name}, ${delayMs}`).toBeLessThan(delayMs * 1.3 + 5_000);
       }
     }
   },
@@ -340,7 +340,7 @@ export const consuming: Cases = {
     const topic = await mq.topic();
     const group = await topic.group().make();
     await topic.send({ body: 1 }, { body: 2 });
-    const [a, b] = await group.receive({ invisibleMs: 400 });
+    const [a, b] = await group.receive({ invisibleMs: 1_500 });
     const old = there(a);
     const extended = await group.extend(old, 60_000);
     expect(extended.ok).toBe(true);

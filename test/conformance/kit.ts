@@ -171,11 +171,11 @@ export const NEVER = { timeoutMs: 600_000, intervalMs: 600_000, maxChecks: 1 } a
 
 const POLL_MS = 20;
 
-/** Asks until there is an answer; the server's state alone ends it. */
+/** Asks until there is an answer; the server's state alone ends it, and the deadline only what hangs. */
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  deadlineMs = 10_000,
+  deadlineMs = 40_000,
 ): Promise<T> {
   const end = Date.now() + deadlineMs;
   for (;;) {

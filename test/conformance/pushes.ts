@@ -170,14 +170,15 @@ export const pushes: Cases = {
   "ratePerSecond holds for the group as a whole": async (mq) => {
     const topic = await mq.topic({ queues: 4 });
     const push = await pushing(topic, () => ({}), { push: { ratePerSecond: 20, concurrency: 8 } });
+    // A call is heard of when it is made or later.
+    const began = Date.now();
     for (let key = 0; key < 30; key += 1)
       await topic.send({ body: key, messageGroup: `group ${key}` });
     await drained(topic);
     const times = push.calls.flatMap((call) => messagesIn(call).map(() => call.at));
     expect(times).toHaveLength(30);
-    const first = Math.min(...times);
-    expect(times.filter((at) => at - first < 500).length).toBeLessThanOrEqual(13);
-    expect(Math.max(...times) - first, "30 at 20 a second").toBeGreaterThanOrEqual(1_200);
+    expect(times.filter((at) => at - began < 500).length).toBeLessThanOrEqual(13);
+    expect(Math.max(...times) - began, "30 at 20 a second").toBeGreaterThanOrEqual(1_200);
   },
 
   "an ordered group keeps its order under push, also through failures": async (mq) => {

@@ -95,8 +95,8 @@ export const retryRows: Cases = {
 
   "row 121: an extended lease ends when it says, not before": async (mq) => {
     const group = await withMessages(mq, 1);
-    const first = await group.one({ invisibleMs: 300 });
-    const { invisibleUntil } = await group.extend(first, 1_500);
+    const first = await group.one({ invisibleMs: 1_500 });
+    const { invisibleUntil } = await group.extend(first, 2_500);
     const again = await group.one({ invisibleMs: LONG_MS });
     const deliveredAt = again.invisibleUntil - LONG_MS;
     expect(deliveredAt).toBeGreaterThanOrEqual(there(invisibleUntil));

@@ -121,7 +121,8 @@ export const sendingRows: Cases = {
   "row 194: ten sends whose answers nobody reads all arrive": async (mq) => {
     const topic = await mq.topic();
     await topic.group().make();
-    for (let body = 0; body < 10; body++) void mq.call("POST", `${topic.path}/messages`, { body });
+    for (let body = 0; body < 10; body++)
+      mq.call("POST", `${topic.path}/messages`, { body }).catch(() => undefined);
     expect(sorted(bodies(await topic.group().take(10)))).toEqual(
       sorted(Array.from({ length: 10 }, (_, body) => body)),
     );

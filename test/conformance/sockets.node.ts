@@ -75,6 +75,7 @@ function refusalOf(
   return new Promise((resolve, reject) => {
     const call = request(`${url}${path}`, { headers: upgrade }, (response) => {
       let text = "";
+      response.on("error", reject);
       response.on("data", (data: Buffer) => (text += data.toString()));
       response.on("end", () => {
         const { code } = JSON.parse(text) as { code?: unknown };

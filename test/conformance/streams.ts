@@ -182,7 +182,7 @@ export const streams: Cases = {
     const [first] = await stream.count(2);
     await stream.ack(there(first));
     stream.socket.close(1000);
-    const [back] = await group.receive({ waitMs: 5_000 });
+    const [back] = await group.receive({ waitMs: 20_000 });
     expect(back).toMatchObject({ body: 2, deliveryAttempt: 1 });
     expect(await group.deadLetters()).toEqual([]);
   },

@@ -85,7 +85,7 @@ export const THEMES: Readonly<Record<string, Cases>> = {
   "events of CloudEvents out": cloudEventPushes,
 };
 
-const CASE_TIMEOUT_MS = 60_000;
+const CASE_TIMEOUT_MS = 120_000;
 
 /** Defines the cases for one target. */
 export function conformance(

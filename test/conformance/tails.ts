@@ -107,7 +107,7 @@ export const tails: Cases = {
     for (let n = 0; n < 9; n += 1) await topic.send({ body: n, messageGroup: `group ${n}` });
     await tail.count(10);
     expect(
-      (await topic.group().receive({ waitMs: 1_000, maxMessages: 100 })).length,
+      (await topic.group().receive({ waitMs: 20_000, maxMessages: 100 })).length,
     ).toBeGreaterThan(0);
   },
 
@@ -208,7 +208,7 @@ export const tails: Cases = {
     });
     const tail = await Tail.open(topic, "", undefined, mq.with(key));
     await mq.ok("DELETE", `/v1/keys/${name}`);
-    await until("it ends", () => tail.ended, 15_000);
+    await until("it ends", () => tail.ended);
     expect(tail.comments).toBeGreaterThan(1);
   },
 

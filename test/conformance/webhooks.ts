@@ -180,7 +180,7 @@ export const webhooks: Cases = {
         if (asked(call).attempt === 1) await never.opened;
         return resolution("commit");
       },
-      { timeoutMs: 300 },
+      { timeoutMs: 1_500 },
     );
     const { transactionId } = await topic.prepare(
       { body: 1 },
@@ -209,8 +209,9 @@ export const webhooks: Cases = {
       { body: "quick" },
       { producerGroup: quick.group, check: SHORT },
     );
-    const done = await mq.becomes(transactionId, "committed", 5_000);
-    expect(there(done.decidedAt) - done.preparedAt).toBeLessThan(3_000);
+    const done = await mq.becomes(transactionId, "committed");
+    // Less than the slow one is given.
+    expect(there(done.decidedAt) - done.preparedAt).toBeLessThan(9_000);
     await topic.send({ body: "sent" });
     expect(bodies(await topic.group().take(2))).toEqual(["quick", "sent"]);
     stuck.open();

@@ -12,6 +12,7 @@ import { type Server, startServer } from "../../src/cli/server.ts";
 import { stageIn, type Stage } from "../conformance/bad-input/stage.ts";
 import { Mq } from "../conformance/client.ts";
 import { listenOnLoopback } from "../conformance/endpoints.node.ts";
+import { closed } from "../kit/closed.node.ts";
 
 let folder = "";
 let server: Server;
@@ -40,12 +41,12 @@ async function exchange(...pieces: readonly string[]): Promise<string> {
   const socket = connect(server.port, "127.0.0.1");
   let answer = "";
   socket.on("data", (data: Buffer) => (answer += data.toString()));
-  // A server that hangs up while it is written to.
-  socket.on("error", () => {});
+  // A server may hang up while it is written to.
+  const ended = closed(socket);
   await once(socket, "connect");
   for (const piece of pieces) socket.write(Buffer.from(piece, "latin1"));
   socket.end();
-  await once(socket, "close");
+  await ended;
   return answer;
 }
 

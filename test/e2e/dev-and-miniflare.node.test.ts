@@ -1,21 +1,20 @@
 /** The main path beside `npm start`: under `npm run dev`, and with the built bundle under miniflare's own API. */
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
+import { freePort } from "../../demo/free-port.ts";
 import { startMiniflare } from "../kit/miniflare.node.ts";
 import { walkMainPath } from "./main-path.node.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const KEY = "a-root-key-for-this-test-only";
 const run = promisify(execFile);
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 180_000;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -90,12 +89,4 @@ function endGroup(pid: number | undefined): void {
   } catch {
     // It has ended already.
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -9,6 +9,7 @@ import { type Server, startServer } from "../../src/cli/server.ts";
 import { Mq } from "../conformance/client.ts";
 import { listenOnLoopback } from "../conformance/endpoints.node.ts";
 import { until } from "../conformance/kit.ts";
+import { closed } from "../kit/closed.node.ts";
 
 let folder = "";
 let server: Server;
@@ -33,6 +34,7 @@ afterAll(async () => {
 /** A receive on a connection that can be reset, which is what plain workerd hears of at once. */
 async function pollAt(path: string): Promise<{ reset(): Promise<void>; close(): Promise<void> }> {
   const socket = connect(server.port, "127.0.0.1");
+  const ended = closed(socket);
   await once(socket, "connect");
   const body = JSON.stringify({ waitMs: 20_000 });
   socket.write(
@@ -41,15 +43,14 @@ async function pollAt(path: string): Promise<{ reset(): Promise<void>; close(): 
   );
   return {
     async reset() {
-      socket.on("error", () => {});
       socket.resetAndDestroy();
-      await once(socket, "close");
+      await ended;
     },
     /** In good order, of which plain workerd hears only when it writes the answer. */
     async close() {
       socket.end();
       socket.destroy();
-      await once(socket, "close");
+      await ended;
     },
   };
 }

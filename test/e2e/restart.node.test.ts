@@ -153,9 +153,9 @@ test("acked stays acked, leases and attempt ids survive, and so do retries and d
   const leased = await group.receive({ maxMessages: 1, attemptId, invisibleMs: 60_000 });
   expect(bodies(leased)).toEqual(["leased"]);
   const failing = await group.one();
+  await group.nack(await group.one(), { retry: false, reason: "poison" });
   const failedAt = Date.now();
   await group.nack(failing);
-  await group.nack(await group.one(), { retry: false, reason: "poison" });
   await crash();
   const now = again(topic).group();
   const same = await now.receive({ maxMessages: 1, attemptId, invisibleMs: 60_000 });

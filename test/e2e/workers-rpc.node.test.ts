@@ -14,6 +14,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { compatibilityDate, workerBundle } from "../../src/cli/bundle.ts";
 import { Mq } from "../conformance/client.ts";
 import { type Json, unique, until } from "../conformance/kit.ts";
+import { closed } from "../kit/closed.node.ts";
 import { PROBER } from "./rpc-prober.node.ts";
 
 const KEY = "a-root-key-for-this-test-only";
@@ -163,7 +164,7 @@ test("the verbs of a transaction, from prepare to ack, with answers as of the wi
     requestId: expect.any(String) as string,
   });
   expect(await verb("transaction", id)).toMatchObject({ value: { decidedBy: "producer" } });
-  const received = await verb("receive", topic, "g", { waitMs: 1_000 });
+  const received = await verb("receive", topic, "g", { waitMs: 20_000 });
   expect(received).toMatchObject({ value: { messages: [{ body: { n: 1 }, transactionId: id }] } });
   const { messages } = received["value"] as { messages: { receipt: string }[] };
   const receipts = messages.map(({ receipt }) => receipt);
@@ -276,7 +277,7 @@ test.each(["client", "verb"])(
     await mq.ok("PUT", `/v1/topics/${topic}`, { queues: 2 });
     expect(await tell<string>("leave", { topic, how })).toBe("left");
     await mq.ok("POST", `/v1/topics/${topic}/messages`, { body: 1 });
-    expect(await verb("receive", topic, "g", { waitMs: 5_000 })).toMatchObject({
+    expect(await verb("receive", topic, "g", { waitMs: 20_000 })).toMatchObject({
       value: { messages: [{ body: 1, deliveryAttempt: 1 }] },
     });
   },
@@ -286,6 +287,7 @@ test("a Worker that is cancelled while it waits, because its own client is gone,
   const topic = unique("rpc");
   const body = JSON.stringify({ story: "wait", topic });
   const socket = connect(Number((await miniflare.ready).port), "127.0.0.1");
+  const ended = closed(socket);
   await once(socket, "connect");
   socket.write(
     `POST / HTTP/1.1\r\nhost: prober.test\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
@@ -295,9 +297,9 @@ test("a Worker that is cancelled while it waits, because its own client is gone,
     async () => (await mq.call("GET", `/v1/topics/${topic}/groups/g`)).status === 200,
   );
   socket.resetAndDestroy();
-  await once(socket, "close");
+  await ended;
   await mq.ok("POST", `/v1/topics/${topic}/messages`, { body: 1 });
-  expect(await verb("receive", topic, "g", { waitMs: 5_000 })).toMatchObject({
+  expect(await verb("receive", topic, "g", { waitMs: 20_000 })).toMatchObject({
     value: { messages: [{ body: 1, deliveryAttempt: 1 }] },
   });
 });
@@ -306,7 +308,7 @@ test("a poll that is given up ends with the signal's reason, and is leased nothi
   const topic = unique("rpc");
   expect(await tell<string>("giveUp", { topic })).toBe("enough");
   await mq.ok("POST", `/v1/topics/${topic}/messages`, { body: 1 });
-  expect(await verb("receive", topic, "g", { waitMs: 5_000 })).toMatchObject({
+  expect(await verb("receive", topic, "g", { waitMs: 20_000 })).toMatchObject({
     value: { messages: [{ body: 1, deliveryAttempt: 1 }] },
   });
 });

@@ -37,6 +37,8 @@ async function open(path: string) {
   return { frames, say: (frame: unknown) => socket.send(JSON.stringify(frame)) };
 }
 
+const PATIENCE = { timeout: 30_000 };
+
 const messagesOf = (frames: readonly Frame[]) => frames.flatMap(({ messages = [] }) => messages);
 
 test("a gateway that is evicted while nothing is held goes on with its sockets and their credit", async () => {
@@ -48,14 +50,14 @@ test("a gateway that is evicted while nothing is held goes on with its sockets a
   const stub = env.GATEWAY.getByName("default/evicted/g");
   for (const body of ["first", "second", "third"]) {
     await call("POST", `${topic}/messages`, { body });
-    await vi.waitFor(() => expect(messagesOf(frames).at(-1)?.body).toBe(body));
+    await vi.waitFor(() => expect(messagesOf(frames).at(-1)?.body).toBe(body), PATIENCE);
     const answered = frames.filter(({ results }) => results !== undefined).length;
     say({ ack: [messagesOf(frames).at(-1)?.receipt] });
     await vi.waitFor(() => {
       const results = frames.filter((frame) => frame.results !== undefined);
       expect(results).toHaveLength(answered + 1);
       expect(results.at(-1)?.results).toMatchObject([{ ok: true }]);
-    });
+    }, PATIENCE);
     // It would wait for a timer: with nothing held there is none.
     await evictDurableObject(stub);
   }

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
+import { closed } from "./closed.node.ts";
 import { S3_CREDENTIALS, startS3 } from "./s3.node.ts";
 
 // Each of them failed once, as an unhandled rejection, when the owner of a queue was killed in the middle of a flush.
@@ -16,9 +17,9 @@ test.each(["PUT", "GET"])(
     socket.write(`${head}content-length: 8\r\nexpect: 100-continue\r\n\r\nhalf`);
     // That it goes on says that the server has the request.
     await once(socket, "data");
-    const closed = once(socket, "close");
+    const ended = closed(socket);
     socket.resetAndDestroy();
-    await closed;
+    await ended;
     const headers = { authorization };
     const put = await fetch(`${endpoint}/b/whole`, { method: "PUT", headers, body: "whole" });
     expect(put.status).toBe(200);

@@ -12,13 +12,13 @@ import {
 
 export const sending: Behaviours = {
   "what is sent is received, and after its ack never again": {
-    making: () => ({ invisibleSeconds: 1 }),
+    making: () => ({ invisibleSeconds: 3 }),
     async run(queue) {
       await queue.send({ body: "a" });
       const got = await one(queue);
       expect(got).toMatchObject({ body: "a", attempt: 1 });
       expect(await queue.ack(got.handle)).toEqual([]);
-      expect(await queue.receive(2)).toEqual([]);
+      expect(await queue.receive(4)).toEqual([]);
     },
   },
 

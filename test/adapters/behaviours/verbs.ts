@@ -57,7 +57,7 @@ export const verbs: Behaviours = {
     async run(queue) {
       const later = await queue.sendLater("recalled");
       await later.recall();
-      expect(await queue.receive(3)).toEqual([]);
+      expect(await queue.receive(4)).toEqual([]);
     },
   },
 

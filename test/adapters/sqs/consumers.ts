@@ -106,7 +106,7 @@ export const consumers: Cases = {
     let handled = 0;
     const over = Promise.withResolvers<void>();
     const working = consumer(world, made, {
-      visibilityTimeout: 2,
+      visibilityTimeout: 4,
       heartbeatInterval: 1,
       handleMessage: async (message: Message) => {
         handled++;
@@ -117,7 +117,7 @@ export const consumers: Cases = {
     working.start();
     await until("it is in flight", async () => (await counts(world, made)).inFlight === 1);
     // Another consumer waits for longer than the timeout, and gets nothing.
-    expect(await receive(world, made, { WaitTimeSeconds: 4 })).toEqual([]);
+    expect(await receive(world, made, { WaitTimeSeconds: 6 })).toEqual([]);
     over.resolve();
     await isDone(world, made);
     expect(handled).toBe(1);

@@ -114,7 +114,7 @@ class Native implements Through {
   }
 
   async sendLater(body: string): Promise<{ recall(): Promise<void> }> {
-    const { id } = await this.#mq.send(this.#topic, { body, delayMs: 1_000 });
+    const { id } = await this.#mq.send(this.#topic, { body, delayMs: 3_000 });
     return { recall: () => this.#mq.recall(there(id)) };
   }
 
