@@ -31,7 +31,7 @@ export const drawSchedules = (): ChaosSchedule[] => [
   schedule("paused", 1, { isPaused: true }),
 ];
 
-export async function setSchedules(scene: Scene): Promise<void> {
+export async function setSchedules(scene: Scene, waitMs: number): Promise<void> {
   for (const seen of scene.schedules) {
     const { name, stepMs, missed } = seen;
     const path = `/v1/schedules/${name}`;
@@ -41,7 +41,7 @@ export async function setSchedules(scene: Scene): Promise<void> {
       message: { body: { of: name } },
       missed,
     };
-    const { createdAt } = await http<{ createdAt: number }>(scene, "PUT", path, { body });
+    const { createdAt } = await http<{ createdAt: number }>(scene, "PUT", path, { body, waitMs });
     seen.set = { from: createdAt, to: createdAt };
   }
 }

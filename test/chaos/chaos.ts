@@ -61,6 +61,8 @@ export interface Chaos {
 const STUCK_MS_MAX = 60_000;
 const DRAIN_MS_MAX = 600_000;
 const DRAIN_LOOK_MS = 250;
+/** Nothing is tried twice before the first strike. */
+const SETUP_MS_MAX = 60_000;
 const ENDPOINT_TIMEOUT_MS = 1_000;
 const SERVED_INVISIBLE_MS = 3_000;
 /** Words of the log that no strike here explains. */
@@ -134,7 +136,8 @@ export async function playChaos(options: ChaosOptions): Promise<Chaos> {
 
 /** Topics, groups and schedules are there before anybody works, so that every group sees every message. */
 async function setUp(scene: Scene, endpointUrl: string): Promise<void> {
-  const put = (path: string, body: object): Promise<unknown> => http(scene, "PUT", path, { body });
+  const put = (path: string, body: object): Promise<unknown> =>
+    http(scene, "PUT", path, { body, waitMs: SETUP_MS_MAX });
   for (const { topic, queues, retentionBytes } of scene.plan.topics)
     await put(`/v1/topics/${topic}`, {
       queues,
@@ -145,7 +148,7 @@ async function setUp(scene: Scene, endpointUrl: string): Promise<void> {
   const [asked] = PRODUCER_GROUPS;
   const check = { url: `${endpointUrl}/check`, timeoutMs: ENDPOINT_TIMEOUT_MS };
   await put(`/v1/producer-groups/${asked}`, { check });
-  await setSchedules(scene);
+  await setSchedules(scene, SETUP_MS_MAX);
 }
 
 function settingsOf(

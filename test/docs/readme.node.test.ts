@@ -19,7 +19,7 @@ test("the curl lines succeed in order", async () => {
   const { stdout } = await promisify(execFile)(
     "bash",
     ["-euo", "pipefail", "-c", `exec 2>&1\n${script.replaceAll(PORT, `127.0.0.1:${port}`)}`],
-    { cwd: folder, timeout: 25_000 },
+    { cwd: folder, timeout: 100_000 },
   );
   const [send, receive, prepare, unseen, check, decided] = stdout.split("-----");
   expect(send).toContain('"state":"ready"');
