@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { isHeld, QUESTIONS } from "../../bench/counted/budgets.ts";
 
 for (const [name, question] of Object.entries(QUESTIONS)) {
-  test(`the counted budgets hold: ${name}`, { timeout: 120_000 }, async () => {
+  test(`the counted budgets hold: ${name}`, { timeout: 300_000 }, async () => {
     expect((await question()).filter((budget) => !isHeld(budget))).toEqual([]);
   });
 }

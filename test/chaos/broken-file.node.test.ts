@@ -10,7 +10,7 @@ const FLIPS = 8;
 
 test(
   "damaged and truncated databases are found out, and the others serve on",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const dataFolder = await mkdtemp(join(tmpdir(), "halfmq-broken-"));
     const damages = [

@@ -15,7 +15,7 @@ export interface Damage {
 }
 
 const MESSAGES = 120;
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const SQLITE_PAGE = 4_096;
 
 const flipAt = (share: number, bit: number): Damage => ({

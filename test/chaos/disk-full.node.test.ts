@@ -80,7 +80,7 @@ async function fillAndFree(disk: SmallDisk): Promise<void> {
 
 test(
   "a full disk refuses with 503, keeps what it answered for, and serves again when it is freed",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const disk = await SmallDisk.mount(DISK_MB);
     if (typeof disk === "string") {

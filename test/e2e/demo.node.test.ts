@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const RUN = fileURLToPath(new URL("../../demo/run.ts", import.meta.url));
-const PATIENCE_MS = 100_000;
+const PATIENCE_MS = 230_000;
 
 /** The demo ends itself at its deadline, and its children with it. */
 async function demo(...args: string[]): Promise<{ code: unknown; output: string }> {
-  const all = [RUN, "--orders", "30", "--deadline-ms", "80000", ...args];
+  const all = [RUN, "--orders", "30", "--deadline-ms", "200000", ...args];
   const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),

@@ -9,7 +9,7 @@ import { listenOnLoopback } from "../conformance/endpoints.node.ts";
 import { sorted, until } from "../conformance/kit.ts";
 import { drained, messagesIn } from "../conformance/push-kit.ts";
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 const KILLS = 3;
 const EACH = 40;
 
@@ -74,7 +74,7 @@ test(
     const releasing = setInterval(() => {
       for (const release of held.splice(0)) release();
     }, 50);
-    await until("all pushed", () => handled.size === sent.length, 60_000);
+    await until("all pushed", () => handled.size === sent.length, 120_000);
     await drained(topic.through(mq()));
     clearInterval(releasing);
     expect(sorted(handled.keys())).toEqual(sorted(sent));
@@ -101,7 +101,7 @@ test(
     await sending;
     await server.kill();
     server = await start();
-    await until("pushed", () => bodies.length > 0, 60_000);
+    await until("pushed", () => bodies.length > 0, 120_000);
     expect(new Set(bodies)).toEqual(new Set(["last words"]));
     await endpoint.close();
   },

@@ -18,7 +18,7 @@ import {
   unique,
 } from "../conformance/kit.ts";
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 let folder = "";
 let server: Server;

@@ -8,7 +8,7 @@ import { Mq } from "../conformance/client.ts";
 import { listenOnLoopback } from "../conformance/endpoints.node.ts";
 import { type Message, unique } from "../conformance/kit.ts";
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 const CRASHES = 3;
 
 let folder = "";

@@ -8,7 +8,7 @@ import { transactions } from "./transactions.ts";
 
 export const ROCKETMQ_CASES: Cases = { ...messages, ...ordered, ...signing, ...transactions };
 
-const CASE_TIMEOUT_MS = 60_000;
+const CASE_TIMEOUT_MS = 120_000;
 
 /** `without`: the cases that cannot be there, each with its reason. */
 export function rocketmqSuite(
