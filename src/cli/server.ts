@@ -19,7 +19,7 @@ import {
 } from "./workerd-config.ts";
 import { CONFIG_FILE, startWorkerd, type WorkerdProcess } from "./workerd-process.ts";
 
-const HEALTH_PATIENCE_MS = 10_000;
+const HEALTH_PATIENCE_MS = 30_000;
 
 export interface ServerOptions {
   /** Made when missing. One server at a time. */

@@ -54,13 +54,13 @@ export interface Pulled {
 
 type More = Readonly<Record<string, unknown>>;
 
-/** What is pulled, waiting up to five seconds for it unless told otherwise. */
+/** What is pulled, waiting up to twenty seconds for it unless told otherwise. */
 export async function pull(
   { cf }: Pick<World, "cf">,
   id: string,
   more: More = {},
 ): Promise<readonly Pulled[]> {
-  const body = { account_id, batch_size: 100, wait_ms: 5_000, ...more };
+  const body = { account_id, batch_size: 100, wait_ms: 20_000, ...more };
   const { messages = [] } = (await cf.queues.messages.pull(id, body)) ?? {};
   return messages as unknown as readonly Pulled[];
 }

@@ -120,7 +120,7 @@ export const messages: Cases = {
     const [message] = await pull(world, id);
     expect(decoded(message?.body ?? "")).toEqual({ from: "native" });
     await world.cf.queues.messages.push(id, { account_id, body: "hello", content_type: "text" });
-    const received = await world.native.consumer(id, "native").receive({ waitMs: 5_000 });
+    const received = await world.native.consumer(id, "native").receive({ waitMs: 20_000 });
     expect(received.map((each) => each.id)).toContain(message?.id);
   },
 

@@ -126,7 +126,7 @@ export const transactions: Cases = {
           }
           return decided === 3;
         },
-        25_000,
+        90_000,
       );
       const seen: string[] = [];
       await until("three arrive", async () => {

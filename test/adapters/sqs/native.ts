@@ -21,7 +21,7 @@ export const native: Cases = {
       }),
     );
     const consumer = world.native.consumer(made.name, "other");
-    const [message] = await consumer.receive({ waitMs: 5_000 });
+    const [message] = await consumer.receive({ waitMs: 20_000 });
     expect(message?.body).toBe("over there");
     expect(message?.properties).toMatchObject({ kind: "7" });
   },
