@@ -9,13 +9,13 @@ export const checks: Cases = {
   "row 1: messages committed at once all arrive and nobody is asked": async (mq) => {
     const topic = await mq.topic();
     const producers = await mq.producers(() => resolution("rollback"));
-    const made = { producerGroup: producers.group, check: { ...SHORT, timeoutMs: 1_500 } };
+    const made = { producerGroup: producers.group, check: { ...SHORT, timeoutMs: 1_200 } };
     for (let body = 0; body < 10; body += 1) {
       const { transactionId } = await topic.prepare({ body }, made);
       await mq.commit(transactionId);
     }
     expect(bodies(await topic.group().take(10))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    await topic.group().nothing(1_800);
+    await topic.group().nothing(1_500);
     expect(producers.calls).toEqual([]);
   },
 

@@ -161,7 +161,7 @@ export const consuming: Cases = {
     const topic = await mq.topic();
     const group = await topic.group().make();
     await topic.send({ body: 1 });
-    const first = await group.one({ invisibleMs: 2_000 });
+    const first = await group.one({ invisibleMs: 1_200 });
     expect(first.deliveryAttempt).toBe(1);
     await group.nothing(0);
     const second = await group.one();
@@ -301,13 +301,13 @@ export const consuming: Cases = {
     await topic.send({ body: 1 });
     const first = await group.one();
     const began = Date.now();
-    expect(await group.nack(first, { delayMs: 1_500, reason: "busy" })).toEqual({
+    expect(await group.nack(first, { delayMs: 1_200, reason: "busy" })).toEqual({
       receipt: first.receipt,
       ok: true,
     });
     await group.nothing(0);
     const second = await group.one();
-    expect(Date.now() - began).toBeGreaterThanOrEqual(1_490);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_190);
     expect(second).toMatchObject({ id: first.id, deliveryAttempt: 2 });
     await group.nack(second, { delayMs: 0 });
     expect(await group.one()).toMatchObject({ deliveryAttempt: 3 });
@@ -340,7 +340,7 @@ export const consuming: Cases = {
     const topic = await mq.topic();
     const group = await topic.group().make();
     await topic.send({ body: 1 }, { body: 2 });
-    const [a, b] = await group.receive({ invisibleMs: 1_500 });
+    const [a, b] = await group.receive({ invisibleMs: 1_200 });
     const old = there(a);
     const extended = await group.extend(old, 60_000);
     expect(extended.ok).toBe(true);

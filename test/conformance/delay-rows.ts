@@ -33,7 +33,7 @@ async function onTime(topic: Topic, sent: readonly Sent[], lateMsMax: number): P
 export const delayRows: Cases = {
   "row 77: ten delayed messages come when they are due, and none earlier": async (mq) => {
     const topic = await mq.topic();
-    const many = Array.from({ length: 10 }, (_, body) => ({ body, delayMs: 2_000 }));
+    const many = Array.from({ length: 10 }, (_, body) => ({ body, delayMs: 1_500 }));
     const sent = await topic.send(...many);
     await topic.group().nothing(300);
     await onTime(topic, sent, LATE_MS_MAX);
@@ -118,9 +118,9 @@ export const delayRows: Cases = {
 
   "row 87: a recall answers the id, and nothing is received": async (mq) => {
     const topic = await mq.topic();
-    const sent = await topic.sendOne({ body: 1, delayMs: 2_000 });
+    const sent = await topic.sendOne({ body: 1, delayMs: 1_200 });
     expect(await recall(mq, sent)).toMatchObject({ id: sent.id, state: "recalled" });
-    await topic.group().nothing(2_300);
+    await topic.group().nothing(1_400);
     await mq.refused([409, "already_recalled"], "DELETE", `/v1/messages/${sent.id}`);
   },
 

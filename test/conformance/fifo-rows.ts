@@ -125,7 +125,7 @@ export const fifoRows: Cases = {
     async (mq) => {
       const group = await inOneGroup(mq, 2);
       const first = await group.one({ invisibleMs: LONG_MS });
-      const { invisibleUntil } = await group.extend(first, 2_000);
+      const { invisibleUntil } = await group.extend(first, 1_200);
       await group.nothing(0);
       const second = await group.one();
       expect(second).toMatchObject({ id: first.id, deliveryAttempt: 2 });
@@ -139,7 +139,7 @@ export const fifoRows: Cases = {
       const group = await inOneGroup(mq, 4);
       const [first, second, third] = await group.receive({ maxMessages: 3 });
       await group.ack(there(first), there(third));
-      await group.nack(there(second), { delayMs: 2_000 });
+      await group.nack(there(second), { delayMs: 1_200 });
       await group.nothing(0);
       const again = await group.one();
       expect(seen([again])).toEqual([[1, 2]]);

@@ -49,7 +49,7 @@ export const ordered: Cases = {
       { body: "b2", messageGroup: "b" },
     );
     const first = await group.one();
-    await group.nack(first, { delayMs: 2_500 });
+    await group.nack(first, { delayMs: 1_800 });
     const free: unknown[] = [];
     for (let index = 0; index < 2; index += 1) {
       const message = await group.one();

@@ -61,7 +61,7 @@ export const pushFailures: Cases = {
         if (++calls === 1) await never.opened;
         return {};
       },
-      { push: { timeoutMs: 1_500 } },
+      { push: { timeoutMs: 1_000 } },
     );
     await topic.send({ body: 1 });
     await drained(topic);

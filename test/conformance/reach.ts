@@ -109,7 +109,7 @@ export const reach: Cases = {
     const group = await target.group().make();
     const { transactionId } = await home.prepare([
       { body: "now", topic: target.name },
-      { body: "then", topic: target.name, delayMs: 2_000 },
+      { body: "then", topic: target.name, delayMs: 1_500 },
     ]);
     const [now, then] = (await mq.commit(transactionId)).messages;
     const read = (id = ""): Promise<Json> => mq.ok("GET", `/v1/messages/${id}`);
@@ -191,7 +191,7 @@ export const reach: Cases = {
   "row 42: a delay inside a transaction is kept and counts from the commit": async (mq) => {
     const topic = await mq.topic();
     const group = await topic.group().make();
-    const { transactionId } = await topic.prepare({ body: 1, delayMs: 2_000 });
+    const { transactionId } = await topic.prepare({ body: 1, delayMs: 1_500 });
     const later = Date.now() + 300;
     await until("some time passed before the commit", () => Date.now() > later);
     const done = await mq.commit(transactionId);
@@ -199,14 +199,14 @@ export const reach: Cases = {
     const { decidedAt } = await mq.transaction(transactionId);
     await group.nothing(0);
     const message = await group.one();
-    expect(message.storedAt).toBeGreaterThanOrEqual(there(decidedAt) + 2_000);
+    expect(message.storedAt).toBeGreaterThanOrEqual(there(decidedAt) + 1_500);
     expect(message.transactionId).toBe(transactionId);
   },
 
   "row 43: message groups and delivery times work inside a transaction": async (mq) => {
     const topic = await mq.topic();
     const group = await topic.group().make({ ordered: true });
-    const deliverAt = Date.now() + 2_000;
+    const deliverAt = Date.now() + 1_500;
     const { transactionId } = await topic.prepare([
       { body: "now 1", messageGroup: "a" },
       { body: "then", messageGroup: "b", deliverAt },

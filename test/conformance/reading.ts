@@ -132,7 +132,7 @@ export const reading: Cases = {
     await becomes("waiting");
     const first = await group.one();
     await becomes("leased");
-    await group.nack(first, { delayMs: 2_000 });
+    await group.nack(first, { delayMs: 1_200 });
     await becomes("retrying");
     await group.ack(await group.one());
     await becomes("acked");

@@ -180,7 +180,7 @@ export const webhooks: Cases = {
         if (asked(call).attempt === 1) await never.opened;
         return resolution("commit");
       },
-      { timeoutMs: 1_500 },
+      { timeoutMs: 1_000 },
     );
     const { transactionId } = await topic.prepare(
       { body: 1 },
