@@ -1,4 +1,5 @@
 /** `GET /v1/changes` as an async iterator, taken up again where it was when the line breaks. */
+import { expectArgument } from "./argument.ts";
 import { eventJson, serverEvents } from "./event-stream.ts";
 import type { CallOptions, Http } from "./http.ts";
 
@@ -22,6 +23,7 @@ export async function* changes<T>(
   http: Http,
   options: ChangesOptions = {},
 ): AsyncGenerator<Change<T>, void, undefined> {
+  expectArgument("options", options, "object");
   for await (const each of serverEvents(http, "/v1/changes", options)) {
     yield { event: each.event, id: each.id, data: eventJson(each) as T };
   }

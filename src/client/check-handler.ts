@@ -2,6 +2,7 @@
  * The webhook form of the check-back: a function from Request to Response that any fetch-style server can mount.
  * It never runs the check for a request that the broker did not sign, and never lets an error mean commit or rollback.
  */
+import { expectArgument, expectArguments } from "./argument.ts";
 import { type Check, type CheckFunction, resolutionOf } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import { answer, type FetchHandler, readSigned, refusal } from "./signed-request.ts";
@@ -29,8 +30,9 @@ export type CheckHandler = FetchHandler;
  * for another method; 413 for more than 16 MiB; 500 when the check throws, which the broker counts as `unknown`.
  */
 export function checkHandler<T = unknown>(options: CheckHandlerOptions<T>): CheckHandler {
+  expectArgument("options", options, "object");
   const { secret, check, onError, now = systemClock.now } = options;
-  if (secret.length === 0) throw new TypeError("a check handler needs a secret");
+  expectArguments({ secret: [secret, "secret"], check: [check, "function"] });
   return async (request) => {
     const read = await readSigned(request, { secret, nowMs: now() });
     if (!read.ok) return read.response;

@@ -1,4 +1,5 @@
 /** The client of one broker: every verb of a program begins here. It holds no connection and no timer until it is used. */
+import { expectArgument, expectArguments, expectVerbs } from "./argument.ts";
 import { bindingTransport, type CallableBinding } from "./binding-transport.ts";
 import { type ChangesOptions, type Change, changes } from "./changes.ts";
 import type { CheckFunction } from "./check.ts";
@@ -84,9 +85,14 @@ export type TransactCallOptions = Omit<TransactionOptions, "message" | "messages
 const TIMEOUT_MS = 15_000;
 
 function transportOf(options: HalfMQOptions | BoundOptions): Transport {
-  if ("binding" in options) return bindingTransport(options.binding);
+  expectArgument("options", options, "object");
+  if ("binding" in options) {
+    expectVerbs("binding", options.binding, "call");
+    return bindingTransport(options.binding);
+  }
   const { url, key, namespace } = options;
-  if (typeof key !== "string") throw new TypeError("a client needs a key");
+  expectArguments({ url: [url?.toString(), "text"], key: [key, "text"] });
+  if (options.fetch !== undefined) expectArgument("fetch", options.fetch, "function");
   const headers: Record<string, string> = { authorization: `Bearer ${key}` };
   if (namespace !== undefined) headers["halfmq-namespace"] = namespace;
   return fetchTransport({
@@ -111,8 +117,9 @@ export class HalfMQ {
   readonly #lingers = new Map<string, SendLinger>();
 
   /**
-   * Throws a TypeError for a URL that is none, and for a key that is not there, as of a variable that is not set; a RangeError
-   * for a linger that is not 0 to 5.
+   * Throws `invalid_request` for a URL, key or binding that is not there, as of a variable that is not set; a TypeError for a URL
+   * that is none, a RangeError for a linger that is not 0 to 5. Every other function, too, says by `invalid_request` which argument
+   * (`field`) lacks or is of another kind than its types say, before it sends anything.
    */
   constructor(options: HalfMQOptions | BoundOptions) {
     this.#http = new Http({
@@ -148,6 +155,7 @@ export class HalfMQ {
     message: OneOrMany<OutgoingMessage>,
     options: WriteOptions = {},
   ): Promise<SentMessage | readonly SentMessage[]> {
+    expectArgument("options", options, "object");
     const list = listOf(message);
     const outgoing = { text: messagesText(list).slice(1, -1), count: list.length };
     const isOwn = Object.keys(options).length > 0 || list.length === 0;
@@ -212,6 +220,8 @@ export class HalfMQ {
    * Rejects as `send` does; then nothing is prepared.
    */
   async transaction<T>(topic: string, options: TransactionOptions<T>): Promise<Transaction> {
+    expectArgument("options", options, "object");
+    expectArgument("producerGroup", options.producerGroup, "text");
     const {
       producerGroup,
       check,
@@ -247,6 +257,7 @@ export class HalfMQ {
     work: (transaction: Transaction) => R | Promise<R>,
     options: TransactCallOptions,
   ): Promise<R> {
+    expectArguments({ work: [work, "function"], options: [options, "object"] });
     const { onThrow, onUndecided, ...prepare } = options;
     const messages = listOf(message);
     const transaction = await this.transaction(topic, { ...prepare, messages });
@@ -262,7 +273,10 @@ export class HalfMQ {
     readonly listener: TransactionListener<T>;
     readonly check?: Partial<CheckPolicy>;
   }): TransactionProducer<T> {
+    expectArgument("options", options, "object");
     const { group, listener, check } = options;
+    expectArguments({ group: [group, "text"], listener: [listener, "object"] });
+    expectVerbs("listener", listener, "executeLocalTransaction", "checkLocalTransaction");
     const policy = check === undefined ? {} : { check };
     return new TransactionProducer<T>(listener, {
       prepare: (topic, message) =>
@@ -283,6 +297,7 @@ export class HalfMQ {
     check: CheckFunction<T>,
     options: CheckPollerOptions = {},
   ): CheckPoller<T> {
+    expectArguments({ check: [check, "function"], options: [options, "object"] });
     const { transactions } = this;
     return new CheckPoller<T>(this.#http, producerGroup, check, { ...options, transactions });
   }

@@ -3,6 +3,7 @@
  * when it is given settings for it. It never acks a message that nobody handled.
  */
 import { DEFAULTS, LIMITS } from "../protocol/limits.ts";
+import { expectArgument, expectArguments } from "./argument.ts";
 import { pause, reasonOf } from "./clock.ts";
 import { consumerLine } from "./consumer-line.ts";
 import type {
@@ -67,6 +68,7 @@ export class Consumer<T = unknown> {
   #made: Promise<void> | undefined;
 
   constructor(http: Http, topic: string, group: string, options: ConsumerOptions = {}) {
+    expectArgument("options", options, "object");
     this.topic = topic;
     this.group = group;
     this.receipts = new Receipts(http, topic, group);
@@ -106,6 +108,7 @@ export class Consumer<T = unknown> {
    * `forbidden`, and after its retries with what is retryable.
    */
   async receive(options: ReceiveOptions = {}): Promise<Message<T>[]> {
+    expectArgument("options", options, "object");
     const { signal, waitMs = 0, attemptId = newId(), ...rest } = options;
     await this.#make();
     const { consumerId } = this.#options;
@@ -143,6 +146,7 @@ export class Consumer<T = unknown> {
    * passing (`forbidden`, `topic_not_found`…) is thrown. `stop()` ends it.
    */
   async *messages(options: LoopOptions = {}): AsyncGenerator<Message<T>, void, undefined> {
+    expectArgument("options", options, "object");
     const stopper = this.#childStopper();
     const manner = await this.#learned(options, stopper.signal);
     if (manner === undefined) return;
@@ -186,6 +190,7 @@ export class Consumer<T = unknown> {
    * What ends the subscription by itself (`unauthenticated`, `forbidden`, `topic_not_found`…) rejects its `done`.
    */
   subscribe(handler: MessageHandler<T>, options: SubscribeOptions = {}): Subscription<T> {
+    expectArguments({ handler: [handler, "function"], options: [options, "object"] });
     const { concurrency = 1, maxMessages = DEFAULTS.maxMessages } = options;
     const stopper = this.#childStopper();
     const subscription = new Subscription<T>({

@@ -3,6 +3,7 @@
  * broker takes each once and in order, however often it is sent. One request is under way at a time. It keeps its numbers
  * in memory only: a restart begins a new epoch, which fences the old one.
  */
+import { expectArgument, expectArguments } from "./argument.ts";
 import { HalfmqError } from "./error.ts";
 import type { CallOptions, WriteOptions } from "./http.ts";
 import { newId } from "./id.ts";
@@ -47,7 +48,10 @@ export class CountingProducer {
   #open: Numbered | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor({ id, epoch }: CountingOptions, send: Sender) {
+  constructor(options: CountingOptions, send: Sender) {
+    expectArgument("options", options, "object");
+    const { id, epoch } = options;
+    expectArguments({ id: [id, "text"], epoch: [epoch, "number"] });
     this.id = id;
     this.epoch = epoch;
     this.#send = send;
@@ -96,6 +100,7 @@ export class CountingProducer {
     const { id, epoch } = this;
     const counts = new Map<string | undefined, number>();
     const numbered = messages.map((message) => {
+      expectArgument("message", message, "object");
       const { messageGroup } = message;
       const sequence = (counts.get(messageGroup) ?? this.#counts.get(messageGroup) ?? 0) + 1;
       counts.set(messageGroup, sequence);

@@ -2,6 +2,7 @@
  * What `once` and the transaction table need of a database: one guarded transaction. Each adapter (on-sqlite.ts, on-d1.ts …)
  * says how its driver does that; here are the words that they share. It never opens, closes or configures a database.
  */
+import { expectArgument, expectVerbs, wrongArgument } from "./argument.ts";
 
 /** One statement in the database's own SQL, with the values of its placeholders (`?`, or `$1` … for Postgres). */
 export interface Statement {
@@ -49,6 +50,12 @@ export interface Database<Tx> {
   rows(statement: Statement): Promise<readonly Row[]>;
 }
 
+/** Throws unless it is one of the adapters' databases, not a driver's own. */
+export function expectDatabase(db: object): void {
+  expectArgument("db", db, "object");
+  expectVerbs("db", db, "guarded");
+}
+
 /** Where work must not wait: statements of others would get into its transaction. */
 export function withoutWaiting<R>(result: R | Promise<R>): R {
   const isWaiting =
@@ -70,7 +77,7 @@ const WORD = /^[\x21-\x7e]{1,255}$/u;
 export function keyText(what: string, text: unknown, prefix = ""): string {
   const isText = typeof text === "string" && text !== "";
   if (isText && WORD.test(prefix + text)) return prefix + text;
-  throw new RangeError(`${what}: 1 to 255 visible ASCII characters`);
+  throw wrongArgument(what, `${what} must be 1 to 255 visible ASCII characters`);
 }
 
 /** The `index`th placeholder, from 1. */

@@ -1,4 +1,5 @@
 /** A delivered message with its verbs. It is settled once: the first ack or nack counts, and says so to whoever asks again. */
+import { expectArgument } from "./argument.ts";
 import { fromBase64 } from "./base64.ts";
 import type { CallOptions } from "./http.ts";
 import type { NackOptions } from "./receipts.ts";
@@ -43,6 +44,7 @@ export interface DeliveredData<T = unknown> extends MessageData<T> {
 
 /** The bytes of a body that is not JSON, of a pushed or tailed message or of one in a check; undefined when it is JSON. */
 export function bytesOf(message: MessageData): Uint8Array | undefined {
+  expectArgument("message", message, "object");
   return message.bodyBase64 === undefined ? undefined : fromBase64(message.bodyBase64);
 }
 

@@ -1,4 +1,5 @@
 /** Mounts a fetch-style handler in a server of `node:http`, which it knows by shape alone: nothing of Node is imported. */
+import { expectArgument } from "./argument.ts";
 import { type FetchHandler, SIGNED_BYTES_MAX } from "./signed-request.ts";
 
 /** The part of `IncomingMessage` that is read. */
@@ -22,6 +23,7 @@ export interface NodeResponse {
 export function nodeListener(
   handler: FetchHandler,
 ): (request: NodeRequest, response: NodeResponse) => void {
+  expectArgument("handler", handler, "function");
   const answer = async (request: NodeRequest, response: NodeResponse): Promise<void> => {
     try {
       const hungUp = new AbortController();

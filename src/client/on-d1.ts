@@ -2,7 +2,8 @@
  * D1 as a database for `once` and the transaction table. D1 has no transaction that looks and then goes on, only batches that
  * are done wholly or not at all: so work puts its statements into the batch, and the guard is one that fails the second time.
  */
-import type { Database, Row, SqlValue, Statement } from "./database.ts";
+import { expectVerbs } from "./argument.ts";
+import { type Database, type Row, type SqlValue, type Statement } from "./database.ts";
 
 /** As much of a D1 statement as is used. */
 export interface D1Statement {
@@ -24,6 +25,7 @@ export interface D1Like<S extends D1Statement> {
  * transaction. A guard of your own (`by`) stands alone in D1: work that pushes something beside it rejects with a TypeError.
  */
 export function onD1<S extends D1Statement>(db: D1Like<S>): Database<S[]> {
+  expectVerbs("db", db, "prepare");
   const prepared = ({ sql, params = [] }: Statement): S => db.prepare(sql).bind(...params) as S;
   const rows = async (statement: Statement): Promise<readonly Row[]> =>
     (await prepared(statement).all()).results as Row[];

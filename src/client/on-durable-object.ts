@@ -1,4 +1,5 @@
 /** A Durable Object's SQLite storage as a database for `once` and the transaction table. Its work is synchronous. */
+import { expectVerbs } from "./argument.ts";
 import {
   type Database,
   type Row,
@@ -17,6 +18,7 @@ export interface DurableObjectDatabase {
 
 /** `onDurableObject(ctx.storage)`. Work gets the storage, inside of `transactionSync`, and must not return a promise (TypeError). */
 export function onDurableObject<S extends DurableObjectDatabase>(storage: S): Database<S> {
+  expectVerbs("storage", storage, "transactionSync");
   const ask = ({ sql, params = [] }: Statement): Row[] =>
     storage.sql.exec(sql, ...params).toArray() as Row[];
   return {

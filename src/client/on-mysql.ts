@@ -1,5 +1,6 @@
 /** MySQL and MariaDB by `mysql2/promise` as a database for `once` and the transaction table. */
-import type { Database, Row, SqlValue, Statement } from "./database.ts";
+import { expectVerbs } from "./argument.ts";
+import { type Database, type Row, type SqlValue, type Statement } from "./database.ts";
 
 /** As much of `mysql2/promise`'s PoolConnection as is used. */
 export interface MysqlConnection {
@@ -21,6 +22,7 @@ export interface MysqlPool<C extends MysqlConnection> {
  * of a transaction, and must not release it.
  */
 export function onMysql<C extends MysqlConnection>(pool: MysqlPool<C>): Database<C> {
+  expectVerbs("pool", pool, "getConnection");
   const ask = async (connection: C, { sql, params = [] }: Statement): Promise<unknown> => {
     const [result] = await connection.query(sql, [...params]);
     return result;

@@ -1,5 +1,6 @@
 /** Postgres by `pg` as a database for `once` and the transaction table. */
-import type { Database, Row, SqlValue, Statement } from "./database.ts";
+import { expectVerbs } from "./argument.ts";
+import { type Database, type Row, type SqlValue, type Statement } from "./database.ts";
 
 /** As much of `pg`'s PoolClient as is used. */
 export interface PostgresClient {
@@ -18,6 +19,7 @@ export interface PostgresPool<C extends PostgresClient> {
  * with the same message wait for one another in the database.
  */
 export function onPostgres<C extends PostgresClient>(pool: PostgresPool<C>): Database<C> {
+  expectVerbs("pool", pool, "connect");
   const ask = async (client: C, { sql, params = [] }: Statement) => client.query(sql, [...params]);
   const once = async (statement: Statement): Promise<readonly Row[]> => {
     const client = await pool.connect();

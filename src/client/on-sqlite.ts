@@ -1,4 +1,5 @@
 /** `node:sqlite` (and drivers of the same shape) as a database for `once` and the transaction table. Its work is synchronous. */
+import { expectVerbs } from "./argument.ts";
 import { type Database, type Row, type SqlValue, withoutWaiting } from "./database.ts";
 
 /** As much of `node:sqlite`'s DatabaseSync as is used; better-sqlite3's Database is of the same shape. */
@@ -15,6 +16,7 @@ export interface SqliteDatabase {
  * waited for as long as the database's busy timeout says.
  */
 export function onSqlite<D extends SqliteDatabase>(db: D): Database<D> {
+  expectVerbs("db", db, "prepare");
   return {
     dialect: "sqlite",
     async guarded({ first }, work) {

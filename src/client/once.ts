@@ -2,9 +2,11 @@
  * Idempotent consumers: work that is done once for each message, however often that is delivered, because what says that it was
  * done is written in the same transaction. It never asks the broker anything.
  */
+import { expectArgument, expectArguments } from "./argument.ts";
 import {
   type Database,
   type Dialect,
+  expectDatabase,
   type Guard,
   insertsOf,
   keyText,
@@ -42,8 +44,10 @@ export type OnceOptions =
   | { readonly by: Statement };
 
 /** Makes the table of `once` when it is not there. */
-export const createOnceTable = (db: Database<unknown>): Promise<void> =>
-  db.run({ sql: ONCE_TABLE[db.dialect] });
+export async function createOnceTable(db: Database<unknown>): Promise<void> {
+  expectDatabase(db);
+  await db.run({ sql: ONCE_TABLE[db.dialect] });
+}
 
 /**
  * Does the work of a message if it was not done before: the work and what says so are written in one transaction. Fulfilled with
@@ -59,12 +63,22 @@ export async function once<Tx>(
   work: (tx: Tx) => unknown,
   options: OnceOptions,
 ): Promise<boolean> {
+  expectDatabase(db);
+  expectArguments({
+    message: [message, "object"],
+    work: [work, "function"],
+    options: [options, "object"],
+  });
   const { isFirst } = await db.guarded(guardOf(db.dialect, message.id, options), work);
   return isFirst;
 }
 
 function guardOf(dialect: Dialect, id: string, options: OnceOptions): Guard {
-  if ("by" in options) return { first: options.by };
+  if ("by" in options) {
+    expectArgument("options.by", options.by, "object");
+    expectArgument("options.by.sql", options.by.sql, "text");
+    return { first: options.by };
+  }
   const handler = keyText("handler", options.handler);
   const message = keyText("message.id", id);
   const at = options.nowMs ?? Date.now();

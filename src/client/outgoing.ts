@@ -1,4 +1,5 @@
 /** Messages on their way to the broker: what a program may say of one, and its text on the wire. */
+import { expectArgument } from "./argument.ts";
 import { toBase64 } from "./base64.ts";
 
 /** Everything that a message may carry beside its body. */
@@ -59,17 +60,25 @@ export function listOf<M extends object>(messages: OneOrMany<M>): readonly M[] {
 
 /** `[…]` as the wire takes it. Throws a SyntaxError for a `bodyText` that is not JSON, a TypeError for a body that JSON cannot say. */
 export function messagesText(messages: readonly OutgoingMessage[]): string {
-  return `[${messages.map(messageText).join(",")}]`;
+  expectArgument("messages", messages, "list");
+  const isOne = messages.length === 1;
+  const texts = messages.map((each, index) =>
+    messageText(each, isOne ? "message" : `messages[${index}]`),
+  );
+  return `[${texts.join(",")}]`;
 }
 
-/** The same of one message. */
-export function messageText(message: OutgoingMessage): string {
+/** The same of one message, which stands there. */
+export function messageText(message: OutgoingMessage, field = "message"): string {
+  expectArgument(field, message, "object");
   if ("bytes" in message) {
     const { bytes, ...rest } = message;
+    expectArgument(`${field}.bytes`, bytes, "bytes");
     return JSON.stringify({ ...rest, bodyBase64: toBase64(bytes) });
   }
   if (!("bodyText" in message)) return JSON.stringify(message);
   const { bodyText, ...rest } = message;
+  expectArgument(`${field}.bodyText`, bodyText, "text");
   JSON.parse(bodyText);
   const others = JSON.stringify(rest).slice(1, -1);
   return `{"body":${bodyText}${others === "" ? "" : `,${others}`}}`;

@@ -2,6 +2,7 @@
  * The receiving end of a push: a function from Request to Response that any fetch-style server can mount. It never hands on
  * what the broker did not sign, and never acks what the handler did not return from.
  */
+import { expectArgument, expectArguments } from "./argument.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { systemClock } from "./clock.ts";
 import type { DeliveredData } from "./message.ts";
@@ -98,8 +99,9 @@ interface Result {
  * its `messageGroup` are given back unhandled and uncounted, so that order is kept; so is what was not begun when the broker hung up.
  */
 export function pushHandler<T = unknown>(options: PushHandlerOptions<T>): PushHandler {
+  expectArgument("options", options, "object");
   const { secret, now = systemClock.now } = options;
-  if (secret.length === 0) throw new TypeError("a push handler needs a secret");
+  expectArguments({ secret: [secret, "secret"], handle: [options.handle, "function"] });
   return async (request) => {
     const read = await readSigned(request, { secret, nowMs: now() });
     if (!read.ok) return read.response;

@@ -1,4 +1,5 @@
 /** The three verbs that settle or prolong leases, on the wire. One request each; ack-batcher.ts gathers acks before they come here. */
+import { expectArgument } from "./argument.ts";
 import type { ReceiptCode } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { HalfmqError } from "./error.ts";
@@ -56,6 +57,7 @@ export class Receipts {
     how: object,
     options: CallOptions,
   ): Promise<ReceiptResult[]> {
+    expectArgument("receipts", receipts, "list");
     const results: ReceiptResult[] = [];
     for (let start = 0; start < receipts.length; start += LIMITS.requestReceiptsMax) {
       const some = receipts.slice(start, start + LIMITS.requestReceiptsMax);

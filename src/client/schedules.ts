@@ -1,4 +1,5 @@
 /** Schedules, which send a message by the calendar: `mq.schedules`. */
+import { expectArgument } from "./argument.ts";
 import type { ScheduleRule, ScheduleRun, SchedulePending } from "../protocol/scheduling.ts";
 import type { CallOptions, Http } from "./http.ts";
 import { Listing, type ListOptions } from "./listing.ts";
@@ -56,6 +57,7 @@ export class Schedules {
    * Rejects with `invalid_request` (`field`), `message_too_large` or `topic_not_found`.
    */
   put<T>(name: string, schedule: ScheduleInput<T>, options: CallOptions = {}): Promise<Schedule> {
+    expectArgument("schedule", schedule, "object");
     const { message, ...rule } = schedule;
     const text = `${JSON.stringify(rule).slice(0, -1)},"message":${messageText(message)}}`;
     return this.#http.call({ method: "PUT", path: base(name), text, ...options });

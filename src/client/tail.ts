@@ -1,4 +1,5 @@
 /** The tail of a topic as an async iterator, taken up again where it was when the line breaks. It settles nothing. */
+import { expectArgument } from "./argument.ts";
 import { HalfmqError, type HalfmqErrorParts } from "./error.ts";
 import { eventJson, type ServerEvent, serverEvents } from "./event-stream.ts";
 import type { CallOptions, Http } from "./http.ts";
@@ -40,6 +41,7 @@ export async function* tail<T>(
   topic: string,
   options: TailOptions = {},
 ): AsyncGenerator<TailedMessage<T>, void, undefined> {
+  expectArgument("options", options, "object");
   const { from = "latest", place: start, onGap, signal, onError } = options;
   const events = serverEvents(http, path`/v1/topics/${topic}/tail` + query({ from }), {
     ...(start === undefined ? {} : { lastEventId: start }),

@@ -3,8 +3,16 @@
  * that finds no row writes one that says the opposite, so that a local transaction that is still on its way can commit no more:
  * "rollback" is then the truth for ever, and nobody has to guess how long local work may take.
  */
+import { expectArgument, expectArguments } from "./argument.ts";
 import type { Check } from "./check.ts";
-import { type Database, type Dialect, insertsOf, keyText, placeholder } from "./database.ts";
+import {
+  type Database,
+  type Dialect,
+  expectDatabase,
+  insertsOf,
+  keyText,
+  placeholder,
+} from "./database.ts";
 import { RollbackError } from "./transact.ts";
 import type { Resolution } from "./transaction.ts";
 
@@ -40,6 +48,8 @@ export class TransactionTable<Tx> {
   readonly #now: () => number;
 
   constructor(db: Database<Tx>, options: TransactionTableOptions = {}) {
+    expectDatabase(db);
+    expectArgument("options", options, "object");
     this.#db = db;
     this.#prefix = options.prefix ?? "";
     this.#now = options.now ?? Date.now;
@@ -60,6 +70,7 @@ export class TransactionTable<Tx> {
     transaction: { readonly id: string },
     work: (tx: Tx) => R | Promise<R>,
   ): Promise<R | undefined> {
+    expectArguments({ transaction: [transaction, "object"], work: [work, "function"] });
     const { id } = transaction;
     const seen = this.#query(id);
     const done = await this.#db.guarded({ ...this.#inserts(id, true), seen }, work);
@@ -74,6 +85,7 @@ export class TransactionTable<Tx> {
    * this wait, or it rejects, which counts as "unknown": the broker asks again. May be handed on without its object.
    */
   readonly answer = async (check: Pick<Check, "transactionId">): Promise<Resolution> => {
+    expectArgument("check", check, "object");
     const { transactionId: id } = check;
     if (await this.#isCommitted(id)) return "commit";
     await this.#db.run(this.#inserts(id, false).first);
@@ -97,7 +109,7 @@ export class TransactionTable<Tx> {
   }
 
   #key(id: string): string {
-    return keyText("the transaction's id", id, this.#prefix);
+    return keyText("transactionId", id, this.#prefix);
   }
 }
 

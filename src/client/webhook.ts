@@ -2,6 +2,7 @@
  * Standard Webhooks signatures (HMAC SHA-256) over `id.timestamp.body`. It never compares a signature with `===`: the runtime's
  * own `verify` takes the same time for every wrong one.
  */
+import { expectArguments } from "./argument.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 
 /** The three headers of a signed request. */
@@ -31,6 +32,7 @@ export async function verifyWebhook(
   webhook: SignedWebhook,
   secrets: string | readonly string[],
 ): Promise<boolean> {
+  expectArguments({ webhook: [webhook, "object"], secrets: [secrets, "secret"] });
   const { body, headers, nowMs } = webhook;
   const id = headers.get("webhook-id");
   const timestamp = headers.get("webhook-timestamp") ?? "";
@@ -53,6 +55,7 @@ export async function signWebhook(
   webhook: { readonly id: string; readonly timestampMs: number; readonly body: string },
   secrets: string | readonly string[],
 ): Promise<WebhookHeaders> {
+  expectArguments({ webhook: [webhook, "object"], secrets: [secrets, "secret"] });
   const timestamp = String(Math.floor(webhook.timestampMs / 1_000));
   const content = new TextEncoder().encode(`${webhook.id}.${timestamp}.${webhook.body}`);
   const signatures: string[] = [];

@@ -145,7 +145,7 @@ describe("nobody is asked", () => {
 
   test("without a secret there is no handler", () => {
     for (const secret of ["", []]) {
-      expect(() => checkHandler({ secret, check: () => "commit" })).toThrow(TypeError);
+      expect(() => checkHandler({ secret, check: () => "commit" })).toThrow("secret must be");
     }
   });
 });

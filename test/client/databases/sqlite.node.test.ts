@@ -57,9 +57,9 @@ test("what has no id is refused, and is not one transaction with all others that
     id: string;
     transactionId: string;
   }[]) {
-    await expect(table.run(wrong, work)).rejects.toThrow(RangeError);
-    await expect(table.answer(wrong)).rejects.toThrow(RangeError);
-    await expect(once(onSqlite(db), wrong, work, { handler: "h" })).rejects.toThrow(RangeError);
+    await expect(table.run(wrong, work)).rejects.toThrow("must be");
+    await expect(table.answer(wrong)).rejects.toThrow("must be");
+    await expect(once(onSqlite(db), wrong, work, { handler: "h" })).rejects.toThrow("must be");
   }
   expect(works).toBe(0);
   expect(db.prepare("SELECT * FROM halfmq_transaction").all()).toEqual([]);
