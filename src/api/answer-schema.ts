@@ -37,7 +37,8 @@ export const message: Members = {
   topic: TEXT,
   ...whole("queue", "offset", "sentAt", "storedAt"),
 };
-export const content: Members = {
+/** What a message says of itself, to its readers as well. */
+const open: Members = {
   body: ANY,
   bodyBase64: TEXT,
   bodyError: object({ code: TEXT, bytes: WHOLE }),
@@ -46,8 +47,13 @@ export const content: Members = {
   keys: list(TEXT),
   properties: byName(TEXT),
   messageGroup: TEXT,
-  transactionId: TEXT,
-  traceparent: TEXT,
+};
+export const content: Members = { ...open, transactionId: TEXT, traceparent: TEXT };
+/** As its producer wrote it: what is meant for the broker stands there, too. */
+const written: Members = {
+  ...open,
+  ...whole("delayMs", "deliverAt", "ttlMs", "expiresAt"),
+  dedupId: TEXT,
 };
 export const delivery: Members = {
   ...message,
@@ -255,7 +261,7 @@ export const question = object({
   topic: TEXT,
   producerGroup: TEXT,
   ...whole("queue", "attempt", "maxChecks", "preparedAt"),
-  messages: list(object({ id: TEXT, topic: TEXT, ...whole("queue", "sentAt") }, content)),
+  messages: list(object({ id: TEXT, topic: TEXT, ...whole("queue", "sentAt") }, written)),
 });
 
 export const callTarget = object({ timeoutMs: WHOLE }, { url: TEXT, binding: TEXT });
@@ -329,7 +335,7 @@ export const schedule = object(
     cron: TEXT,
     timeZone: TEXT,
     missed: oneOf("skip", "once"),
-    message: object({}, { ...content, ...whole("delayMs", "ttlMs") }),
+    message: object({}, written),
     paused: FLAG,
     createdAt: WHOLE,
   },

@@ -207,4 +207,29 @@ export const checksMore: Cases = {
     expect(sorted(seen)).toEqual(sorted(ids));
     expect(await mq.checks(`${topic.name}-producers`)).toEqual([]);
   },
+
+  "a check shows its half messages as they were written": async (mq) => {
+    const topic = await mq.topic();
+    const first = {
+      body: { n: 1 },
+      contentType: "application/json",
+      tag: "t",
+      keys: ["k"],
+      properties: { p: "v" },
+      messageGroup: "m",
+      delayMs: 1_000,
+      ttlMs: 60_000,
+      dedupId: "d",
+    };
+    const second = {
+      bodyBase64: "AAEC",
+      deliverAt: Date.now() + 60_000,
+      expiresAt: Date.now() + 120_000,
+    };
+    const check = { timeoutMs: 100, intervalMs: 60_000, maxChecks: 3 };
+    const { transactionId, producerGroup } = await topic.prepare([first, second], { check });
+    const [asked] = await mq.checks(producerGroup, 20_000);
+    expect(asked?.messages).toMatchObject([first, second]);
+    await mq.rollback(transactionId, { by: "check" });
+  },
 };
