@@ -74,7 +74,14 @@ function closed(schema: unknown, components: Json): unknown {
   const { $ref: name } = schema as { $ref?: string };
   if (name !== undefined)
     return closed(components[name.replace("#/components/schemas/", "")], components);
-  const entries = Object.entries(schema).map(([key, value]) => [key, closed(value, components)]);
-  const more = "properties" in schema ? { additionalProperties: false } : {};
-  return { ...Object.fromEntries(entries), ...more };
+  const { properties, ...keywords } = schema as { properties?: Json };
+  const each = closedEach(keywords, components);
+  if (properties === undefined) return each;
+  return { ...each, properties: closedEach(properties, components), additionalProperties: false };
 }
+
+/** The names may be anything, also those of keywords. */
+const closedEach = (schemas: Json, components: Json): Json =>
+  Object.fromEntries(
+    Object.entries(schemas).map(([name, schema]) => [name, closed(schema, components)]),
+  );
