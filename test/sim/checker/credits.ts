@@ -7,8 +7,8 @@ interface Socket {
   /** Receipts and the ends of their leases. */
   readonly held: Map<string, number>;
   /**
-   * What it settled of what it no longer held. A gateway that lost its memory knows how many a socket holds and not which: each
-   * may count for one of those.
+   * What it settled, or prolonged, of what it no longer held. A gateway that lost its memory knows how many a socket holds and
+   * not which: each may count for one of those.
    */
   late: number;
 }
@@ -58,8 +58,8 @@ class Hands {
       if (socket === undefined) continue;
       const until = socket.held.get(receipt) ?? -Infinity;
       socket.held.delete(receipt);
-      if (request.verb !== "extend" && until <= wall) socket.late++;
       // A lease that is over may be prolonged all the same: it gave its credit back.
+      if (until <= wall && (request.verb !== "extend" || ok)) socket.late++;
       const isLonger = request.verb === "extend" && ok && until > wall;
       if (isLonger && invisibleUntil !== undefined) socket.held.set(receipt, invisibleUntil);
     }
