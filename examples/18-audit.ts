@@ -14,7 +14,7 @@ const all = Promise.withResolvers<void>();
 let handled = 0;
 const consumer = mq.consumer<{ order: number }>("example-18", "billing", {
   settings: { maxAttempts: 1 },
-  // Asked while messages come, at most so often; here more often than you would.
+  // How often the audit is asked; here more often than you would.
   auditMs: 1,
   onGap: (gap) => console.error("lost:", gap),
 });

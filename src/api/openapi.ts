@@ -117,7 +117,8 @@ function documentOf(operations: readonly Operation[], version: string): unknown 
   }
   return {
     openapi: "3.1.0",
-    info: { title: "HalfMQ", version },
+    info: { title: "HalfMQ", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    servers: [{ url: "/" }],
     paths,
     components: {
       schemas: { Problem: PROBLEM, ...ANSWER_COMPONENTS },

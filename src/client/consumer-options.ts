@@ -27,11 +27,14 @@ export interface ConsumerOptions {
   readonly onError?: (error: unknown, message?: Message) => void;
   /**
    * Hears of messages that the topic's audit cannot account for: offsets that are missing in the log, or that this group is done
-   * with and nobody acked, buried, expired or filtered. While a loop or subscription gets messages the audit is asked every
-   * `auditMs`; others of the group, retries and filters are accounted for, since the broker compares. Default: nothing is asked.
+   * with and nobody acked, buried, expired or filtered. While a loop or subscription runs the audit is asked every `auditMs`; others
+   * of the group, retries and filters are accounted for, since the broker compares. Default: nothing is asked.
    */
   readonly onGap?: (gap: Gap) => void;
-  /** How often `onGap` has the audit asked. Lowering it finds a gap sooner and costs a request each time. Default 60,000 ms. */
+  /**
+   * How often `onGap` has the audit asked; while nothing comes, once a second at most. Lowering it finds a gap sooner and costs a
+   * request each time. Default 60,000 ms.
+   */
   readonly auditMs?: number;
   /** How a stream's WebSocket is made. Default the runtime's own, which Node has from version 22 on. */
   readonly webSocket?: SocketMaker;

@@ -153,6 +153,7 @@ export class Consumer<T = unknown> {
     const feed = this.#feed(options, manner, stopper.signal);
     const keeper = this.#keeper(manner);
     const room = manner.ordered ? 1 : (options.maxMessages ?? DEFAULTS.maxMessages);
+    const endWatch = this.#gaps.begin();
     const waiting: { readonly message: Message<T>; readonly letGo: () => void }[] = [];
     const take = (batch: readonly Message<T>[]): void => {
       for (const message of batch) {
@@ -177,6 +178,7 @@ export class Consumer<T = unknown> {
         }
       }
     } finally {
+      endWatch();
       stopper.abort();
       take(await feed.last());
       for (const { message } of waiting) void message.nack(NOT_BEGUN);
@@ -216,7 +218,11 @@ export class Consumer<T = unknown> {
       onError: (error, message) => this.#report(error, message),
     });
     this.#subscriptions.add(subscription);
-    const forget = (): boolean => this.#subscriptions.delete(subscription);
+    const endWatch = this.#gaps.begin();
+    const forget = (): void => {
+      endWatch();
+      this.#subscriptions.delete(subscription);
+    };
     subscription.done.then(forget, forget);
     return subscription;
   }

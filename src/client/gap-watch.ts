@@ -1,5 +1,5 @@
 /**
- * Watches over a consumer's topic: while messages come, has the audit asked from time to time and tells of what it cannot account
+ * Watches over a consumer's topic: while it is consumed, has the audit asked from time to time and tells of what it cannot account
  * for, once for each. It asks one request at a time and never holds up a message.
  */
 import type { Clock } from "./clock.ts";
@@ -13,6 +13,8 @@ export type Gap =
   | { readonly is: "unaccounted"; readonly group: string; readonly count: number };
 
 const AUDIT_MS = 60_000;
+/** When no message comes, it is not asked more often, however often it may be. */
+const QUIET_MS_MIN = 1_000;
 
 export interface GapWatchParts {
   readonly group: string;
@@ -34,7 +36,20 @@ export class GapWatch {
     this.#parts = parts;
   }
 
-  /** A message came. */
+  /** Consuming begins; the answer ends it. A hole may be what keeps messages from coming, so that time counts, too. */
+  begin(): () => void {
+    const { onGap, clock, auditMs = AUDIT_MS } = this.#parts;
+    if (onGap === undefined) return () => {};
+    let cancel: () => void;
+    const look = (): void => {
+      this.saw();
+      cancel = clock.after(Math.max(auditMs, QUIET_MS_MIN), look);
+    };
+    look();
+    return () => cancel();
+  }
+
+  /** A message came, or nothing did for a while. */
   saw(): void {
     const { onGap, clock, auditMs = AUDIT_MS } = this.#parts;
     if (onGap === undefined || this.#isAsking) return;

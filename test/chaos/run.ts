@@ -6,22 +6,20 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { argumentsOf, whole } from "../kit/arguments.node.ts";
 import { playChaos } from "./chaos.ts";
 import { report } from "./report.ts";
 import { SmallDisk } from "./small-disk.ts";
 
 const DISK_MB = 512;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    seconds: { type: "string", default: "60" },
-    keep: { type: "boolean", default: false },
-  },
+const values = argumentsOf({
+  seed: { type: "string", default: "1" },
+  seconds: { type: "string", default: "60" },
+  keep: { type: "boolean", default: false },
 });
-const seed = Number(values.seed);
-const seconds = Number(values.seconds);
+const seed = whole("seed", values.seed, 0);
+const seconds = whole("seconds", values.seconds, 1);
 const folder = await mkdtemp(join(tmpdir(), "halfmq-chaos-"));
 const disk = await SmallDisk.mount(DISK_MB);
 if (typeof disk === "string") console.log(disk);

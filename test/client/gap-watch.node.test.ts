@@ -43,7 +43,7 @@ function watched(audit: () => Promise<TopicAudit>) {
     watch.saw();
     await turns();
   };
-  return { watch, gaps, errors, pass };
+  return { watch, clock, gaps, errors, pass };
 }
 
 test("it asks when messages come and the time is over, not more often, and tells each gap once", async () => {
@@ -90,4 +90,21 @@ test("one audit is under way at a time", async () => {
   });
   for (let round = 0; round < 4; round++) await pass(1_000);
   expect(asked).toBe(1);
+});
+
+test("it asks while nothing comes, too: a hole keeps what is behind it from coming", async () => {
+  let asked = 0;
+  const { watch, clock, gaps } = watched(() => {
+    asked++;
+    return Promise.resolve(BAD);
+  });
+  const end = watch.begin();
+  await clock.advance(999);
+  expect(asked).toBe(0);
+  await clock.advance(1);
+  expect([asked, gaps.length]).toEqual([1, 2]);
+  await clock.advance(5_000);
+  expect([asked, gaps.length]).toEqual([6, 2]);
+  end();
+  expect(clock.timers).toBe(0);
 });

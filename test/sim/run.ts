@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { argumentsOf, whole } from "../kit/arguments.node.ts";
 import { check, type Violation } from "./checker/check.ts";
 import { commandOf, shrink, tell } from "./shrink.ts";
 import { simulate, type Run } from "./simulate.ts";
@@ -36,19 +36,17 @@ async function play(run: Run): Promise<Played> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: "1" },
-      seeds: { type: "string", default: "1" },
-      steps: { type: "string", default: "2000" },
-      without: { type: "string", default: "" },
-      "no-shrink": { type: "boolean", default: false },
-    },
+  const values = argumentsOf({
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string", default: "1" },
+    steps: { type: "string", default: "2000" },
+    without: { type: "string", default: "" },
+    "no-shrink": { type: "boolean", default: false },
   });
-  const seeds = Number(values.seeds);
+  const seeds = whole("seeds", values.seeds, 1);
   const first: Run = {
-    seed: Number(values.seed),
-    steps: Number(values.steps),
+    seed: whole("seed", values.seed, 0),
+    steps: whole("steps", values.steps, 1),
     without: values.without === "" ? [] : values.without.split(","),
   };
   const started = performance.now();
