@@ -23,6 +23,6 @@ export function whole(name: string, text: string, min: number): number {
 }
 
 function refuse(why: string): never {
-  console.error(why);
+  process.stderr.write(`${why}\n`);
   process.exit(2);
 }
