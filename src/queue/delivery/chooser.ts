@@ -2,6 +2,7 @@
  * Chooses what a receive of one group gets: what is visible again, what order has freed, then what the scan meets next.
  * It leases through the group's state; acks and time are group.ts's.
  */
+import { CodecError } from "../../core/bytes.ts";
 import { decodeEntry, entryExpiresAt, entryWeight } from "../../core/entry.ts";
 import type { MessageFilter } from "../../core/filter/message-filter.ts";
 import { readRecordHead } from "../../core/record.ts";
@@ -57,6 +58,7 @@ export class Chooser {
   readonly #batch = new Set<string>();
   /** Of the receive under way. */
   #coldAt: number | undefined;
+  #chosen: readonly Chosen[] = [];
 
   constructor(memory: GroupMemory) {
     this.#memory = memory;
@@ -69,6 +71,7 @@ export class Chooser {
     const { state, filter, apart, ports } = this.#memory;
     const from = state.cursor;
     const chosen: Chosen[] = [];
+    this.#chosen = chosen;
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
     const most = Math.min(ask.maxMessages, this.#memory.flow.room);
@@ -122,10 +125,16 @@ export class Chooser {
   /** The message in the log; nothing as well when it is lost, and then it is done with. */
   #read(offset: number): Stored | "cold" | undefined {
     const { log } = this.#memory.ports;
-    const read = log.read(offset);
-    if (read === "cold") this.#coldAt ??= offset;
-    else if (read === undefined && log.isLost(offset)) this.#memory.state.expire(offset);
-    return read;
+    try {
+      const read = log.read(offset);
+      if (read === "cold") this.#coldAt ??= offset;
+      else if (read === undefined && log.isLost(offset)) this.#memory.state.expire(offset);
+      return read;
+    } catch (error) {
+      // What is damaged ends the batch before it, and has the next receive for itself: what was found is as good as ever.
+      if (!(error instanceof CodecError) || this.#chosen.length === 0) throw error;
+      return "cold";
+    }
   }
 
   /** Answers false when the message does not fit into the answer any more, or is not at hand. */

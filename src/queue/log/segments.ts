@@ -240,10 +240,15 @@ export class SegmentLog {
       Math.max(AHEAD_FIRST, 4 * this.#memory.countBefore(position)),
     );
     const which = `WHERE first >= (SELECT MAX(first) FROM ${table} WHERE first <= ?) ORDER BY first LIMIT ?`;
-    for (const segment of this.#rows.whole(which, position, ahead)) {
-      if (segments.length > 0 && read + segment.bytes > STRETCH_BYTES) break;
-      segments.push(segment);
-      read += segment.bytes;
+    try {
+      for (const segment of this.#rows.whole(which, position, ahead)) {
+        if (segments.length > 0 && read + segment.bytes > STRETCH_BYTES) break;
+        segments.push(segment);
+        read += segment.bytes;
+      }
+    } catch (error) {
+      // A damaged row is told to whoever wants it, not to who reads up to it.
+      if (!(error instanceof CodecError) || segments.length === 0) throw error;
     }
     const found = this.#memory.loaded(segments, position);
     // Only pages are dropped from the middle of a log.
