@@ -28,8 +28,9 @@ import type { Attached } from "./session.ts";
 const CALL_TIMEOUT_MS = 10_000;
 /** What a socket that broke off is closed with. */
 const ABNORMAL = 1006;
-/** What stands for a Close without a code, for none at all, and for a failed handshake of TLS. */
-const UNSENDABLE: ReadonlySet<number> = new Set([1005, ABNORMAL, 1015]);
+/** RFC 6455, 7.4: without a meaning, or what stands for no code, for no Close at all, and for a failed handshake of TLS. */
+const UNSENDABLE: ReadonlySet<number> = new Set([1004, 1005, ABNORMAL, 1015]);
+const isSendable = (code: number): boolean => code >= 1000 && code < 5000 && !UNSENDABLE.has(code);
 
 type Rpc<K extends keyof GatewayRpc> = ReturnType<GatewayRpc[K]>;
 type Args<K extends keyof GatewayRpc> = Parameters<GatewayRpc[K]>;
@@ -156,8 +157,8 @@ async function seatOf(
 /** RFC 6455, 5.5.1: a Close is answered by one. A code that cannot be sent stands for none. */
 function answerClose(socket: WebSocket, code: number): void {
   try {
-    if (UNSENDABLE.has(code)) socket.close();
-    else socket.close(code);
+    if (isSendable(code)) socket.close(code);
+    else socket.close();
   } catch {
     // This end closed first, or the line is gone.
   }

@@ -181,3 +181,29 @@ test("heads that are no HTTP, or too much of it, are refused", () =>
       expect(statusOf(answer), answer.slice(0, 300)).not.toBe(500);
     }
   }));
+
+/** Of RFC 6455's own example. */
+const UPGRADE = [
+  "Upgrade: websocket",
+  "Connection: Upgrade",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+test.each([999, 1004, 5000])(
+  "a stream's Close with %i, which nobody may send, is answered by one without a code",
+  async (code) => {
+    const socket = connect(server.port, "127.0.0.1");
+    let answer = "";
+    socket.on("data", (data: Buffer) => (answer += data.toString("latin1")));
+    const ended = closed(socket);
+    const opening = head("GET", "/v1/topics/closing/groups/g/stream", ...UPGRADE);
+    socket.write(opening.replace("Connection: close\r\n", ""));
+    await once(socket, "data");
+    // Masked by nothing, as each frame of a client must be.
+    socket.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, code >> 8, code & 0xff]));
+    await ended;
+    expect(answer).toMatch(/^HTTP\/1\.1 101 /u);
+    expect(answer.slice(-2)).toBe("\x88\x00");
+  },
+);
