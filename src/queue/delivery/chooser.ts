@@ -58,7 +58,8 @@ export class Chooser {
   readonly #batch = new Set<string>();
   /** Of the receive under way. */
   #coldAt: number | undefined;
-  #chosen: readonly Chosen[] = [];
+  /** How many it has found. */
+  #found = 0;
 
   constructor(memory: GroupMemory) {
     this.#memory = memory;
@@ -71,7 +72,7 @@ export class Chooser {
     const { state, filter, apart, ports } = this.#memory;
     const from = state.cursor;
     const chosen: Chosen[] = [];
-    this.#chosen = chosen;
+    this.#found = 0;
     const room = { bytes: ask.bytesMax };
     const until = nowMs + ask.invisibleMs;
     const most = Math.min(ask.maxMessages, this.#memory.flow.room);
@@ -132,7 +133,7 @@ export class Chooser {
       return read;
     } catch (error) {
       // What is damaged ends the batch before it, and has the next receive for itself: what was found is as good as ever.
-      if (!(error instanceof CodecError) || this.#chosen.length === 0) throw error;
+      if (!(error instanceof CodecError) || this.#found === 0) throw error;
       return "cold";
     }
   }
@@ -165,6 +166,7 @@ export class Chooser {
     }
     into.room.bytes -= size;
     this.#memory.visible.delete(offset);
+    this.#found++;
     into.chosen.push({
       offset,
       storedAt: read.storedAt,
